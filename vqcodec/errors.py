@@ -1,0 +1,57 @@
+"""Every error that vqcodec raises on purpose, in one tree.
+
+Three kinds of wrong are kept apart: a file that is wrong (`FormatError`), a
+model that is wrong or missing (`ModelError`), and a caller that is wrong
+(the built-in `ValueError`). The first two share the base `VqcError`.
+"""
+
+
+class VqcError(Exception):
+    """Base of all errors about data that vqcodec was given.
+
+    `hint` is one sentence that says what the user can do, or empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class FormatError(VqcError):
+    """The .vqc file is wrong."""
+
+
+class NotVqcError(FormatError):
+    """The bytes do not begin with the .vqc signature."""
+
+
+class VersionError(FormatError):
+    """The file needs a reader of another version, or a feature this one lacks."""
+
+
+class TruncatedError(FormatError):
+    """The file ends before it is complete."""
+
+
+class CorruptError(FormatError):
+    """A field has a value that the specification forbids."""
+
+
+class ChecksumError(FormatError):
+    """Bytes do not match their checksum."""
+
+
+class LimitError(FormatError):
+    """The file asks for more than the reader's limits allow."""
+
+
+class ModelError(VqcError):
+    """The model is wrong or missing."""
+
+
+class ModelNotFoundError(ModelError):
+    """No model of that name or hash is shipped or installed."""
+
+
+class ModelCorruptError(ModelError):
+    """A model file is damaged or not a vqcodec model."""

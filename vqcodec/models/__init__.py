@@ -1,0 +1,1 @@
+"""The networks: encoder, codebook, decoder and the integer prior."""

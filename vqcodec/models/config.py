@@ -1,0 +1,69 @@
+"""Configuration of the networks. Imports no torch, so that tools can read it.
+
+One frozen dataclass per network; it is the network's only constructor
+argument and travels in the model file's metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoencoderConfig:
+    """Encoder, codebook and decoder (arXiv 1711.00937, section 4.1)."""
+
+    hidden: int = 256
+    """Channels of every hidden layer."""
+    residual_blocks: int = 2
+    """Residual blocks in the encoder, and again in the decoder."""
+    code_dim: int = 64
+    """Length D of a codeword."""
+    codebook_size: int = 512
+    """Number K of codewords, 2 to 4096; an index is 0..K-1."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.hidden <= 1024, "autoencoder.hidden must be 1 to 1024")
+        _require(0 <= self.residual_blocks <= 16, "autoencoder.residual_blocks must be 0 to 16")
+        _require(1 <= self.code_dim <= 1024, "autoencoder.code_dim must be 1 to 1024")
+        _require(2 <= self.codebook_size <= 4096, "autoencoder.codebook_size must be 2 to 4096")
+
+    @property
+    def stride(self) -> int:
+        """Pixels per index along each axis: two stride-2 layers make 4."""
+        return 4
+
+    @property
+    def encoder_halo(self) -> int:
+        """Indices around a window whose pixels can change its latents."""
+        return self.residual_blocks + 1
+
+    @property
+    def decoder_halo(self) -> int:
+        """Indices around a window that can change its pixels."""
+        return self.residual_blocks + 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorConfig:
+    """The integer PixelCNN (format/SPEC.md, section "Prior")."""
+
+    codebook_size: int = 512
+    """Number K of symbols."""
+    embedding: int = 32
+    """Integers that describe one index to the first layer."""
+    channels: int = 128
+    """Width C of the residual stream and of every layer."""
+    layers: int = 6
+    """Wedge-masked 3x3 layers after the first, 5x5 one."""
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.codebook_size <= 4096, "prior.codebook_size must be 2 to 4096")
+        _require(1 <= self.embedding <= 90, "prior.embedding must be 1 to 90")
+        _require(1 <= self.channels <= 192, "prior.channels must be 1 to 192")
+        _require(0 <= self.layers <= 32, "prior.layers must be 0 to 32")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,1 @@
+"""Training codebooks and priors on pictures of one's own."""

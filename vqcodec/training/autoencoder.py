@@ -1,0 +1,158 @@
+"""Stage 1: encoder, codebook and decoder, trained together.
+
+The loss is eq. 3 of arXiv 1711.00937 with a Gaussian likelihood, so its first
+term is the mean squared error over the pixels' variance. The first steps run
+without quantisation; k-means on their latents then starts the codebook, which
+saves the codebook from the collapse that random starts suffer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
+from vqcodec.models.codebook import Codebook, nearest
+from vqcodec.models.config import AutoencoderConfig
+from vqcodec.training.config import Recipe
+from vqcodec.training.data import Pictures, read_rgb
+
+_VALIDATION_SIDE = 256
+_KMEANS_BATCHES = 8
+
+
+class Autoencoder(nn.Module):
+    """The three parts as one module, for the optimiser and the checkpoint."""
+
+    def __init__(self, config: AutoencoderConfig, codebook: Codebook) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.codebook = codebook
+        self.decoder = Decoder(config)
+
+
+class AutoencoderStage:
+    """See the module's docstring."""
+
+    name = "autoencoder"
+
+    def __init__(
+        self, recipe: Recipe, pictures: Pictures, validation: list[Path], device: torch.device
+    ) -> None:
+        self.schedule = recipe.train.autoencoder
+        self._recipe = recipe
+        self._pictures = pictures
+        self._device = device
+        torch.manual_seed(recipe.seed)
+        settings = self.schedule
+        codebook = Codebook(
+            recipe.autoencoder,
+            update=settings.codebook_update,
+            beta=settings.beta,
+            gamma=settings.gamma,
+        )
+        self.module = Autoencoder(recipe.autoencoder, codebook).to(
+            device, memory_format=torch.channels_last
+        )
+        self._validation = [
+            _centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
+            for path in validation
+        ]
+
+    def batch(self, step: int) -> Tensor:
+        """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
+        rng = np.random.default_rng([self._recipe.seed, 1, step])
+        side = self.schedule.crop
+        crops = [self._pictures.crop(side, rng) for _ in range(self.schedule.batch)]
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Eq. 3 on one batch."""
+        settings = self.schedule
+        if step == settings.plain_steps:
+            self._start_codebook(step)
+        pixels = batch.to(self._device).float() / 255.0
+        with self._autocast():
+            latents = self.module.encoder(pixels)
+        metrics: dict[str, float] = {}
+        if step < settings.plain_steps:
+            codewords, codebook_loss = latents, latents.new_zeros((), dtype=torch.float32)
+        else:
+            quantised = self.module.codebook(latents.float())
+            codewords, codebook_loss = quantised.codewords, quantised.loss
+            if settings.codebook_update == "loss":
+                self.module.codebook.count(quantised.indices)
+            metrics |= usage(quantised.indices, self._recipe.autoencoder.codebook_size)
+        with self._autocast():
+            decoded = self.module.decoder(codewords)
+        mse = (decoded.float() - pixels).square().mean()
+        loss = mse / settings.pixel_variance + codebook_loss
+        metrics |= {"psnr": float(psnr_of_mse(mse.detach())), "commitment": float(codebook_loss.detach())}
+        return loss, metrics
+
+    def after(self, batch: Tensor, step: int) -> None:
+        """Revive unused codewords, but not while the rate decays."""
+        settings = self.schedule
+        begun = step >= settings.plain_steps
+        decaying = step >= settings.steps * (1.0 - settings.decay)
+        due = settings.revive_every and step % settings.revive_every == 0
+        if begun and due and not decaying:
+            generator = self._generator(step)
+            self.module.codebook.revive(
+                self._latents(batch), settings.revive_below, generator
+            )
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """PSNR in dB on the centres of the validation pictures, usage of the codebook."""
+        module, indices, psnrs = self.module, [], []
+        for crop in self._validation:
+            pixels = crop.to(self._device).float() / 255.0
+            with self._autocast():
+                latents = module.encoder(pixels)
+            _, dim, rows, columns = latents.shape
+            flat = latents.float().permute(0, 2, 3, 1).reshape(-1, dim)
+            picked = nearest(module.codebook.vectors, flat).view(1, rows, columns)
+            indices.append(picked.flatten())
+            with self._autocast():
+                decoded = module.decoder(codeword_images(module.codebook.vectors, picked))
+            mse = (decoded.float().clamp(0.0, 1.0) - pixels).square().mean()
+            psnrs.append(float(psnr_of_mse(mse)))
+        size = self._recipe.autoencoder.codebook_size
+        return {"psnr": float(np.mean(psnrs)), **usage(torch.cat(indices), size)}
+
+    def _start_codebook(self, step: int) -> None:
+        batches = [self.batch(step + 1 + i) for i in range(_KMEANS_BATCHES)]
+        latents = torch.cat([self._latents(batch) for batch in batches])
+        self.module.codebook.start_from(latents, self._generator(step))
+
+    @torch.no_grad()
+    def _latents(self, batch: Tensor) -> Tensor:
+        with self._autocast():
+            latents: Tensor = self.module.encoder(batch.to(self._device).float() / 255.0)
+        return latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+
+    def _generator(self, step: int) -> torch.Generator:
+        return torch.Generator().manual_seed((self._recipe.seed << 32) + step)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+
+def usage(indices: Tensor, size: int) -> dict[str, float]:
+    """How indices spread: unigram entropy in bits, perplexity, part of codewords used."""
+    counts = torch.bincount(indices.flatten(), minlength=size).double()
+    p = counts[counts > 0] / counts.sum()
+    bits = float(-(p * p.log2()).sum())
+    return {"unigram_bits": bits, "perplexity": 2.0**bits, "used": len(p) / size}
+
+
+def _centre(pixels: np.ndarray, side: int, stride: int) -> Tensor:
+    height = min(side, pixels.shape[0] // stride * stride)
+    width = min(side, pixels.shape[1] // stride * stride)
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    cut = np.ascontiguousarray(pixels[top : top + height, left : left + width])
+    return torch.from_numpy(cut).permute(2, 0, 1)[None]

@@ -1,0 +1,191 @@
+"""Recipes: TOML tables that become frozen dataclasses.
+
+Each field's docstring is its manual. An unknown key, a wrong type or an
+impossible value is a `ValueError` that names the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vqcodec.models.config import AutoencoderConfig, PriorConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Where crops come from."""
+
+    scale: tuple[float, float] = (0.5, 1.0)
+    """Each crop is taken from the picture scaled by a factor drawn from this range."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Share of crops by source, the part of a file's name before its first '-';
+    '*' is every other source together. Empty: all pictures alike."""
+    cache_mib: int = 2048
+    """Decoded pictures kept in memory, MiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """Steps, learning rate and bookkeeping of one stage of training."""
+
+    steps: int
+    """Optimiser steps in all."""
+    batch: int = 8
+    """Crops per step."""
+    crop: int = 128
+    """Side of a crop: pixels for the autoencoder, indices for the prior."""
+    learning_rate: float = 3e-4
+    """Peak rate of Adam."""
+    warmup: int = 100
+    """Steps over which the rate rises from 0 to its peak."""
+    decay: float = 0.25
+    """Last part of the steps, over which the rate falls linearly to 0."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    validate_every: int = 250
+    """Steps between validations."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoencoderTraining(ScheduleConfig):
+    """Training of encoder, codebook and decoder (arXiv 1711.00937, eq. 3)."""
+
+    codebook_update: str = "ema"
+    """'ema' (appendix A.1) or 'loss' (second term of eq. 3)."""
+    beta: float = 0.25
+    """Weight of the commitment term."""
+    gamma: float = 0.99
+    """Decay of the codewords' moving averages."""
+    plain_steps: int = 200
+    """First steps without quantisation; the codebook then starts by k-means."""
+    revive_every: int = 50
+    """Steps between revivals of unused codewords; 0 never revives."""
+    revive_below: float = 0.5
+    """A codeword used less often than this per step, on average, is unused."""
+    pixel_variance: float = 0.06
+    """Variance of pixels in 0..1, the unit of the distortion term."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorTraining(ScheduleConfig):
+    """Training of the prior on the frozen autoencoder's indices."""
+
+    integer_from: float = 0.6
+    """Part of the steps after which the network runs on its integer grid."""
+    views: int = 2
+    """Times each picture is indexed, at random scales and flips."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """The stages."""
+
+    autoencoder: AutoencoderTraining
+    prior: PriorTraining
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a training run makes, but for the pictures."""
+
+    name: str
+    """Name of the model, a-z, 0-9 and '-'."""
+    licence: str = "unspecified"
+    """Licence of the weights."""
+    seed: int = 0
+    """Seed of every random draw."""
+    autoencoder: AutoencoderConfig
+    prior: PriorConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig
+
+    def __post_init__(self) -> None:
+        if not self.name or not all(c.islower() or c.isdigit() or c == "-" for c in self.name):
+            raise ValueError("name must be made of a-z, 0-9 and '-'")
+        if self.prior.codebook_size != self.autoencoder.codebook_size:
+            raise ValueError("prior.codebook_size must equal autoencoder.codebook_size")
+        for stage in (self.train.autoencoder, self.train.prior):
+            if stage.steps < 1 or stage.batch < 1 or not 0.0 <= stage.decay <= 1.0:
+                raise ValueError("train.*: steps and batch must be >= 1, decay 0 to 1")
+        if self.train.autoencoder.crop % self.autoencoder.stride:
+            raise ValueError(
+                f"train.autoencoder.crop must be a multiple of {self.autoencoder.stride}"
+            )
+
+
+def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recipe:
+    """Read a recipe. `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
+
+    Raises: ValueError for anything that is not a recipe, naming the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+    for dotted, text in (overrides or {}).items():
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, leaf = dotted.split(".")
+        inner = table
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"{dotted}: {parent} is not a table")
+        inner[leaf] = value
+    return from_table(Recipe, table)
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:
+    """Build the dataclass `kind` from a table, checking every key and type.
+
+    Raises: ValueError naming the key.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in fields:
+            known = ", ".join(fields)
+            raise ValueError(f"{where}{key}: no such setting; known here: {known}")
+        values[key] = _convert(hints[key], value, where + key)
+    for key, item in fields.items():
+        no_default = item.default is dataclasses.MISSING
+        if key not in values and no_default and item.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{where}{key}: missing")
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ValueError(f"{key}: expected a table")
+        return from_table(hint, value, key + ".")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
+        pairs = zip(arguments, value, strict=True)
+        return tuple(_convert(inner, item, key) for inner, item in pairs)
+    if origin is dict and isinstance(value, dict):
+        return {str(name): _convert(arguments[1], item, key) for name, item in value.items()}
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
+        return value
+    raise ValueError(f"{key}: {value!r} does not fit {getattr(hint, '__name__', hint)}")

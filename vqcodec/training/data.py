@@ -1,0 +1,117 @@
+"""Pictures for training and validation.
+
+Every draw is a pure function of (seed, stage, step), so a resumed run sees the
+crops that the uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from vqcodec.training.config import DataConfig
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3), 0..255."""
+Batch = TypeVar("Batch")
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """List the pictures under `folder`, sorted. Raises ValueError if there is none."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise ValueError(f"no pictures under {folder}")
+    return found
+
+
+def read_rgb(path: Path) -> Pixels:
+    """Read a picture upright as RGB. Raises ValueError if Pillow cannot."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a readable picture: {error}") from error
+
+
+class Pictures:
+    """Pictures of a folder, drawn by the weight of their source, decoded once."""
+
+    def __init__(self, paths: list[Path], config: DataConfig) -> None:
+        self.paths = paths
+        self._config = config
+        self._probabilities = _probabilities(paths, config.weights)
+        self._cache: OrderedDict[Path, Pixels] = OrderedDict()
+        self._room = config.cache_mib << 20
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def pixels(self, path: Path) -> Pixels:
+        """Return the decoded picture, from memory where there is room for it."""
+        if path in self._cache:
+            self._cache.move_to_end(path)
+            return self._cache[path]
+        pixels = read_rgb(path)
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._cache[path] = pixels
+        return pixels
+
+    def crop(self, side: int, rng: np.random.Generator) -> Pixels:
+        """Draw a (side, side, 3) crop of a randomly scaled and flipped picture."""
+        path = self.paths[rng.choice(len(self.paths), p=self._probabilities)]
+        pixels = self.pixels(path)
+        height, width = pixels.shape[:2]
+        scale = max(rng.uniform(*self._config.scale), side / min(height, width))
+        window = min(height, width, round(side / scale))
+        top = int(rng.integers(height - window + 1))
+        left = int(rng.integers(width - window + 1))
+        cut = pixels[top : top + window, left : left + window]
+        if window != side:
+            # A triangle filter keeps noise and edges nearer to a camera's than
+            # Lanczos, whose ringing the codebook would learn.
+            resized = Image.fromarray(cut).resize((side, side), Image.Resampling.BILINEAR)
+            cut = np.asarray(resized)
+        return cut[:, ::-1] if rng.integers(2) else cut
+
+    def view(self, path: Path, least: int, rng: np.random.Generator) -> Pixels:
+        """Scale and flip the whole picture at random; no side falls below `least`."""
+        pixels = self.pixels(path)
+        height, width = pixels.shape[:2]
+        scale = max(rng.uniform(*self._config.scale), least / min(height, width))
+        size = (max(least, round(width * scale)), max(least, round(height * scale)))
+        resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+        view = np.asarray(resized)
+        return view[:, ::-1] if rng.integers(2) else view
+
+
+def prefetch(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
+    """Yield make(start), ..., make(stop - 1), each made while the one before is used."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = pool.submit(make, start) if start < stop else None
+        for step in range(start, stop):
+            assert pending is not None
+            batch = pending.result()
+            pending = pool.submit(make, step + 1) if step + 1 < stop else None
+            yield batch
+
+
+def _probabilities(paths: list[Path], weights: dict[str, float]) -> NDArray[np.float64]:
+    if not weights:
+        return np.full(len(paths), 1.0 / len(paths))
+    sources = [path.name.split("-")[0] for path in paths]
+    groups = [source if source in weights else "*" for source in sources]
+    sizes = {group: groups.count(group) for group in set(groups)}
+    share = np.array([weights.get(group, 0.0) / sizes[group] for group in groups])
+    if not share.sum() > 0.0:
+        raise ValueError("data.weights: no picture of the folder has a weight above 0")
+    return share / share.sum()
