@@ -1,0 +1,22 @@
+"""The .vqc container: bytes to frozen dataclasses and back. Standard library only."""
+
+from vqcodec.container.layout import ALPHA, EXIF, ICC, XMP, Limits, Mode
+from vqcodec.container.read import Span, parse, spans
+from vqcodec.container.types import Chunk, Container, Header
+from vqcodec.container.write import serialise
+
+__all__ = [
+    "ALPHA",
+    "EXIF",
+    "ICC",
+    "XMP",
+    "Chunk",
+    "Container",
+    "Header",
+    "Limits",
+    "Mode",
+    "Span",
+    "parse",
+    "serialise",
+    "spans",
+]

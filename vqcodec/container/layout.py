@@ -1,0 +1,64 @@
+"""Constants of the container, by the names and in the order of format/SPEC.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+SIGNATURE = b"\x8bVQC\r\n\x1a\n"
+"""High bit, name, CRLF, end-of-file, LF: text transfers break it visibly, as with PNG."""
+VERSION = 1
+MEDIA_PICTURE = 1
+"""The only media type of version 1: one still picture, 8-bit RGB."""
+MODEL_BYTES = 8
+"""Leading bytes of the model file's SHA-256."""
+CRC_BYTES = 4
+
+STRIDE_LOG2_MAX = 6
+TILE_LOG2_MIN = 4
+TILE_LOG2_MAX = 10
+SIDE_MAX = (1 << 24) - 1
+"""Largest width or height, pixels."""
+VARINT_BYTES_MAX = 5
+VARINT_MAX = (1 << 32) - 1
+
+CHUNK_TYPE_BYTES = 4
+CHUNKS_MAX = 64
+ALPHA = b"ALPH"
+EXIF = b"exif"
+ICC = b"iccp"
+XMP = b"xmp0"
+KNOWN_CHUNKS = frozenset({ALPHA, EXIF, ICC, XMP})
+
+
+class Mode(IntEnum):
+    """How a tile's indices are coded."""
+
+    FIXED = 0
+    """ceil(log2 K) bits each."""
+    PRIOR = 1
+    """Range-coded under the model's prior."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a reader is willing to take."""
+
+    pixels: int = 1 << 28
+    """Most pixels of a picture."""
+    chunk: int = 1 << 26
+    """Most bytes of one chunk."""
+
+
+def is_critical(chunk_type: bytes) -> bool:
+    """Tell whether a reader that does not know the chunk must reject the file.
+
+    Bit 5 of the first letter, so: upper case is critical, lower case optional.
+    """
+    return not chunk_type[0] & 0x20
+
+
+def tile_edges(indices: int, tile_log2: int) -> tuple[int, ...]:
+    """Cut a side of `indices` into equal tiles of at most 2^tile_log2; return n + 1 edges."""
+    count = -(-indices >> tile_log2)
+    return tuple(k * indices // count for k in range(count + 1))

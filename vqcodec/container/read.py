@@ -1,0 +1,181 @@
+"""Bytes to container.
+
+Order of work: signature, version, then each field against its range, the tile
+table against the bytes that are there, the header's checksum, the chunks, the
+tiles. Nothing is allocated from a number in the file before that number has
+been held against the size of the file or a limit. Every byte belongs to one
+field, and each field is noted as a `Span` on the way.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from vqcodec.container import layout
+from vqcodec.container.layout import Limits, Mode
+from vqcodec.container.types import Chunk, Container, Header
+from vqcodec.errors import (
+    ChecksumError,
+    CorruptError,
+    LimitError,
+    NotVqcError,
+    TruncatedError,
+    VersionError,
+)
+
+_SMALLEST_TILE_ENTRY = 1 + layout.CRC_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One field: `size` bytes from `offset`."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def parse(data: bytes, limits: Limits | None = None) -> Container:
+    """Read a .vqc file, checking everything that needs no model.
+
+    Raises: a subclass of FormatError.
+    """
+    return _Reader(data, limits or Limits()).container()
+
+
+def spans(data: bytes, limits: Limits | None = None) -> list[Span]:
+    """List the fields of a .vqc file in order; sizes sum to the file's size.
+
+    Raises: a subclass of FormatError.
+    """
+    reader = _Reader(data, limits or Limits())
+    reader.container()
+    return reader.spans
+
+
+class _Reader:
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self._data = data
+        self._limits = limits
+        self._at = 0
+        self.spans: list[Span] = []
+
+    def container(self) -> Container:
+        self._signature()
+        header, chunk_count = self._header()
+        table = self._tile_table(header)
+        self._checksum("header checksum", 0)
+        chunks = tuple(self._chunk() for _ in range(chunk_count))
+        tiles = tuple(self._tile(i, size, crc) for i, (size, crc) in enumerate(table))
+        if self._at != len(self._data):
+            raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
+        return Container(header=header, chunks=chunks, tiles=tiles)
+
+    def _signature(self) -> None:
+        size = len(layout.SIGNATURE)
+        if self._data[:size] != layout.SIGNATURE[: len(self._data)] or not self._data:
+            raise NotVqcError("not a .vqc file", hint="`vqcodec compress` makes .vqc files")
+        self._take("signature", size)
+        version = self._byte("version")
+        if version != layout.VERSION:
+            raise VersionError(
+                f"version {version} of the format, this program reads {layout.VERSION}",
+                hint="a newer vqcodec may read it: pip install --upgrade vqcodec",
+            )
+
+    def _header(self) -> tuple[Header, int]:
+        media = self._byte("media type")
+        if media != layout.MEDIA_PICTURE:
+            raise VersionError(f"media type {media} is not known to this program")
+        mode = self._byte("mode")
+        if mode not in tuple(Mode):
+            raise VersionError(f"mode {mode} is not known to this program")
+        header = Header(
+            mode=Mode(mode),
+            quality=self._byte("quality"),
+            width=self._varint("width"),
+            height=self._varint("height"),
+            model=self._take("model", layout.MODEL_BYTES),
+            stride_log2=self._byte("stride_log2"),
+            tile_log2=self._byte("tile_log2"),
+        )
+        pixels = header.width * header.height
+        if pixels > self._limits.pixels:
+            raise LimitError(
+                f"{header.width}x{header.height} is {pixels} pixels, "
+                f"the limit is {self._limits.pixels}",
+                hint="--max-pixels raises the limit",
+            )
+        return header, self._varint("chunk count", layout.CHUNKS_MAX)
+
+    def _tile_table(self, header: Header) -> list[tuple[int, int]]:
+        room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY
+        if header.tile_count > room:
+            raise TruncatedError(f"{header.tile_count} tiles cannot fit into the rest of the file")
+        table = []
+        left = len(self._data)
+        for i in range(header.tile_count):
+            size = self._varint(f"tile {i} size")
+            crc = int.from_bytes(self._take(f"tile {i} checksum", layout.CRC_BYTES), "little")
+            left -= size
+            if left < 0:
+                raise TruncatedError(f"tile {i}: the file is shorter than its tiles")
+            table.append((size, crc))
+        return table
+
+    def _chunk(self) -> Chunk:
+        start = self._at
+        chunk_type = self._take("chunk type", layout.CHUNK_TYPE_BYTES)
+        name = f"chunk {chunk_type.decode('latin-1')}"
+        size = self._varint(f"{name} size")
+        if size > self._limits.chunk:
+            raise LimitError(f"{name} has {size} bytes, the limit is {self._limits.chunk}")
+        chunk = Chunk(type=chunk_type, data=self._take(name, size))
+        self._checksum(f"{name} checksum", start)
+        if chunk_type not in layout.KNOWN_CHUNKS and layout.is_critical(chunk_type):
+            raise VersionError(
+                f"{name} is needed to read this file and not known to this program",
+                hint="a newer vqcodec may read it: pip install --upgrade vqcodec",
+            )
+        return chunk
+
+    def _tile(self, number: int, size: int, crc: int) -> bytes:
+        tile = self._take(f"tile {number}", size)
+        if zlib.crc32(tile) != crc:
+            raise ChecksumError(f"tile {number} does not match its checksum")
+        return tile
+
+    def _take(self, name: str, size: int) -> bytes:
+        end = self._at + size
+        if end > len(self._data):
+            raise TruncatedError(f"the file ends inside {name} (offset {self._at}, {size} bytes)")
+        self.spans.append(Span(name, self._at, size))
+        taken = self._data[self._at : end]
+        self._at = end
+        return taken
+
+    def _byte(self, name: str) -> int:
+        return self._take(name, 1)[0]
+
+    def _varint(self, name: str, most: int = layout.VARINT_MAX) -> int:
+        start, value = self._at, 0
+        for shift in range(0, 7 * layout.VARINT_BYTES_MAX, 7):
+            byte = self._byte(name)
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if shift and not byte:
+                    raise CorruptError(f"{name}: an integer is longer than it need be")
+                break
+        else:
+            raise CorruptError(f"{name}: an integer has no end")
+        count = self._at - start
+        self.spans[-count:] = [Span(name, start, count)]
+        if value > most:
+            raise CorruptError(f"{name} is {value}, not 0 to {most}")
+        return value
+
+    def _checksum(self, name: str, start: int) -> None:
+        expected = zlib.crc32(memoryview(self._data)[start : self._at])
+        if int.from_bytes(self._take(name, layout.CRC_BYTES), "little") != expected:
+            raise ChecksumError(f"{name} does not match")

@@ -1,0 +1,1 @@
+"""Integer logits to integer frequencies to a range coder's bits."""

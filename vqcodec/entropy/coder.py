@@ -1,0 +1,106 @@
+"""Range coding of symbols under given frequency tables, in one interface for two directions.
+
+An encoder takes symbols and hands them back; a decoder ignores what it is
+given and hands back what the file says. The coding loop is therefore written
+once. The coder is constriction's range coder (32-bit words, 64-bit state,
+24-bit frequencies); format/SPEC.md, section "Range coder", defines its bits.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.errors import CorruptError
+
+Symbols = NDArray[np.int32]
+Frequencies = NDArray[np.float64]
+
+# `perfect=False` and rows of f - 1: constriction adds 1 to each entry and scales
+# the rest to fill 2^24, and as the rest already fills it, the scale is exactly 1.
+_FAMILY = constriction.stream.model.Categorical(perfect=False)
+
+
+class Coder(Protocol):
+    """One direction of coding."""
+
+    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+        """Code P symbols under tables (P, K) as `tables.frequencies` makes them."""
+        ...
+
+
+class Encoder:
+    """Writes symbols."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+        """Append `symbols`, int32 (P,), each below K, and return them."""
+        self._coder.encode(symbols, _FAMILY, frequencies - 1.0)
+        return symbols
+
+    def finish(self) -> bytes:
+        """Return the stream: little-endian 32-bit words."""
+        return self._coder.get_compressed().astype("<u4").tobytes()
+
+
+class Decoder:
+    """Reads symbols."""
+
+    def __init__(self, stream: bytes) -> None:
+        """Take a whole stream. Raises CorruptError if it is not made of 32-bit words."""
+        if len(stream) % 4:
+            raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
+        words = np.frombuffer(stream, dtype="<u4").astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+        """Read as many symbols as there are tables, int32 (P,).
+
+        `symbols` is not looked at. Raises CorruptError if no encoder writes such a stream.
+        """
+        try:
+            decoded: Symbols = self._coder.decode(_FAMILY, frequencies - 1.0)
+        except AssertionError as error:
+            raise CorruptError("a range-coded stream does not decode") from error
+        return decoded
+
+    def finish(self) -> None:
+        """Check that the stream is used up. Raises CorruptError if not."""
+        if not self._coder.maybe_exhausted():
+            raise CorruptError("a range-coded stream goes on after its last symbol")
+
+
+def pack_fixed(symbols: Symbols, codebook_size: int) -> bytes:
+    """Code symbols at fixed length: ceil(log2 K) bits each, high bit first, zero-padded."""
+    width = fixed_bits(codebook_size)
+    bits = (symbols[:, None] >> np.arange(width - 1, -1, -1)) & 1
+    return np.packbits(bits.astype(np.uint8)).tobytes()
+
+
+def unpack_fixed(stream: bytes, count: int, codebook_size: int) -> Symbols:
+    """Undo `pack_fixed`.
+
+    Raises CorruptError if the length is wrong, a symbol is not below K or the
+    padding is not 0.
+    """
+    width = fixed_bits(codebook_size)
+    if len(stream) != (count * width + 7) // 8:
+        raise CorruptError(f"{count} indices of {width} bits do not make {len(stream)} bytes")
+    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8))
+    if bits[count * width :].any():
+        raise CorruptError("padding after the last index is not 0")
+    weights = 1 << np.arange(width - 1, -1, -1, dtype=np.int32)
+    symbols: Symbols = bits[: count * width].reshape(count, width).astype(np.int32) @ weights
+    if count and int(symbols.max()) >= codebook_size:
+        raise CorruptError(f"index {int(symbols.max())} in a codebook of {codebook_size}")
+    return symbols
+
+
+def fixed_bits(codebook_size: int) -> int:
+    """Bits of an index at fixed length."""
+    return (codebook_size - 1).bit_length()

@@ -1,0 +1,131 @@
+"""The prior as it trains: a wedge-masked PixelCNN in real numbers.
+
+A PixelCNN (arXiv 1601.06759; arXiv 1711.00937, section 3.3) whose receptive
+field is a wedge: no layer reaches further right than it reaches up, so the
+index at row i, column j depends only on indices with a smaller j + 2i. All
+positions of equal j + 2i can then be decoded at once (see `wavefront`).
+
+The network is a residual stream: every layer reads the rectified stream and
+adds to it. With `integer` set it computes on the grid of the fixed-point
+network, rounding with straight-through gradients, and `export` gives the
+integers; format/SPEC.md, section "Prior", defines them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vqcodec.models import fixedpoint as fx
+from vqcodec.models.config import PriorConfig
+from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, Taps
+
+
+class WedgeConv(nn.Module):
+    """A convolution over the offsets of a wedge, weights (outputs, taps, inputs)."""
+
+    def __init__(self, taps: Taps, inputs: int, outputs: int, fraction_in: int) -> None:
+        super().__init__()
+        self.radius = max(max(abs(di), abs(dj)) for di, dj in taps)
+        self.fraction_in = fraction_in
+        self._rows = [di + self.radius for di, _ in taps]
+        self._columns = [dj + self.radius for _, dj in taps]
+        bound = (3.0 / (len(taps) * inputs)) ** 0.5
+        self.weight = nn.Parameter(torch.empty(outputs, len(taps), inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor, *, integer: bool) -> Tensor:
+        """Map (B, inputs, N, M) to (B, outputs, N, M); outside the grid is 0."""
+        weight = self.weight
+        if integer:
+            weight = fx.fake_weight(weight, self.fraction_in, fx.FRACTION_STREAM)
+        side = 2 * self.radius + 1
+        kernel = weight.new_zeros(weight.shape[0], weight.shape[2], side, side)
+        kernel[:, :, self._rows, self._columns] = weight.transpose(1, 2)
+        out = F.conv2d(x, kernel, self.bias, padding=self.radius)
+        return fx.fake_round(out, fx.FRACTION_STREAM) if integer else out
+
+
+class Pointwise(nn.Module):
+    """A linear map at each position, weights (outputs, inputs)."""
+
+    def __init__(self, inputs: int, outputs: int, fraction_out: int) -> None:
+        super().__init__()
+        self.fraction_out = fraction_out
+        bound = (3.0 / inputs) ** 0.5
+        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor, *, integer: bool) -> Tensor:
+        """Map (B, inputs, N, M) to (B, outputs, N, M)."""
+        weight = self.weight
+        if integer:
+            weight = fx.fake_weight(weight, fx.FRACTION_ACTIVATION, self.fraction_out)
+        out = F.conv2d(x, weight[:, :, None, None], self.bias)
+        return fx.fake_round(out, self.fraction_out) if integer else out
+
+
+class PixelCNN(nn.Module):
+    """Logits of every index given the indices before it in wavefront order."""
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.embedding = nn.Parameter(torch.randn(config.codebook_size, config.embedding) * 0.5)
+        self.first = WedgeConv(FIRST_TAPS, config.embedding, channels, fx.FRACTION_EMBEDDING)
+        self.layers = nn.ModuleList(
+            WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
+            for _ in range(config.layers)
+        )
+        self.hidden = Pointwise(channels, channels, fx.FRACTION_STREAM)
+        self.output = Pointwise(channels, config.codebook_size, fx.FRACTION_LOGIT)
+
+    def forward(self, indices: Tensor, *, integer: bool = False) -> Tensor:
+        """Map int64 indices (B, N, M) to logits (B, K, N, M) in bits: p ~ 2^logit."""
+        embedding = self._embedding() if integer else self.embedding
+        x = F.embedding(indices, embedding).permute(0, 3, 1, 2)  # (B, E, N, M)
+        reach = fx.STREAM_MAX * 2.0**-fx.FRACTION_STREAM
+        stream = self.first(x, integer=integer).float().clamp(-reach, reach)  # (B, C, N, M)
+        for layer in self.layers:
+            active = fx.fake_activate(stream, integer=integer)
+            stream = (stream + layer(active, integer=integer).float()).clamp(-reach, reach)
+        hidden = self.hidden(fx.fake_activate(stream, integer=integer), integer=integer)
+        active = fx.fake_activate(hidden.float(), integer=integer)
+        logits: Tensor = self.output(active, integer=integer)
+        return logits
+
+    def _embedding(self) -> Tensor:
+        rounded = fx.fake_round(self.embedding, fx.FRACTION_EMBEDDING)
+        reach = fx.ACTIVATION_MAX * 2.0**-fx.FRACTION_EMBEDDING
+        return rounded.clamp(-reach, reach)
+
+    @torch.no_grad()
+    def export(self) -> dict[str, Tensor]:
+        """Return the integer prior's tensors by the names that SPEC.md gives them.
+
+        Raises ModelCorruptError if a layer could leave the exact range.
+        """
+        out = {"embedding": (self._embedding() * 2.0**fx.FRACTION_EMBEDDING).to(torch.int8)}
+        convs = [("first", self.first)]
+        convs += [(f"layers.{i}", layer) for i, layer in enumerate(self.layers)]  # type: ignore[misc]
+        parts = [
+            (name, conv.weight.flatten(1), conv.bias, conv.fraction_in, fx.FRACTION_STREAM)
+            for name, conv in convs
+        ]
+        for name, layer in (("hidden", self.hidden), ("output", self.output)):
+            fraction = fx.FRACTION_ACTIVATION
+            parts.append((name, layer.weight, layer.bias, fraction, layer.fraction_out))
+        for name, weight, bias, fraction_in, fraction_out in parts:
+            integers = fx.to_integers(weight, bias, fraction_in, fraction_out)
+            fx.check_bound(*integers, name)
+            out |= dict(zip((f"{name}.weight", f"{name}.bias", f"{name}.shift"), integers, strict=True))
+        return {key: value.contiguous() for key, value in out.items()}
+
+
+def bits_per_index(logits: Tensor, indices: Tensor) -> Tensor:
+    """Mean cost in bits of indices (B, N, M) under logits (B, K, N, M)."""
+    return F.cross_entropy(logits.float() * math.log(2.0), indices) / math.log(2.0)
