@@ -1,0 +1,66 @@
+"""vqcodec: a neural image codec whose files decode to the same indices everywhere.
+
+    import vqcodec
+    from PIL import Image
+
+    data = vqcodec.compress(Image.open("photo.png"))
+    image = vqcodec.decompress(data)
+
+Importing the package is cheap; torch is loaded by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vqcodec.codec.inspection import Inspection, inspect
+    from vqcodec.codec.pipeline import compress, decompress, indices
+    from vqcodec.errors import FormatError, ModelError, VqcError
+    from vqcodec.registry.load import load_model
+    from vqcodec.registry.store import ModelFile, list_models
+
+    __version__: str
+
+__all__ = [
+    "FormatError",
+    "Inspection",
+    "ModelError",
+    "ModelFile",
+    "VqcError",
+    "__version__",
+    "compress",
+    "decompress",
+    "indices",
+    "inspect",
+    "list_models",
+    "load_model",
+]
+
+_HOMES = {
+    "FormatError": "vqcodec.errors",
+    "Inspection": "vqcodec.codec.inspection",
+    "ModelError": "vqcodec.errors",
+    "ModelFile": "vqcodec.registry.store",
+    "VqcError": "vqcodec.errors",
+    "compress": "vqcodec.codec.pipeline",
+    "decompress": "vqcodec.codec.pipeline",
+    "indices": "vqcodec.codec.pipeline",
+    "inspect": "vqcodec.codec.inspection",
+    "list_models": "vqcodec.registry.store",
+    "load_model": "vqcodec.registry.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version("vqcodec")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -55,3 +55,7 @@ class ModelNotFoundError(ModelError):
 
 class ModelCorruptError(ModelError):
     """A model file is damaged or not a vqcodec model."""
+
+
+class PictureError(VqcError):
+    """A picture to be compressed cannot be read."""

@@ -108,6 +108,8 @@ class Recipe:
     """Name of the model, a-z, 0-9 and '-'."""
     licence: str = "unspecified"
     """Licence of the weights."""
+    description: str = ""
+    """One line on the model, for `vqcodec models list`."""
     seed: int = 0
     """Seed of every random draw."""
     autoencoder: AutoencoderConfig

@@ -6,7 +6,6 @@ crops that the uninterrupted one would have seen.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,7 +48,7 @@ class Pictures:
         self.paths = paths
         self._config = config
         self._probabilities = _probabilities(paths, config.weights)
-        self._cache: OrderedDict[Path, Pixels] = OrderedDict()
+        self._cache: dict[Path, Pixels] = {}
         self._room = config.cache_mib << 20
 
     def __len__(self) -> int:
@@ -58,7 +57,6 @@ class Pictures:
     def pixels(self, path: Path) -> Pixels:
         """Return the decoded picture, from memory where there is room for it."""
         if path in self._cache:
-            self._cache.move_to_end(path)
             return self._cache[path]
         pixels = read_rgb(path)
         if pixels.nbytes <= self._room:
@@ -66,10 +64,18 @@ class Pictures:
             self._cache[path] = pixels
         return pixels
 
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw the number of a picture by the weight of its source."""
+        return int(rng.choice(len(self.paths), p=self._probabilities))
+
+    def forget(self) -> None:
+        """Give back the memory of decoded pictures."""
+        self._room += sum(pixels.nbytes for pixels in self._cache.values())
+        self._cache.clear()
+
     def crop(self, side: int, rng: np.random.Generator) -> Pixels:
         """Draw a (side, side, 3) crop of a randomly scaled and flipped picture."""
-        path = self.paths[rng.choice(len(self.paths), p=self._probabilities)]
-        pixels = self.pixels(path)
+        pixels = self.pixels(self.paths[self.draw(rng)])
         height, width = pixels.shape[:2]
         scale = max(rng.uniform(*self._config.scale), side / min(height, width))
         window = min(height, width, round(side / scale))

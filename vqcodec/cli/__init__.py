@@ -1,0 +1,123 @@
+"""The command line: `vqcodec COMMAND`.
+
+Each command is a module that is imported when it runs, so `--help` stays quick
+and only commands that need torch load it. Errors are one line on stderr:
+exit 1 for a bad file or model, 2 for wrong usage, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from vqcodec.errors import VqcError
+
+_COMMANDS = {
+    "compress": "Compress pictures to .vqc files.",
+    "decompress": "Decompress .vqc files to pictures.",
+    "inspect": "Show what a .vqc file consists of.",
+    "models": "List, show, install and verify models.",
+    "train": "Train a model on pictures of your own.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"vqcodec.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from vqcodec import __version__
+
+        click.echo(f"vqcodec {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """A neural image codec whose files decode to the same indices everywhere."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, _terminate)
+    code = 1
+    try:
+        result = cli.main(prog_name="vqcodec", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "vqcodec"
+        report(error.format_message(), f"see `{command} --help`")
+        code = 2
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("vqcodec: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+    except (VqcError, ValueError, OSError, MemoryError) as error:
+        code = describe(error)
+    sys.exit(code)
+
+
+def describe(error: Exception, where: str = "") -> int:
+    """Print the line of an error and return the exit code that it calls for."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        text = text or "out of memory"
+    if where and not text.startswith(where):
+        text = f"{where}: {text}"
+    report(text, error.hint if isinstance(error, VqcError) else "")
+    caller_wrong = isinstance(error, ValueError)
+    return 2 if caller_wrong else 1
+
+
+def report(message: str, hint: str = "") -> None:
+    """Print one error line."""
+    line = " ".join(message.rstrip(".").split())
+    click.echo(f"vqcodec: error: {line}" + (f"; {hint}" if hint else ""), err=True)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
+        return
+    click.echo(f"vqcodec: warning: {message}", err=True)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

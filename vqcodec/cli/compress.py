@@ -1,0 +1,92 @@
+"""`vqcodec compress`."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import click
+
+from vqcodec.cli import files
+from vqcodec.cli.options import (
+    compute_options,
+    max_pixels_option,
+    model_option,
+    output_options,
+    use_threads,
+)
+from vqcodec.cli.progress import bar
+
+
+@click.command()
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True)
+@output_options("the .vqc file")
+@model_option
+@click.option(
+    "--prior",
+    type=click.Choice(["model", "none"]),
+    default="model",
+    show_default=True,
+    help="'none' codes indices at fixed length, for comparison.",
+)
+@click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
+@compute_options
+@max_pixels_option
+def command(
+    inputs: tuple[str, ...],
+    output: str | None,
+    directory: str | None,
+    force: bool,
+    model: str | None,
+    prior: str,
+    strip: bool,
+    device: str,
+    threads: int | None,
+    max_pixels: int,
+) -> int:
+    """Compress pictures to .vqc files.
+
+    IN is a picture, a folder (every picture in it) or '-' (stdin). The result is
+    written beside the input, photo.png becoming photo.vqc.
+    """
+    jobs = files.plan(
+        inputs, output=output, directory=directory, force=force, suffix=".vqc", is_input=_readable
+    )
+
+    from vqcodec.codec.pictures import open_image
+    from vqcodec.codec.pipeline import compress
+    from vqcodec.registry.load import load_model
+
+    use_threads(threads)
+    loaded = load_model(model, device=device)
+
+    def work(job: files.Job) -> str:
+        began = time.perf_counter()
+        original = job.read()
+        with bar(job.source) as progress, open_image(io.BytesIO(original), max_pixels) as image:
+            pixels = image.width * image.height
+            data = compress(
+                image,
+                model=loaded,
+                prior=prior == "model",
+                strip=strip,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+        job.write(data)
+        seconds = time.perf_counter() - began
+        return (
+            f"{job.source} -> {job.target}: {len(original)} -> {len(data)} bytes, "
+            f"{3 * pixels / len(data):.1f}x, {8 * len(data) / pixels:.3f} bpp, {seconds:.2f} s"
+        )
+
+    return files.run(jobs, work)
+
+
+def _readable(path: Path) -> bool:
+    from PIL import Image
+
+    Image.init()
+    suffixes = Image.registered_extensions()
+    return suffixes.get(path.suffix.lower(), "") in Image.OPEN and path.name[0] != "."

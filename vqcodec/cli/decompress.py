@@ -1,0 +1,95 @@
+"""`vqcodec decompress`."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import click
+
+from vqcodec.cli import files
+from vqcodec.cli.options import (
+    compute_options,
+    max_pixels_option,
+    model_option,
+    output_options,
+    use_threads,
+)
+from vqcodec.cli.progress import bar
+
+
+class _Crop(click.ParamType):
+    name = "X,Y,W,H"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        try:
+            numbers = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 4:
+            self.fail(f"{value!r} is not X,Y,W,H in pixels", param, ctx)
+        return numbers
+
+
+@click.command()
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True)
+@output_options("the picture")
+@click.option("--crop", type=_Crop(), help="Decode only this part, in pixels.")
+@model_option
+@compute_options
+@max_pixels_option
+def command(
+    inputs: tuple[str, ...],
+    output: str | None,
+    directory: str | None,
+    force: bool,
+    crop: tuple[int, int, int, int] | None,
+    model: str | None,
+    device: str,
+    threads: int | None,
+    max_pixels: int,
+) -> int:
+    """Decompress .vqc files to pictures.
+
+    IN is a .vqc file, a folder (every .vqc file in it) or '-' (stdin). The result
+    is a PNG beside the input, or what the suffix of -o asks for.
+    """
+    jobs = files.plan(
+        inputs, output=output, directory=directory, force=force, suffix=".png", is_input=_is_vqc
+    )
+
+    from vqcodec.codec.pictures import format_of, save_image
+    from vqcodec.codec.pipeline import decompress
+    from vqcodec.registry.load import load_model
+
+    formats = {job.target: format_of(job.target) for job in jobs}
+    use_threads(threads)
+    loaded = None if model is None else load_model(model, device=device)
+
+    def work(job: files.Job) -> str:
+        began = time.perf_counter()
+        data = job.read()
+        with bar(job.source) as progress:
+            image = decompress(
+                data,
+                model=loaded,
+                device=device,
+                crop=crop,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+        buffer = io.BytesIO()
+        save_image(image, buffer, formats[job.target])
+        job.write(buffer.getvalue())
+        seconds = time.perf_counter() - began
+        size = f"{image.width}x{image.height}"
+        return f"{job.source} -> {job.target}: {size} pixels, {seconds:.2f} s"
+
+    return files.run(jobs, work)
+
+
+def _is_vqc(path: Path) -> bool:
+    return path.suffix.lower() == ".vqc"

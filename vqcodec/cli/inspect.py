@@ -1,0 +1,70 @@
+"""`vqcodec inspect`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from vqcodec.cli.options import compute_options, max_pixels_option, model_option, use_threads
+from vqcodec.codec.inspection import Inspection, inspect
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--verify", is_flag=True, help="Also decode all indices.")
+@model_option
+@compute_options
+@max_pixels_option
+def command(
+    file: str,
+    as_json: bool,
+    verify: bool,
+    model: str | None,
+    device: str,
+    threads: int | None,
+    max_pixels: int,
+) -> int:
+    """Show what a .vqc FILE ('-': stdin) consists of; sizes sum to the file's size."""
+    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    found = inspect(data, max_pixels=max_pixels)
+    digest = _verify(data, model, device, threads, max_pixels) if verify else None
+    if as_json:
+        extra = {} if digest is None else {"indices_sha256": digest}
+        click.echo(json.dumps(found.as_dict() | extra, indent=2))
+    else:
+        _print(found, digest)
+    return 0
+
+
+def _verify(
+    data: bytes, model: str | None, device: str, threads: int | None, max_pixels: int
+) -> str:
+    import hashlib
+
+    from vqcodec.codec.pipeline import indices
+
+    use_threads(threads)
+    grid = indices(data, model=model, device=device, max_pixels=max_pixels)
+    return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
+
+
+def _print(found: Inspection, digest: str | None) -> None:
+    rows, columns = found.grid
+    name = found.model_name or "not installed"
+    click.echo(f"picture       {found.width}x{found.height} pixels")
+    click.echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
+    click.echo(f"model         {found.model} ({name})")
+    click.echo(f"indices       {rows}x{columns} in {found.tiles} tiles, mode {found.mode}")
+    click.echo(f"payload       {found.payload_bytes} bytes, {found.bits_per_index:.3f} bits/index")
+    if digest is not None:
+        click.echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
+    click.echo()
+    click.echo(f"{'offset':>9} {'bytes':>9}  field")
+    for span in found.spans:
+        click.echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
+    total = sum(span.size for span in found.spans)
+    click.echo(f"{'sum':>9} {total:>9}")

@@ -1,0 +1,68 @@
+"""`vqcodec models`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from vqcodec.errors import ModelError
+from vqcodec.registry import store
+
+
+@click.group()
+def command() -> None:
+    """List, show, install and verify models."""
+
+
+@command.command("list")
+def list_() -> None:
+    """List the models that `--model` can name."""
+    for number, model in enumerate(store.list_models()):
+        note = ", default" if number == 0 else ""
+        click.echo(f"{model.name:16} {model.sha256[:16]}  {model.source}{note}  {model.description}")
+
+
+@command.command()
+@click.argument("model", metavar="NAME|FILE")
+def show(model: str) -> None:
+    """Show a model's hash, licence and configuration."""
+    found = store.find(model)
+    facts = {
+        "name": found.name,
+        "file": str(found.path),
+        "bytes": found.path.stat().st_size,
+        "sha256": found.sha256,
+        "source": found.source,
+        **store.read_metadata(found.path),
+    }
+    click.echo(json.dumps(facts, indent=2))
+
+
+@command.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+def install(file: str) -> None:
+    """Copy a model FILE where `--model NAME` and decompress find it."""
+    from vqcodec.registry.load import load_model
+
+    load_model(file, device="cpu")
+    installed = store.install(Path(file))
+    click.echo(f"installed {installed.name} ({installed.sha256[:16]}) as {installed.path}")
+
+
+@command.command()
+def verify() -> int:
+    """Check the hash and the contents of every model."""
+    from vqcodec.registry.load import load_model
+
+    code = 0
+    for model in store.list_models():
+        try:
+            load_model(model, device="cpu")
+        except ModelError as error:
+            click.echo(f"{model.name:16} {model.sha256[:16]}  WRONG: {error}")
+            code = 1
+        else:
+            click.echo(f"{model.name:16} {model.sha256[:16]}  ok")
+    return code

@@ -1,0 +1,131 @@
+"""`vqcodec train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vqcodec.cli.options import compute_options, use_threads
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE.toml", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--data",
+    metavar="DIR",
+    required=True,
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of pictures to train on.",
+)
+@click.option(
+    "--out",
+    metavar="MODEL.safetensors",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="The model file to write.",
+)
+@click.option(
+    "--validation",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of pictures to validate on; default: some of --data are held out.",
+)
+@click.option(
+    "--run",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Folder of checkpoints and logs; default: MODEL.run beside MODEL.",
+)
+@click.option("--resume", is_flag=True, help="Continue from the run's checkpoints.")
+@click.option(
+    "--set", "settings", metavar="a.b=c", multiple=True, help="Override a setting of the recipe."
+)
+@compute_options
+def command(
+    recipe: str,
+    data: str,
+    out: str,
+    validation: str | None,
+    run: str | None,
+    resume: bool,
+    settings: tuple[str, ...],
+    device: str,
+    threads: int | None,
+) -> int:
+    """Train a model by a recipe on a folder of pictures.
+
+    Ctrl-C writes a checkpoint; --resume goes on exactly where it stopped. The log is
+    log.jsonl in the run's folder, and TensorBoard files where it is installed.
+    """
+    if not out.endswith(".safetensors"):
+        raise click.UsageError("--out must end in .safetensors")
+    overrides = dict(_split(setting) for setting in settings)
+    folder = Path(run) if run else Path(out).with_suffix(".run")
+    if not resume and any(folder.glob("*.safetensors")):
+        raise click.UsageError(f"{folder} holds a run; --resume continues it, --run starts elsewhere")
+
+    from vqcodec.registry.load import pick_device
+    from vqcodec.training.config import load_recipe
+    from vqcodec.training.loop import Interrupted
+    from vqcodec.training.run import train
+
+    parsed = load_recipe(Path(recipe), overrides)
+    place = pick_device(device)
+    use_threads(threads)
+    reporter = _Reporter()
+    try:
+        train(
+            parsed,
+            data=Path(data),
+            validation=Path(validation) if validation else None,
+            out=Path(out),
+            run=folder,
+            resume=resume,
+            device=place,
+            reporter=reporter,
+        )
+    except Interrupted:
+        reporter.close()
+        click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
+        return 130
+    reporter.close()
+    click.echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
+    return 0
+
+
+class _Reporter:
+    """A progress bar per stage, and a line per validation."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._tqdm = tqdm
+        self._bar: tqdm[None] | None = None
+
+    def start(self, stage: str, step: int, steps: int) -> None:
+        self.close()
+        quiet = not sys.stderr.isatty()
+        self._bar = self._tqdm(total=steps, initial=step, desc=stage, disable=quiet)
+
+    def step(self, stage: str, step: int, metrics: dict[str, float]) -> None:
+        if self._bar is not None:
+            shown = {k: f"{v:.3f}" for k, v in metrics.items() if k in ("loss", "psnr", "bits")}
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(1)
+
+    def validation(self, stage: str, step: int, metrics: dict[str, float]) -> None:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        self._tqdm.write(f"{stage} step {step}: {figures}", file=sys.stderr)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _split(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise click.UsageError(f"--set {setting}: expected a.b=c")
+    return key, value

@@ -1,0 +1,76 @@
+"""What a .vqc file consists of, without decoding it. Loads no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from vqcodec.container import Limits, Span, parse, spans
+from vqcodec.errors import ModelNotFoundError
+from vqcodec.registry.store import find_by_prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """Facts about a file."""
+
+    bytes: int
+    width: int
+    height: int
+    mode: str
+    """'prior' or 'fixed'."""
+    quality: int
+    model: str
+    """First 8 bytes of the model's SHA-256, hexadecimal."""
+    model_name: str | None
+    """None if the model is not there."""
+    grid: tuple[int, int]
+    """Rows and columns of indices."""
+    tiles: int
+    bpp: float
+    """File size in bits per pixel."""
+    ratio: float
+    """8-bit RGB pixels over file size."""
+    payload_bytes: int
+    """Bytes of the tiles' streams."""
+    bits_per_index: float
+    """Payload bits per index."""
+    spans: tuple[Span, ...]
+    """Every field of the file; sizes sum to `bytes`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
+    """Account for every byte of a .vqc file.
+
+    Raises: FormatError.
+    """
+    limits = Limits() if max_pixels is None else Limits(pixels=max_pixels)
+    container = parse(data, limits)
+    header = container.header
+    try:
+        name: str | None = find_by_prefix(header.model).name
+    except ModelNotFoundError:
+        name = None
+    payload = sum(map(len, container.tiles))
+    pixels = header.width * header.height
+    return Inspection(
+        bytes=len(data),
+        width=header.width,
+        height=header.height,
+        mode=header.mode.name.lower(),
+        quality=header.quality,
+        model=header.model.hex(),
+        model_name=name,
+        grid=(header.rows, header.columns),
+        tiles=header.tile_count,
+        bpp=8 * len(data) / pixels,
+        ratio=3 * pixels / len(data),
+        payload_bytes=payload,
+        bits_per_index=8 * payload / (header.rows * header.columns),
+        spans=tuple(spans(data, limits)),
+    )

@@ -1,0 +1,154 @@
+"""Stage 2: the prior, on indices that the frozen autoencoder gives.
+
+Every training picture is indexed a few times at random scales, once and for all;
+the prior then sees random tiles of these grids, with nothing around them, as it
+will when it codes. For the last part of the steps it runs on its integer grid.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from vqcodec.models.codebook import nearest
+from vqcodec.models.pixelcnn import PixelCNN, bits_per_index
+from vqcodec.training.autoencoder import Autoencoder, usage
+from vqcodec.training.config import Recipe
+from vqcodec.training.data import Pictures, Pixels, read_rgb
+
+Grid = NDArray[np.uint16]
+"""Indices (N, M) of one picture."""
+
+
+class PriorStage:
+    """See the module's docstring."""
+
+    name = "prior"
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        grids: list[list[Grid]],
+        pictures: Pictures,
+        validation: list[Grid],
+        device: torch.device,
+    ) -> None:
+        """`grids` holds, for each of the pictures, its views."""
+        self.schedule = recipe.train.prior
+        self._recipe = recipe
+        self._grids = grids
+        self._pictures = pictures
+        self._device = device
+        torch.manual_seed(recipe.seed + 1)
+        self.module = PixelCNN(recipe.prior).to(device)
+        crop = self.schedule.crop
+        tiles = [tile for grid in validation for tile in _tiles(grid, crop)]
+        self._validation = torch.from_numpy(np.stack(tiles).astype(np.int64))
+
+    def batch(self, step: int) -> Tensor:
+        """Draw tiles: int64 (B, crop, crop)."""
+        rng = np.random.default_rng([self._recipe.seed, 2, step])
+        side = self.schedule.crop
+        tiles = []
+        for _ in range(self.schedule.batch):
+            views = self._grids[self._pictures.draw(rng)]
+            grid = views[int(rng.integers(len(views)))]
+            top = int(rng.integers(grid.shape[0] - side + 1))
+            left = int(rng.integers(grid.shape[1] - side + 1))
+            tiles.append(grid[top : top + side, left : left + side])
+        return torch.from_numpy(np.stack(tiles).astype(np.int64))
+
+    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Mean bits per index of one batch."""
+        integer = step >= self.schedule.integer_from * self.schedule.steps
+        indices = batch.to(self._device)
+        with torch.autocast(self._device.type, torch.bfloat16):
+            logits = self.module(indices, integer=integer)
+        bits = bits_per_index(logits, indices)
+        return bits, {"bits": float(bits.detach())}
+
+    def after(self, batch: Tensor, step: int) -> None:
+        """Nothing follows a step."""
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Bits per index on validation tiles: in real numbers, in integers, and unigram."""
+        totals = {"float_bits": 0.0, "integer_bits": 0.0}
+        parts = self._validation.split(8)
+        for part in parts:
+            indices = part.to(self._device)
+            for name in totals:
+                logits = self.module(indices, integer=name == "integer_bits")
+                totals[name] += float(bits_per_index(logits, indices)) * len(part)
+        size = self._recipe.prior.codebook_size
+        figures = {name: total / len(self._validation) for name, total in totals.items()}
+        return figures | {"unigram_bits": usage(self._validation, size)["unigram_bits"]}
+
+
+def index_pictures(
+    autoencoder: Autoencoder,
+    recipe: Recipe,
+    pictures: Pictures,
+    cache: Path,
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> list[list[Grid]]:
+    """Index every picture `views` times; keep the result in the file `cache`.
+
+    `progress` is told the number of pictures done.
+    """
+    views = recipe.train.prior.views
+    if cache.exists():
+        stored = load_file(cache)
+        if len(stored) == views * len(pictures):
+            return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(len(pictures))]
+    least = recipe.train.prior.crop * recipe.autoencoder.stride
+    grids = []
+    for number, path in enumerate(pictures.paths):
+        rng = np.random.default_rng([recipe.seed, 3, number])
+        scaled = [pictures.view(path, least, rng) for _ in range(views)]
+        grids.append([index_pixels(autoencoder, pixels, device) for pixels in scaled])
+        progress(number + 1)
+    named = {f"{p}.{v}": g for p, row in enumerate(grids) for v, g in enumerate(row)}
+    partial = cache.with_suffix(".partial")
+    save_file(named, partial)
+    os.replace(partial, cache)
+    return grids
+
+
+def index_files(
+    autoencoder: Autoencoder, recipe: Recipe, paths: list[Path], device: torch.device
+) -> list[Grid]:
+    """Index pictures as they are, for validation; those smaller than a tile are left out."""
+    least = recipe.train.prior.crop * recipe.autoencoder.stride
+    pixels = (read_rgb(path) for path in paths)
+    return [index_pixels(autoencoder, p, device) for p in pixels if min(p.shape[:2]) >= least]
+
+
+@torch.inference_mode()
+def index_pixels(autoencoder: Autoencoder, pixels: Pixels, device: torch.device) -> Grid:
+    """Index one picture (H, W, 3), cut to multiples of 4 pixels."""
+    rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
+    cut = np.ascontiguousarray(pixels[: rows * 4, : columns * 4])
+    image = torch.from_numpy(cut).to(device).permute(2, 0, 1)[None].float() / 255.0
+    with torch.autocast(device.type, torch.bfloat16):
+        latents = autoencoder.encoder(image)
+    flat = latents.float().permute(0, 2, 3, 1).reshape(rows * columns, -1)
+    indices = nearest(autoencoder.codebook.vectors, flat).view(rows, columns)
+    return indices.cpu().numpy().astype(np.uint16)
+
+
+def _tiles(grid: Grid, side: int) -> list[Grid]:
+    rows, columns = grid.shape[0] // side, grid.shape[1] // side
+    return [
+        grid[i * side : (i + 1) * side, j * side : (j + 1) * side]
+        for i in range(rows)
+        for j in range(columns)
+    ]

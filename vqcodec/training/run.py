@@ -1,0 +1,84 @@
+"""A whole training run: recipe and pictures to a model file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from vqcodec.models.vqvae import model_bytes
+from vqcodec.training.autoencoder import AutoencoderStage
+from vqcodec.training.config import Recipe
+from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.loop import Reporter, Trainer
+from vqcodec.training.prior import PriorStage, index_files, index_pictures
+
+_HELD_OUT = 16
+_HELD_OUT_MAX = 32
+
+
+def train(
+    recipe: Recipe,
+    *,
+    data: Path,
+    validation: Path | None = None,
+    out: Path,
+    run: Path,
+    resume: bool,
+    device: torch.device,
+    reporter: Reporter,
+) -> None:
+    """Train autoencoder, then prior, and write the model to `out`.
+
+    `validation` is a folder of pictures; without it one of 16 pictures (at
+    least one, at most 32) is held out of `data`. Checkpoints and logs go to the
+    folder `run`; `resume` continues from them.
+
+    Raises: ValueError for unusable data; Interrupted after SIGINT or SIGTERM,
+    with a checkpoint written.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    paths = find_pictures(data)
+    if validation is not None:
+        held_out = find_pictures(validation)
+    else:
+        if len(paths) < 2:
+            raise ValueError(f"{data}: training needs at least two pictures")
+        held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
+        paths = [path for path in paths if path not in set(held_out)]
+    pictures = Pictures(paths, recipe.data)
+
+    first = AutoencoderStage(recipe, pictures, held_out, device)
+    Trainer(first, run, reporter).run(resume=resume)
+
+    cache = run / "indices.safetensors"
+    if not resume:
+        cache.unlink(missing_ok=True)
+    reporter.start("indexing", 0, len(pictures))
+    grids = index_pictures(
+        first.module, recipe, pictures, cache, device, lambda n: reporter.step("indexing", n, {})
+    )
+    pictures.forget()
+    checked = index_files(first.module, recipe, held_out, device)
+    if not checked:
+        least = recipe.train.prior.crop * recipe.autoencoder.stride
+        raise ValueError(f"no validation picture is {least} pixels high and wide")
+    second = PriorStage(recipe, grids, pictures, checked, device)
+    Trainer(second, run, reporter).run(resume=resume)
+
+    module = first.module
+    model = model_bytes(
+        name=recipe.name,
+        licence=recipe.licence,
+        description=recipe.description,
+        config=recipe.autoencoder,
+        encoder=module.encoder,
+        codebook=module.codebook.vectors,
+        decoder=module.decoder,
+        prior=second.module,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    partial.write_bytes(model)
+    os.replace(partial, out)
