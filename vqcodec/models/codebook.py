@@ -124,7 +124,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def revive(self, latents: Tensor, threshold: float, generator: torch.Generator) -> int:
-        """Move codewords used less than `threshold` times a step onto latents (P, D).
+        """Move codewords used less than `threshold` times a step onto latents (P, D), P >= K.
 
         Returns how many were moved. The usage is the moving average that
         `ema_counts` keeps (with the loss update it is kept by `count`).
@@ -132,7 +132,7 @@ class Codebook(nn.Module):
         dead = self.ema_counts < threshold
         moved = int(dead.sum())
         if moved:
-            pick = torch.randint(len(latents), (moved,), generator=generator).to(latents.device)
+            pick = torch.randperm(len(latents), generator=generator)[:moved].to(latents.device)
             fresh = torch.full((moved,), max(1.0, threshold), device=latents.device)
             self._place(dead, latents[pick], fresh)
         return moved

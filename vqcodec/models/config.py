@@ -41,7 +41,7 @@ class AutoencoderConfig:
     @property
     def decoder_halo(self) -> int:
         """Indices around a window that can change its pixels."""
-        return self.residual_blocks + 3
+        return self.residual_blocks + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

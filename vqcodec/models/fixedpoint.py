@@ -136,12 +136,16 @@ def exponents(weight: Tensor, fraction_in: int, fraction_out: int) -> Tensor:
     return p.clamp(low, low + SHIFT_MAX)
 
 
-def fake_weight(weight: Tensor, fraction_in: int, fraction_out: int) -> Tensor:
-    """Round weights to their integer grid; gradients pass."""
+def fake_layer(
+    weight: Tensor, bias: Tensor, fraction_in: int, fraction_out: int
+) -> tuple[Tensor, Tensor]:
+    """Round a layer's weights and biases to their integer grids; gradients pass."""
     p = exponents(weight, fraction_in, fraction_out)
     unit = torch.pow(2.0, -p).view(-1, *[1] * (weight.dim() - 1))
     rounded = (weight.detach() / unit).round().clamp(-WEIGHT_MAX, WEIGHT_MAX) * unit
-    return weight + (rounded - weight).detach()
+    sums = torch.pow(2.0, -p - fraction_in)
+    level = (bias.detach() / sums).round() * sums
+    return weight + (rounded - weight).detach(), bias + (level - bias).detach()
 
 
 def fake_round(x: Tensor, fraction: int) -> Tensor:

@@ -41,6 +41,8 @@ class IntegerPixelCNN:
         embedding = _tensor(
             tensors, "embedding", torch.int8, (config.codebook_size, config.embedding)
         )
+        if int(embedding.min()) < -fx.ACTIVATION_MAX:
+            raise ModelCorruptError("prior tensor embedding is out of range")
         # One row of zeros after the last codeword stands for "outside the grid".
         self._embedding = F.pad(embedding.to(device=device, dtype=dtype), (0, 0, 0, 1))
 

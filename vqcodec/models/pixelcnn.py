@@ -39,13 +39,13 @@ class WedgeConv(nn.Module):
 
     def forward(self, x: Tensor, *, integer: bool) -> Tensor:
         """Map (B, inputs, N, M) to (B, outputs, N, M); outside the grid is 0."""
-        weight = self.weight
+        weight, bias = self.weight, self.bias
         if integer:
-            weight = fx.fake_weight(weight, self.fraction_in, fx.FRACTION_STREAM)
+            weight, bias = fx.fake_layer(weight, bias, self.fraction_in, fx.FRACTION_STREAM)
         side = 2 * self.radius + 1
         kernel = weight.new_zeros(weight.shape[0], weight.shape[2], side, side)
         kernel[:, :, self._rows, self._columns] = weight.transpose(1, 2)
-        out = F.conv2d(x, kernel, self.bias, padding=self.radius)
+        out = F.conv2d(x, kernel, bias, padding=self.radius)
         return fx.fake_round(out, fx.FRACTION_STREAM) if integer else out
 
 
@@ -61,10 +61,10 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor, *, integer: bool) -> Tensor:
         """Map (B, inputs, N, M) to (B, outputs, N, M)."""
-        weight = self.weight
+        weight, bias = self.weight, self.bias
         if integer:
-            weight = fx.fake_weight(weight, fx.FRACTION_ACTIVATION, self.fraction_out)
-        out = F.conv2d(x, weight[:, :, None, None], self.bias)
+            weight, bias = fx.fake_layer(weight, bias, fx.FRACTION_ACTIVATION, self.fraction_out)
+        out = F.conv2d(x, weight[:, :, None, None], bias)
         return fx.fake_round(out, self.fraction_out) if integer else out
 
 
@@ -88,13 +88,14 @@ class PixelCNN(nn.Module):
         """Map int64 indices (B, N, M) to logits (B, K, N, M) in bits: p ~ 2^logit."""
         embedding = self._embedding() if integer else self.embedding
         x = F.embedding(indices, embedding).permute(0, 3, 1, 2)  # (B, E, N, M)
+        dtype = embedding.dtype  # under autocast layers answer in bfloat16
         reach = fx.STREAM_MAX * 2.0**-fx.FRACTION_STREAM
-        stream = self.first(x, integer=integer).float().clamp(-reach, reach)  # (B, C, N, M)
+        stream = self.first(x, integer=integer).to(dtype).clamp(-reach, reach)  # (B, C, N, M)
         for layer in self.layers:
             active = fx.fake_activate(stream, integer=integer)
-            stream = (stream + layer(active, integer=integer).float()).clamp(-reach, reach)
+            stream = (stream + layer(active, integer=integer).to(dtype)).clamp(-reach, reach)
         hidden = self.hidden(fx.fake_activate(stream, integer=integer), integer=integer)
-        active = fx.fake_activate(hidden.float(), integer=integer)
+        active = fx.fake_activate(hidden.to(dtype), integer=integer)
         logits: Tensor = self.output(active, integer=integer)
         return logits
 

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vqcodec.container import Chunk, Container, Header, Limits, Mode, layout, parse, serialise, spans
+from vqcodec.container.write import varint
+from vqcodec.errors import (
+    ChecksumError,
+    CorruptError,
+    FormatError,
+    LimitError,
+    NotVqcError,
+    TruncatedError,
+    VersionError,
+)
+
+MODEL = bytes.fromhex("0123456789abcdef")
+SPEC = (Path(__file__).parent.parent / "format" / "SPEC.md").read_text(encoding="utf-8")
+
+
+def header(**changes: object) -> Header:
+    fields = {
+        "mode": Mode.PRIOR,
+        "width": 10,
+        "height": 4,
+        "model": MODEL,
+        "stride_log2": 2,
+        "tile_log2": 6,
+    }
+    return Header(**(fields | changes))
+
+
+def spec_example() -> Container:
+    """The contents of SPEC.md, section 11."""
+    return Container(
+        header=header(mode=Mode.FIXED),
+        chunks=(Chunk(type=b"note", data=b"hi"),),
+        tiles=(bytes.fromhex("02ffe000"),),
+    )
+
+
+def resealed(data: bytes, **edits: bytes) -> bytes:
+    """Replace fields of the example by name and put the header's checksum right."""
+    out, end = b"", 0
+    for span in spans(serialise(spec_example())):
+        key = span.name.replace(" ", "_")
+        if span.name == "header checksum":
+            out += zlib.crc32(out).to_bytes(4, "little")
+        else:
+            out += edits.get(key, data[span.offset : span.offset + span.size])
+        end = span.offset + span.size
+    assert end == len(data)
+    return out
+
+
+containers = st.builds(
+    lambda mode, quality, size, model, logs, chunks, seed: Container(
+        header=(
+            h := Header(
+                mode=mode,
+                quality=quality,
+                width=size[0],
+                height=size[1],
+                model=model,
+                stride_log2=logs[0],
+                tile_log2=logs[1],
+            )
+        ),
+        chunks=tuple(Chunk(type=t, data=d) for t, d in sorted(chunks.items())),
+        tiles=tuple(bytes([seed % 251]) * ((seed * (k + 1)) % 7) for k in range(h.tile_count)),
+    ),
+    st.sampled_from(Mode),
+    st.integers(0, 255),
+    st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    st.binary(min_size=8, max_size=8),
+    st.tuples(st.integers(0, 6), st.integers(4, 10)),
+    st.dictionaries(
+        st.sampled_from([b"ALPH", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]), st.binary(max_size=40)
+    ),
+    st.integers(0, 10**6),
+)
+
+
+@given(containers)
+def test_parse_undoes_serialise(container: Container) -> None:
+    data = serialise(container)
+    assert parse(data) == container
+    found = spans(data)
+    assert [span.offset for span in found] == [
+        sum(s.size for s in found[:k]) for k in range(len(found))
+    ]
+    assert sum(span.size for span in found) == len(data)
+
+
+@given(containers, st.data())
+def test_parse_of_damaged_bytes_is_a_format_error_or_canonical(
+    container: Container, draw: st.DataObject
+) -> None:
+    data = bytearray(serialise(container))
+    for _ in range(draw.draw(st.integers(1, 3))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        parsed = parse(bytes(data))
+    except FormatError:
+        return
+    assert serialise(parsed) == bytes(data)
+
+
+@given(st.binary(max_size=80))
+def test_parse_of_any_bytes_after_the_signature(tail: bytes) -> None:
+    data = layout.SIGNATURE + b"\x01" + tail
+    try:
+        parsed = parse(data)
+    except FormatError:
+        return
+    assert serialise(parsed) == data
+
+
+def test_truncation_at_every_byte() -> None:
+    data = serialise(spec_example())
+    for end in range(len(data)):
+        with pytest.raises(NotVqcError if end == 0 else TruncatedError):
+            parse(data[:end])
+
+
+def test_every_bit_flip_is_detected() -> None:
+    data = serialise(spec_example())
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FormatError):
+            parse(bytes(flipped))
+
+
+@pytest.mark.parametrize(
+    ("error", "edits"),
+    [
+        (NotVqcError, {"signature": b"\x89PNG\r\n\x1a\n"}),
+        (NotVqcError, {"signature": layout.SIGNATURE.replace(b"\r\n", b"\n")}),
+        (VersionError, {"version": b"\2"}),
+        (VersionError, {"media_type": b"\0"}),
+        (VersionError, {"mode": b"\2"}),
+        (CorruptError, {"width": b"\0"}),
+        (CorruptError, {"height": varint(1 << 24)}),
+        (CorruptError, {"width": b"\x8a\0"}),
+        (CorruptError, {"width": b"\xff\xff\xff\xff\xff\1"}),
+        (CorruptError, {"width": b"\xff\xff\xff\xff\x1f"}),
+        (LimitError, {"width": varint(1 << 23), "height": varint(1 << 6)}),
+        (TruncatedError, {"width": varint(1 << 20), "height": varint(1 << 8)}),
+        (CorruptError, {"stride_log2": b"\7"}),
+        (CorruptError, {"tile_log2": b"\3"}),
+        (CorruptError, {"tile_log2": b"\x0b"}),
+        (CorruptError, {"chunk_count": varint(65)}),
+        (TruncatedError, {"chunk_count": b"\2"}),
+        (ChecksumError, {"chunk_count": b"\0"}),
+        (TruncatedError, {"tile_0_size": varint(1 << 31)}),
+        (ChecksumError, {"tile_0": b"\x02\xff\xe0\x01"}),
+        (CorruptError, {"tile_0_size": b"\3", "tile_0_checksum": zlib.crc32(b"\2\xff\xe0").to_bytes(4, "little")}),
+        (ChecksumError, {"quality": b"\1", "header_checksum": b""}),
+        (CorruptError, {"chunk_type": b"no e"}),
+        (CorruptError, {"chunk_type": b"1ote"}),
+        (ChecksumError, {"chunk_note": b"ho"}),
+        (TruncatedError, {"chunk_note_size": varint(9999)}),
+        (LimitError, {"chunk_note_size": varint((1 << 26) + 1)}),
+    ],
+)
+def test_each_rule_has_its_error(error: type[FormatError], edits: dict[str, bytes]) -> None:
+    data = serialise(spec_example())
+    damaged = resealed(data, **edits)
+    if "header_checksum" in edits:
+        damaged = data[:11] + b"\1" + data[12:]
+    with pytest.raises(error) as caught:
+        parse(damaged)
+    assert type(caught.value) is error
+
+
+def test_unknown_critical_chunk_is_rejected_and_optional_kept() -> None:
+    example = spec_example()
+    assert parse(serialise(example)).chunk(b"note") == b"hi"
+    critical = Container(
+        header=example.header, chunks=(Chunk(type=b"NOTE", data=b"hi"),), tiles=example.tiles
+    )
+    with pytest.raises(VersionError):
+        parse(serialise(critical))
+
+
+def test_chunks_out_of_order_or_twice_are_rejected() -> None:
+    example = spec_example()
+    a, b = Chunk(type=b"aaaa", data=b""), Chunk(type=b"bbbb", data=b"")
+    for chunks in ((b, a), (a, a)):
+        with pytest.raises(CorruptError):
+            Container(header=example.header, chunks=chunks, tiles=example.tiles)
+
+
+def test_trailing_bytes_are_rejected() -> None:
+    with pytest.raises(CorruptError):
+        parse(serialise(spec_example()) + b"\0")
+
+
+def test_pixel_limit_is_an_option() -> None:
+    data = serialise(spec_example())
+    with pytest.raises(LimitError):
+        parse(data, Limits(pixels=39))
+    assert parse(data, Limits(pixels=40))
+
+
+def test_overhead_of_one_tile() -> None:
+    payload = bytes(100_000)
+    large = header(width=16383, height=16383, stride_log2=6, tile_log2=8)
+    data = serialise(Container(header=large, tiles=(payload,)))
+    assert len(data) - len(payload) <= 40
+
+
+def test_spec_example_is_the_bytes_it_shows() -> None:
+    block = SPEC.split("## 11. Example")[1].split("## 12.")[0]
+    rows = re.findall(r"^    ((?:[0-9a-f]{2} )+)", block, flags=re.MULTILINE)
+    assert bytes.fromhex("".join(rows)) == serialise(spec_example())
+
+
+def test_spec_header_table_is_the_header() -> None:
+    table = SPEC.split("## 3. Header")[1].split("An entry of the tile table")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| ") and "---" not in line
+    ][1:]
+    fields = [
+        (row[3], int(row[0]) if row[0] else None, row[1]) for row in rows if row[3] != "tile table"
+    ]
+    found = [s for s in spans(serialise(spec_example())) if not s.name.startswith("tile 0")]
+    for (name, offset, size), span in zip(fields, found, strict=False):
+        assert name == span.name
+        assert offset is None or offset == span.offset
+        assert size in (str(span.size), "1-5")
+    assert len(fields) == 12
+
+
+@given(st.integers(1, 5000), st.integers(4, 10))
+def test_tile_edges_cut_evenly(indices: int, tile_log2: int) -> None:
+    edges = layout.tile_edges(indices, tile_log2)
+    sizes = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    assert edges[0] == 0
+    assert edges[-1] == indices
+    assert max(sizes) <= 1 << tile_log2
+    assert max(sizes) - min(sizes) <= 1
