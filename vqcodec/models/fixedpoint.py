@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -148,18 +149,29 @@ def fake_layer(
     return weight + (rounded - weight).detach(), bias + (level - bias).detach()
 
 
+class _FloorThrough(torch.autograd.Function):
+    """floor(x * 2^fraction + offset) * 2^-fraction; its gradient is that of x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, fraction: int, offset: float) -> Tensor:
+        return (x * 2.0**fraction).add_(offset).floor_().mul_(2.0**-fraction)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0], None, None
+
+
 def fake_round(x: Tensor, fraction: int) -> Tensor:
     """Round half up to `fraction` fractional bits; gradients pass."""
-    return x + (torch.floor(x.detach() * 2.0**fraction + 0.5) * 2.0**-fraction - x).detach()
+    rounded: Tensor = _FloorThrough.apply(x, fraction, 0.5)
+    return rounded
 
 
 def fake_activate(stream: Tensor, *, integer: bool) -> Tensor:
     """ReLU with the integer network's ceiling, and its grid if `integer`."""
-    ceiling = ACTIVATION_MAX * 2.0**-FRACTION_ACTIVATION
-    out = stream.clamp(0.0, ceiling)
+    out = stream.clamp(0.0, ACTIVATION_MAX * 2.0**-FRACTION_ACTIVATION)
     if integer:
-        grid = torch.floor(out.detach() * 2.0**FRACTION_ACTIVATION) * 2.0**-FRACTION_ACTIVATION
-        out = out + (grid - out).detach()
+        out = _FloorThrough.apply(out, FRACTION_ACTIVATION, 0.0)
     return out
 
 

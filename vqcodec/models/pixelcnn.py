@@ -43,9 +43,10 @@ class WedgeConv(nn.Module):
         if integer:
             weight, bias = fx.fake_layer(weight, bias, self.fraction_in, fx.FRACTION_STREAM)
         side = 2 * self.radius + 1
-        kernel = weight.new_zeros(weight.shape[0], weight.shape[2], side, side)
-        kernel[:, :, self._rows, self._columns] = weight.transpose(1, 2)
-        out = F.conv2d(x, kernel, bias, padding=self.radius)
+        # Channels last, as the features are, or every convolution would reorder both.
+        kernel = weight.new_zeros(weight.shape[0], side, side, weight.shape[2])
+        kernel[:, self._rows, self._columns] = weight
+        out = F.conv2d(x, kernel.permute(0, 3, 1, 2), bias, padding=self.radius)
         return fx.fake_round(out, fx.FRACTION_STREAM) if integer else out
 
 
@@ -93,7 +94,8 @@ class PixelCNN(nn.Module):
         stream = self.first(x, integer=integer).to(dtype).clamp(-reach, reach)  # (B, C, N, M)
         for layer in self.layers:
             active = fx.fake_activate(stream, integer=integer)
-            stream = (stream + layer(active, integer=integer).to(dtype)).clamp(-reach, reach)
+            stream = stream + layer(active, integer=integer)
+            stream = stream.clamp(-reach, reach) if integer else stream
         hidden = self.hidden(fx.fake_activate(stream, integer=integer), integer=integer)
         active = fx.fake_activate(hidden.to(dtype), integer=integer)
         logits: Tensor = self.output(active, integer=integer)
@@ -128,5 +130,6 @@ class PixelCNN(nn.Module):
 
 
 def bits_per_index(logits: Tensor, indices: Tensor) -> Tensor:
-    """Mean cost in bits of indices (B, N, M) under logits (B, K, N, M)."""
-    return F.cross_entropy(logits.float() * math.log(2.0), indices) / math.log(2.0)
+    """Mean cost in bits of indices (B, N, M) under logits (B, K, N, M), in the logits' dtype."""
+    flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
+    return F.cross_entropy(flat * math.log(2.0), indices.flatten()) / math.log(2.0)
