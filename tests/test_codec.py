@@ -166,7 +166,9 @@ def test_every_mode(model: VqVae, image: Image.Image) -> None:
     out = vqcodec.decompress(vqcodec.compress(image, model=model), model=model)
     assert out.size == image.size
     if image.has_transparency_data:
-        assert np.array_equal(np.asarray(out.getchannel("A")), image.convert("RGBA").getchannel("A"))
+        assert np.array_equal(
+            np.asarray(out.getchannel("A")), image.convert("RGBA").getchannel("A")
+        )
     else:
         assert out.mode == "RGB"
 

@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import re
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqcodec.container import Chunk, Container, Header, Limits, Mode, layout, parse, serialise, spans
+from vqcodec.container import (
+    Chunk,
+    Container,
+    Header,
+    Limits,
+    Mode,
+    layout,
+    parse,
+    serialise,
+    spans,
+)
 from vqcodec.container.write import varint
 from vqcodec.errors import (
     ChecksumError,
@@ -81,7 +92,8 @@ containers = st.builds(
     st.binary(min_size=8, max_size=8),
     st.tuples(st.integers(0, 6), st.integers(4, 10)),
     st.dictionaries(
-        st.sampled_from([b"ALPH", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]), st.binary(max_size=40)
+        st.sampled_from([b"ALPH", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]),
+        st.binary(max_size=40),
     ),
     st.integers(0, 10**6),
 )
@@ -161,7 +173,13 @@ def test_every_bit_flip_is_detected() -> None:
         (ChecksumError, {"chunk_count": b"\0"}),
         (TruncatedError, {"tile_0_size": varint(1 << 31)}),
         (ChecksumError, {"tile_0": b"\x02\xff\xe0\x01"}),
-        (CorruptError, {"tile_0_size": b"\3", "tile_0_checksum": zlib.crc32(b"\2\xff\xe0").to_bytes(4, "little")}),
+        (
+            CorruptError,
+            {
+                "tile_0_size": b"\3",
+                "tile_0_checksum": zlib.crc32(b"\2\xff\xe0").to_bytes(4, "little"),
+            },
+        ),
         (ChecksumError, {"quality": b"\1", "header_checksum": b""}),
         (CorruptError, {"chunk_type": b"no e"}),
         (CorruptError, {"chunk_type": b"1ote"}),
@@ -244,7 +262,7 @@ def test_spec_header_table_is_the_header() -> None:
 @given(st.integers(1, 5000), st.integers(4, 10))
 def test_tile_edges_cut_evenly(indices: int, tile_log2: int) -> None:
     edges = layout.tile_edges(indices, tile_log2)
-    sizes = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    sizes = [b - a for a, b in pairwise(edges)]
     assert edges[0] == 0
     assert edges[-1] == indices
     assert max(sizes) <= 1 << tile_log2

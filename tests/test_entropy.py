@@ -56,7 +56,9 @@ def test_table_costs_little_against_exact_probabilities() -> None:
 
 
 @given(logit_rows, st.data())
-def test_coder_equals_the_twin_in_words_and_state(rows: list[list[int]], draw: st.DataObject) -> None:
+def test_coder_equals_the_twin_in_words_and_state(
+    rows: list[list[int]], draw: st.DataObject
+) -> None:
     tables = frequencies(np.array(rows, dtype=np.float64))
     picks = st.integers(0, tables.shape[1] - 1)
     symbols = np.array([draw.draw(picks) for _ in rows], dtype=np.int32)

@@ -46,7 +46,8 @@ def test_straight_through_gradient_and_commitment() -> None:
     latents = torch.randn(2, 3, 4, 5, requires_grad=True)
     quantised = codebook(latents)
     assert torch.allclose(
-        quantised.codewords, torch.nn.functional.embedding(quantised.indices, codebook.vectors).permute(0, 3, 1, 2)
+        quantised.codewords,
+        torch.nn.functional.embedding(quantised.indices, codebook.vectors).permute(0, 3, 1, 2),
     )
     quantised.codewords.sum().backward(retain_graph=True)
     assert torch.equal(latents.grad, torch.ones_like(latents))

@@ -214,7 +214,7 @@ def test_export_stays_within_the_bound(tensors: dict[str, Tensor]) -> None:
         ("first.weight", lambda t: t[:, :-1]),
         ("first.weight", lambda t: t.float()),
         ("embedding", lambda t: torch.full_like(t, -128)),
-        ("output.bias", lambda t: None),
+        ("output.bias", lambda _: None),
     ],
 )
 def test_wrong_tensors_are_refused(tensors: dict[str, Tensor], name: str, damage: object) -> None:

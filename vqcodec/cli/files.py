@@ -114,7 +114,7 @@ def _sibling(target: Path) -> Iterator[tuple[int, str]]:
         os.chmod(name, 0o666 & ~mask)
         yield file, name
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 

@@ -21,7 +21,9 @@ def list_() -> None:
     """List the models that `--model` can name."""
     for number, model in enumerate(store.list_models()):
         note = ", default" if number == 0 else ""
-        click.echo(f"{model.name:16} {model.sha256[:16]}  {model.source}{note}  {model.description}")
+        click.echo(
+            f"{model.name:16} {model.sha256[:16]}  {model.source}{note}  {model.description}"
+        )
 
 
 @command.command()
@@ -54,12 +56,12 @@ def install(file: str) -> None:
 @command.command()
 def verify() -> int:
     """Check the hash and the contents of every model."""
-    from vqcodec.registry.load import load_model
+    from vqcodec.registry.load import pick_device, read_model
 
     code = 0
     for model in store.list_models():
         try:
-            load_model(model, device="cpu")
+            read_model(model, pick_device("cpu"))
         except ModelError as error:
             click.echo(f"{model.name:16} {model.sha256[:16]}  WRONG: {error}")
             code = 1

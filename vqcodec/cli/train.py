@@ -64,11 +64,13 @@ def command(
     overrides = dict(_split(setting) for setting in settings)
     folder = Path(run) if run else Path(out).with_suffix(".run")
     if not resume and any(folder.glob("*.safetensors")):
-        raise click.UsageError(f"{folder} holds a run; --resume continues it, --run starts elsewhere")
+        raise click.UsageError(
+            f"{folder} holds a run; --resume continues it, --run starts elsewhere"
+        )
 
     from vqcodec.registry.load import pick_device
     from vqcodec.training.config import load_recipe
-    from vqcodec.training.loop import Interrupted
+    from vqcodec.training.loop import InterruptedRunError
     from vqcodec.training.run import train
 
     parsed = load_recipe(Path(recipe), overrides)
@@ -86,7 +88,7 @@ def command(
             device=place,
             reporter=reporter,
         )
-    except Interrupted:
+    except InterruptedRunError:
         reporter.close()
         click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
         return 130

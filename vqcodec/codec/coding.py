@@ -10,7 +10,7 @@ which tiles do, as the prior is exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -121,8 +121,8 @@ def tile_boxes(header: Header) -> list[tuple[slice, slice]]:
     down, across = header.row_edges, header.column_edges
     return [
         (slice(top, bottom), slice(left, right))
-        for top, bottom in zip(down, down[1:], strict=False)
-        for left, right in zip(across, across[1:], strict=False)
+        for top, bottom in pairwise(down)
+        for left, right in pairwise(across)
     ]
 
 
@@ -136,9 +136,7 @@ def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
     ]
 
 
-def _batches(
-    boxes: list[tuple[slice, slice]], wanted: Iterable[int]
-) -> Iterator[list[int]]:
+def _batches(boxes: list[tuple[slice, slice]], wanted: Iterable[int]) -> Iterator[list[int]]:
     """Group tiles of equal size, each group's positions bounded."""
 
     def shape(tile: int) -> tuple[int, int]:

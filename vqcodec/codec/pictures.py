@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Picture:
     xmp: bytes | None = None
 
 
-def open_image(file: io.BufferedIOBase, max_pixels: int) -> Image.Image:
+def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
     """Open a picture, its size checked before it is decoded.
 
     Raises: PictureError if Pillow cannot read it or it is too large.
@@ -118,7 +119,7 @@ def to_image(picture: Picture) -> Image.Image:
     return image
 
 
-def save_image(image: Image.Image, file: io.BufferedIOBase, format_name: str) -> None:
+def save_image(image: Image.Image, file: IO[bytes], format_name: str) -> None:
     """Write an image in a format that Pillow knows, with its metadata.
 
     Formats without alpha get the picture on white, with a warning. Raises
@@ -203,7 +204,7 @@ def _to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes |
     return image.convert("RGB"), None
 
 
-def _xmp(info: Mapping[object, object]) -> bytes | None:
+def _xmp(info: Mapping[Any, Any]) -> bytes | None:
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp")
     if isinstance(xmp, str):
         return xmp.encode()

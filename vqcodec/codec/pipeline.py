@@ -61,9 +61,7 @@ def compress(
     count = _counter(progress, 2 * header.rows * header.columns)
     grid = encode_pixels(loaded, picture.pixels, progress=count)
     streams = encode_grid(loaded.prior, header, grid, count)
-    return serialise(
-        Container(header=header, chunks=pictures.to_chunks(picture), tiles=streams)
-    )
+    return serialise(Container(header=header, chunks=pictures.to_chunks(picture), tiles=streams))
 
 
 def decompress(
@@ -93,8 +91,9 @@ def decompress(
             f"crop {x},{y},{width},{height} is not inside {header.width}x{header.height} pixels"
         )
     stride = loaded.config.stride
-    area = slice(y // stride, -(-(y + height) // stride)), slice(
-        x // stride, -(-(x + width) // stride)
+    area = (
+        slice(y // stride, -(-(y + height) // stride)),
+        slice(x // stride, -(-(x + width) // stride)),
     )
     halo = loaded.config.decoder_halo
     around = [slice(side.start - halo, side.stop + halo) for side in area]

@@ -1,9 +1,11 @@
 """What a .vqc file says, as values. Built values are always writable: the
-constructors check every range that SPEC.md states, so reader and writer agree."""
+constructors check every range that SPEC.md states, so reader and writer agree.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from vqcodec.container import layout
 from vqcodec.container.layout import Mode
@@ -66,7 +68,8 @@ class Header:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Data beside the picture. Raises CorruptError if its type is not four ASCII
-    letters or digits, the first one a letter."""
+    letters or digits, the first one a letter.
+    """
 
     type: bytes
     data: bytes
@@ -92,7 +95,7 @@ class Container:
         _check("number of tiles", len(self.tiles), self.header.tile_count, self.header.tile_count)
         _check("number of chunks", len(self.chunks), 0, layout.CHUNKS_MAX)
         types = [chunk.type for chunk in self.chunks]
-        if any(a >= b for a, b in zip(types, types[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(types)):
             raise CorruptError("chunks are not in ascending order of type, each once")
 
     def chunk(self, chunk_type: bytes) -> bytes | None:

@@ -45,7 +45,8 @@ class Encoder:
 
     def finish(self) -> bytes:
         """Return the stream: little-endian 32-bit words."""
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words.astype("<u4").tobytes()
 
 
 class Decoder:

@@ -64,8 +64,7 @@ def frequencies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     total = powers.sum(axis=1).astype(np.int64)
     reciprocal = ((TOTAL - symbols) << PRECISION) // total
     powers *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
-    table = np.floor(powers, out=powers)
+    table: NDArray[np.float64] = np.floor(powers, out=powers)
     table += 1.0
     table[rows, best] += TOTAL - table.sum(axis=1)
     return table
-

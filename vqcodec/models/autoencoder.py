@@ -27,8 +27,10 @@ class ResidualBlock(nn.Module):
         self.pointwise = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, N, M) to the same shape."""
         h = self.spatial(F.relu(x))
-        return x + self.pointwise(F.relu(h))
+        out: Tensor = x + self.pointwise(F.relu(h))
+        return out
 
 
 class Encoder(nn.Module):
@@ -39,9 +41,7 @@ class Encoder(nn.Module):
         hidden = config.hidden
         self.down1 = nn.Conv2d(3, hidden, 4, stride=2, padding=1)
         self.down2 = nn.Conv2d(hidden, hidden, 4, stride=2, padding=1)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(hidden) for _ in range(config.residual_blocks))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(hidden) for _ in range(config.residual_blocks)))
         self.project = nn.Conv2d(hidden, config.code_dim, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -59,9 +59,7 @@ class Decoder(nn.Module):
         super().__init__()
         hidden = config.hidden
         self.project = nn.Conv2d(config.code_dim, hidden, 3, padding=1)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(hidden) for _ in range(config.residual_blocks))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(hidden) for _ in range(config.residual_blocks)))
         self.up1 = nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1)
         self.up2 = nn.ConvTranspose2d(hidden, 3, 4, stride=2, padding=1)
 

@@ -27,7 +27,7 @@ def nearest(vectors: Tensor, latents: Tensor) -> Tensor:
     norms = vectors.square().sum(1)
     parts = [
         torch.argmin(torch.addmm(norms, part, vectors.T, alpha=-2.0), dim=1)
-        for part in latents.split(_CHUNK_POSITIONS)
+        for part in torch.split(latents, _CHUNK_POSITIONS)
     ]
     return torch.cat(parts)
 
@@ -102,9 +102,7 @@ class Codebook(nn.Module):
         self.vectors.copy_(self.ema_sums / self.ema_counts.clamp_min(1e-3)[:, None])
 
     @torch.no_grad()
-    def start_from(
-        self, latents: Tensor, generator: torch.Generator, *, rounds: int = 20
-    ) -> None:
+    def start_from(self, latents: Tensor, generator: torch.Generator, *, rounds: int = 20) -> None:
         """Place the codewords by k-means (Lloyd) on latents (P, D), P >= K."""
         size = len(self.vectors)
         pick = torch.randperm(len(latents), generator=generator)[:size].to(latents.device)

@@ -163,7 +163,7 @@ class _FloorThrough(torch.autograd.Function):
 
 def fake_round(x: Tensor, fraction: int) -> Tensor:
     """Round half up to `fraction` fractional bits; gradients pass."""
-    rounded: Tensor = _FloorThrough.apply(x, fraction, 0.5)
+    rounded: Tensor = _FloorThrough.apply(x, fraction, 0.5)  # type: ignore[no-untyped-call]
     return rounded
 
 
@@ -171,7 +171,7 @@ def fake_activate(stream: Tensor, *, integer: bool) -> Tensor:
     """ReLU with the integer network's ceiling, and its grid if `integer`."""
     out = stream.clamp(0.0, ACTIVATION_MAX * 2.0**-FRACTION_ACTIVATION)
     if integer:
-        out = _FloorThrough.apply(out, FRACTION_ACTIVATION, 0.0)
+        out = _FloorThrough.apply(out, FRACTION_ACTIVATION, 0.0)  # type: ignore[no-untyped-call]
     return out
 
 

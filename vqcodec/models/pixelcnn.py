@@ -39,7 +39,8 @@ class WedgeConv(nn.Module):
 
     def forward(self, x: Tensor, *, integer: bool) -> Tensor:
         """Map (B, inputs, N, M) to (B, outputs, N, M); outside the grid is 0."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if integer:
             weight, bias = fx.fake_layer(weight, bias, self.fraction_in, fx.FRACTION_STREAM)
         side = 2 * self.radius + 1
@@ -62,7 +63,8 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor, *, integer: bool) -> Tensor:
         """Map (B, inputs, N, M) to (B, outputs, N, M)."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if integer:
             weight, bias = fx.fake_layer(weight, bias, fx.FRACTION_ACTIVATION, self.fraction_out)
         out = F.conv2d(x, weight[:, :, None, None], bias)
@@ -125,7 +127,9 @@ class PixelCNN(nn.Module):
         for name, weight, bias, fraction_in, fraction_out in parts:
             integers = fx.to_integers(weight, bias, fraction_in, fraction_out)
             fx.check_bound(*integers, name)
-            out |= dict(zip((f"{name}.weight", f"{name}.bias", f"{name}.shift"), integers, strict=True))
+            out |= dict(
+                zip((f"{name}.weight", f"{name}.bias", f"{name}.shift"), integers, strict=True)
+            )
         return {key: value.contiguous() for key, value in out.items()}
 
 

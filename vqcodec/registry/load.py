@@ -29,12 +29,20 @@ def load_model(
     key = (file.sha256, str(place))
     with _lock:
         if key not in _loaded:
-            try:
-                _loaded[key] = parse_model(read_verified(file), sha256=file.sha256, device=place)
-            except ModelCorruptError as error:
-                error.args = (f"{file.path}: {error}",)
-                raise
+            _loaded[key] = read_model(file, place)
         return _loaded[key]
+
+
+def read_model(file: ModelFile, device: torch.device) -> VqVae:
+    """Read and check a model file, whether or not it is loaded already.
+
+    Raises: ModelError.
+    """
+    try:
+        return parse_model(read_verified(file), sha256=file.sha256, device=device)
+    except ModelCorruptError as error:
+        error.args = (f"{file.path}: {error}",)
+        raise
 
 
 def pick_device(device: str) -> torch.device:

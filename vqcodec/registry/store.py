@@ -165,9 +165,7 @@ def read_metadata(path: Path) -> dict[str, object]:
     return metadata
 
 
-def _described(
-    path: Path, sha256: str, metadata: dict[str, object], source: str
-) -> ModelFile:
+def _described(path: Path, sha256: str, metadata: dict[str, object], source: str) -> ModelFile:
     return ModelFile(
         name=str(metadata["name"]),
         path=path,

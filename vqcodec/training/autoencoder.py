@@ -54,9 +54,8 @@ class AutoencoderStage:
             beta=settings.beta,
             gamma=settings.gamma,
         )
-        self.module = Autoencoder(recipe.autoencoder, codebook).to(
-            device, memory_format=torch.channels_last
-        )
+        module = Autoencoder(recipe.autoencoder, codebook).to(device)
+        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = [
             _centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
             for path in validation
@@ -90,7 +89,8 @@ class AutoencoderStage:
             decoded = self.module.decoder(codewords)
         mse = (decoded.float() - pixels).square().mean()
         loss = mse / settings.pixel_variance + codebook_loss
-        metrics |= {"psnr": float(psnr_of_mse(mse.detach())), "commitment": float(codebook_loss.detach())}
+        metrics["psnr"] = float(psnr_of_mse(mse.detach()))
+        metrics["commitment"] = float(codebook_loss.detach())
         return loss, metrics
 
     def after(self, batch: Tensor, step: int) -> None:
@@ -101,9 +101,7 @@ class AutoencoderStage:
         due = settings.revive_every and step % settings.revive_every == 0
         if begun and due and not decaying:
             generator = self._generator(step)
-            self.module.codebook.revive(
-                self._latents(batch), settings.revive_below, generator
-            )
+            self.module.codebook.revive(self._latents(batch), settings.revive_below, generator)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
@@ -154,5 +152,5 @@ def _centre(pixels: np.ndarray, side: int, stride: int) -> Tensor:
     height = min(side, pixels.shape[0] // stride * stride)
     width = min(side, pixels.shape[1] // stride * stride)
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    cut = np.ascontiguousarray(pixels[top : top + height, left : left + width])
+    cut = pixels[top : top + height, left : left + width].copy()
     return torch.from_numpy(cut).permute(2, 0, 1)[None]

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from vqcodec.training.config import DataConfig
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
-Batch = TypeVar("Batch")
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
@@ -100,7 +99,7 @@ class Pictures:
         return view[:, ::-1] if rng.integers(2) else view
 
 
-def prefetch(make: Callable[[int], Batch], start: int, stop: int) -> Iterator[Batch]:
+def prefetch(make: Callable[[int], Tensor], start: int, stop: int) -> Iterator[Tensor]:
     """Yield make(start), ..., make(stop - 1), each made while the one before is used."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = pool.submit(make, start) if start < stop else None
@@ -120,4 +119,5 @@ def _probabilities(paths: list[Path], weights: dict[str, float]) -> NDArray[np.f
     share = np.array([weights.get(group, 0.0) / sizes[group] for group in groups])
     if not share.sum() > 0.0:
         raise ValueError("data.weights: no picture of the folder has a weight above 0")
-    return share / share.sum()
+    probabilities: NDArray[np.float64] = share / share.sum()
+    return probabilities

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -27,26 +27,33 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.training.config import ScheduleConfig
 from vqcodec.training.data import prefetch
 
-Batch = TypeVar("Batch")
 Metrics = dict[str, float]
 
 
-class Stage(Protocol[Batch]):
+class Stage(Protocol):
     """One network to train."""
 
     name: str
-    schedule: ScheduleConfig
-    module: nn.Module
 
-    def batch(self, step: int) -> Batch:
+    @property
+    def schedule(self) -> ScheduleConfig:
+        """Steps, rates and bookkeeping."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    def batch(self, step: int) -> Tensor:
         """Draw the batch of a step; a pure function of the step. Runs in a thread."""
         ...
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, Metrics]:
         """Return the scalar to minimise and figures to log."""
         ...
 
-    def after(self, batch: Batch, step: int) -> None:
+    def after(self, batch: Tensor, step: int) -> None:
         """Do what follows the optimiser's step."""
         ...
 
@@ -58,12 +65,20 @@ class Stage(Protocol[Batch]):
 class Reporter(Protocol):
     """Shows progress."""
 
-    def start(self, stage: str, step: int, steps: int) -> None: ...
-    def step(self, stage: str, step: int, metrics: Metrics) -> None: ...
-    def validation(self, stage: str, step: int, metrics: Metrics) -> None: ...
+    def start(self, stage: str, step: int, steps: int) -> None:
+        """A stage begins at `step` of `steps`."""
+        ...
+
+    def step(self, stage: str, step: int, metrics: Metrics) -> None:
+        """A step is done."""
+        ...
+
+    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
+        """A validation is done."""
+        ...
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """The run was stopped from outside; its checkpoint is written."""
 
 
@@ -78,10 +93,10 @@ def learning_rate(schedule: ScheduleConfig, step: int) -> float:
     return schedule.learning_rate * min(1.0, rise, left)
 
 
-class Trainer(Generic[Batch]):
+class Trainer:
     """Runs one stage in a folder, resumably."""
 
-    def __init__(self, stage: Stage[Batch], folder: Path, reporter: Reporter) -> None:
+    def __init__(self, stage: Stage, folder: Path, reporter: Reporter) -> None:
         self.stage = stage
         self._checkpoint = folder / f"{stage.name}.safetensors"
         self._log = Log(folder, stage.name)
@@ -89,7 +104,7 @@ class Trainer(Generic[Batch]):
         self._optimiser = torch.optim.Adam(stage.module.parameters(), fused=True)
 
     def run(self, *, resume: bool) -> None:
-        """Train to the last step. Raises Interrupted after SIGINT or SIGTERM."""
+        """Train to the last step. Raises InterruptedRunError after SIGINT or SIGTERM."""
         stage, schedule = self.stage, self.stage.schedule
         start = self._load() if resume and self._checkpoint.exists() else 0
         self._log.open(start)
@@ -112,10 +127,10 @@ class Trainer(Generic[Batch]):
                 if done % schedule.checkpoint_every == 0 or last or stopped():
                     self._save(done)
                 if stopped() and not last:
-                    raise Interrupted
+                    raise InterruptedRunError
         stage.module.eval()
 
-    def _step(self, batch: Batch, step: int) -> Metrics:
+    def _step(self, batch: Tensor, step: int) -> Metrics:
         schedule = self.stage.schedule
         rate = learning_rate(schedule, step)
         for group in self._optimiser.param_groups:
@@ -128,7 +143,12 @@ class Trainer(Generic[Batch]):
         self._optimiser.step()
         self.stage.after(batch, step)
         seconds = time.perf_counter() - began
-        return {"loss": float(loss.detach()), **metrics, "gradient": float(norm), "seconds": seconds}
+        return {
+            "loss": float(loss.detach()),
+            **metrics,
+            "gradient": float(norm),
+            "seconds": seconds,
+        }
 
     def _save(self, step: int) -> None:
         module = self.stage.module
@@ -157,9 +177,12 @@ class Trainer(Generic[Batch]):
             moments = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors.get(f"adam.{key}.{name}")
-                if value is not None:
-                    device = "cpu" if key == "step" and not parameter.is_cuda else parameter.device
-                    moments[key] = value.to(device)
+                if value is None:
+                    continue
+                # The fused optimiser walks through memory: moments must be laid out as
+                # the parameter is (channels last), which the file does not keep.
+                like = parameter if value.dim() else torch.empty((), device=parameter.device)
+                moments[key] = torch.empty_like(like, requires_grad=False).copy_(value)
             if moments:
                 self._optimiser.state[parameter] = moments
         return step
@@ -176,7 +199,7 @@ class Log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self._board = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def open(self, step: int) -> None:
         """Drop what an interrupted run logged after `step`, which is now run again."""
@@ -187,7 +210,7 @@ class Log:
         self._path.write_text("".join(row + "\n" for row in keep), encoding="utf-8")
 
     def _is_later(self, row: dict[str, Any], step: int) -> bool:
-        return row["stage"] == self._stage and row["step"] > step
+        return bool(row["stage"] == self._stage and row["step"] > step)
 
     def write(self, kind: str, step: int, metrics: Metrics) -> None:
         """Append one row."""
@@ -207,7 +230,7 @@ def stop_requested() -> Iterator[Any]:
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(number)
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
     try:
         previous = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}

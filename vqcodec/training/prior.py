@@ -81,7 +81,7 @@ class PriorStage:
     def validate(self) -> dict[str, float]:
         """Bits per index on validation tiles: in real numbers, in integers, and unigram."""
         totals = {"float_bits": 0.0, "integer_bits": 0.0}
-        parts = self._validation.split(8)
+        parts = torch.split(self._validation, 8)
         for part in parts:
             indices = part.to(self._device)
             for name in totals:
@@ -136,7 +136,7 @@ def index_files(
 def index_pixels(autoencoder: Autoencoder, pixels: Pixels, device: torch.device) -> Grid:
     """Index one picture (H, W, 3), cut to multiples of 4 pixels."""
     rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
-    cut = np.ascontiguousarray(pixels[: rows * 4, : columns * 4])
+    cut = pixels[: rows * 4, : columns * 4].copy()
     image = torch.from_numpy(cut).to(device).permute(2, 0, 1)[None].float() / 255.0
     with torch.autocast(device.type, torch.bfloat16):
         latents = autoencoder.encoder(image)

@@ -35,7 +35,7 @@ def train(
     least one, at most 32) is held out of `data`. Checkpoints and logs go to the
     folder `run`; `resume` continues from them.
 
-    Raises: ValueError for unusable data; Interrupted after SIGINT or SIGTERM,
+    Raises: ValueError for unusable data; InterruptedRunError after SIGINT or SIGTERM,
     with a checkpoint written.
     """
     run.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import photo
+from PIL import Image
+
+from vqcodec.cli import _COMMANDS, main
+
+SPEC_EXAMPLE = bytes.fromhex(
+    "8b5651430d0a1a0a 01010000 0a04 0123456789abcdef 0206 01 0496d0ab6b"
+    "4ee78445 6e6f7465026869 4af82325 02ffe000"
+)
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> object:
+    """Run the command line in this process, in an empty folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["vqcodec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def installed(run, model_file: Path) -> None:  # type: ignore[no-untyped-def]
+    assert run("models", "install", model_file).code == 0
+
+
+def one_line_error(result: Result, code: int) -> str:
+    assert result.code == code
+    assert result.err.startswith("vqcodec: error: ")
+    assert result.err.count("\n") == 1
+    return result.err
+
+
+def leftovers(folder: Path = Path()) -> list[str]:
+    return [path.name for path in folder.rglob("*") if ".part" in path.name]
+
+
+@pytest.mark.usefixtures("installed")
+def test_compress_and_decompress_beside_the_input(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    result = run("compress", "photo.png", "--model", "random")
+    assert result.code == 0
+    assert "photo.png -> photo.vqc" in result.out
+    assert "bpp" in result.out
+    result = run("decompress", "photo.vqc", "-o", "out.png")
+    assert result.code == 0
+    assert Image.open("out.png").size == photo().size
+    assert run("decompress", "photo.vqc", "-d", "there").code == 0
+    assert Path("there/photo.png").read_bytes() == Path("out.png").read_bytes()
+    assert not leftovers()
+
+
+@pytest.mark.usefixtures("installed")
+def test_results_are_ordinary_files(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    assert run("compress", "photo.png", "--model", "random").code == 0
+    assert Path("photo.vqc").stat().st_mode == Path("photo.png").stat().st_mode
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "tiff", "bmp"])
+def test_decompress_to_any_format(run, suffix: str) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    run("compress", "photo.png", "--model", "random")
+    assert run("decompress", "photo.vqc", "-o", f"out.{suffix}").code == 0
+    with Image.open(f"out.{suffix}") as image:
+        assert image.size == photo().size
+    one_line_error(run("decompress", "photo.vqc", "-o", "out.xyz"), 2)
+
+
+@pytest.mark.usefixtures("installed")
+def test_folders_are_mirrored(run) -> None:  # type: ignore[no-untyped-def]
+    Path("in/deep").mkdir(parents=True)
+    photo().save("in/a.png")
+    photo(20, 20).save("in/deep/b.jpg")
+    Path("in/notes.txt").write_text("no picture")
+    assert run("compress", "in", "-d", "out", "--model", "random").code == 0
+    assert {str(p.relative_to("out")) for p in Path("out").rglob("*.vqc")} == {
+        "a.vqc",
+        str(Path("deep") / "b.vqc"),
+    }
+    assert run("decompress", "out", "-d", "back").code == 0
+    assert Path("back/deep/b.png").exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_crop(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    run("compress", "photo.png", "--model", "random")
+    assert run("decompress", "photo.vqc", "-o", "c.png", "--crop", "10,20,30,9").code == 0
+    assert Image.open("c.png").size == (30, 9)
+    one_line_error(run("decompress", "photo.vqc", "-o", "d.png", "--crop", "80,0,30,9"), 2)
+    one_line_error(run("decompress", "photo.vqc", "-o", "d.png", "--crop", "1,2,3"), 2)
+    assert not Path("d.png").exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_existing_files_are_safe(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    original = Path("photo.png").read_bytes()
+    Path("photo.vqc").write_bytes(b"precious")
+    error = one_line_error(run("compress", "photo.png", "--model", "random"), 2)
+    assert "-f overwrites" in error
+    assert Path("photo.vqc").read_bytes() == b"precious"
+    assert run("compress", "photo.png", "--model", "random", "-f").code == 0
+    error = one_line_error(run("decompress", "photo.vqc"), 2)
+    assert Path("photo.png").read_bytes() == original
+    for same in ("photo.png", "./photo.png"):
+        error = one_line_error(run("compress", "photo.png", "-o", same, "-f"), 2)
+        assert "same file" in error
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_failed_file_leaves_nothing_and_stops_nothing(run) -> None:  # type: ignore[no-untyped-def]
+    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    photo().save("good.png")
+    result = run("compress", "bad.png", "good.png", "--model", "random")
+    assert result.code == 1
+    assert result.err.count("vqcodec: error: bad.png: ") == 1
+    assert Path("good.vqc").exists()
+    assert not Path("bad.vqc").exists()
+    data = Path("good.vqc").read_bytes()
+    Path("cut.vqc").write_bytes(data[:-5])
+    Path("good.png").unlink()
+    Path("good.png").write_bytes(b"precious")
+    assert run("decompress", "cut.vqc").code == 1
+    one_line_error(run("decompress", "cut.vqc", "-o", "good.png", "-f"), 1)
+    assert Path("good.png").read_bytes() == b"precious"
+    assert not leftovers()
+
+
+@pytest.mark.usefixtures("installed")
+def test_usage_errors(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("a.png")
+    photo().save("a.jpg")
+    Path("empty").mkdir()
+    for arguments in (
+        ["compress"],
+        ["compress", "a.png", "a.jpg", "--model", "random"],
+        ["compress", "a.png", "a.jpg", "-o", "b.vqc"],
+        ["compress", "a.png", "-o", "b.vqc", "-d", "c"],
+        ["compress", "a.png", "-o", "empty"],
+        ["compress", "empty"],
+        ["compress", "a.png", "--device", "abacus"],
+        ["compress", "a.png", "--threads", "0"],
+        ["compress", "-", "-d", "empty"],
+        ["nonsense"],
+        ["train", "none.toml", "--data", ".", "--out", "x.safetensors"],
+    ):
+        one_line_error(run(*arguments), 2)
+    assert not list(Path().rglob("*.vqc"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_bad_inputs(run) -> None:  # type: ignore[no-untyped-def]
+    assert "No such file" in one_line_error(run("compress", "none.png"), 1)
+    photo().save("a.png")
+    assert "not a .vqc" in one_line_error(run("decompress", "a.png", "-o", "b.png"), 1)
+    assert "not a .vqc" in one_line_error(run("inspect", "a.png"), 1)
+    assert "no model" in one_line_error(run("compress", "a.png", "--model", "none"), 1)
+    Path("example.vqc").write_bytes(SPEC_EXAMPLE)
+    assert "not installed" in one_line_error(run("decompress", "example.vqc"), 1)
+    one_line_error(run("compress", "a.png", "--model", "random", "--max-pixels", "10"), 1)
+
+
+def test_inspect_sums_to_the_file(run) -> None:  # type: ignore[no-untyped-def]
+    Path("example.vqc").write_bytes(SPEC_EXAMPLE)
+    found = json.loads(run("inspect", "example.vqc", "--json").out)
+    assert sum(span["size"] for span in found["spans"]) == found["bytes"] == len(SPEC_EXAMPLE)
+    assert found["model_name"] is None
+    assert "chunk note" in run("inspect", "example.vqc").out
+
+
+@pytest.mark.usefixtures("installed")
+def test_inspect_verify(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("a.png")
+    run("compress", "a.png", "--model", "random")
+    result = run("inspect", "a.vqc", "--json", "--verify")
+    assert len(json.loads(result.out)["indices_sha256"]) == 64
+    data = bytearray(Path("a.vqc").read_bytes())
+    data[-1] ^= 1
+    Path("a.vqc").write_bytes(data)
+    assert "checksum" in one_line_error(run("inspect", "a.vqc"), 1)
+
+
+@pytest.mark.usefixtures("installed")
+def test_models(run) -> None:  # type: ignore[no-untyped-def]
+    assert "random" in run("models", "list").out
+    facts = json.loads(run("models", "show", "random").out)
+    assert facts["licence"] == "CC0-1.0"
+    result = run("models", "verify")
+    assert result.code == 0
+    assert "ok" in result.out
+    path = Path(facts["file"])
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert run("models", "verify").code == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_pipes(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    buffer = io.BytesIO()
+    photo().save(buffer, "PNG")
+
+    class Pipe:
+        def __init__(self, data: bytes = b"") -> None:
+            self.buffer = io.BytesIO(data)
+
+        def isatty(self) -> bool:
+            return False
+
+        def write(self, text: str) -> int:
+            raise AssertionError("text in the middle of data")
+
+        def flush(self) -> None:
+            pass
+
+    data = buffer.getvalue()
+    for command in ("compress", "decompress"):
+        out = Pipe()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", Pipe(data))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "argv", ["vqcodec", command, "-", "--model", "random"])
+            with pytest.raises(SystemExit) as exit_:
+                main()
+        assert exit_.value.code == 0
+        data = out.buffer.getvalue()
+    assert np.asarray(Image.open(io.BytesIO(data))).shape == (61, 83, 3)
+
+
+def test_every_command_has_help(run) -> None:  # type: ignore[no-untyped-def]
+    text = run("--help").out
+    for command, summary in _COMMANDS.items():
+        assert summary in text
+        assert "Usage: vqcodec" in run(command, "--help").out
+    assert run("--version").out.startswith("vqcodec ")
+
+
+def _command(*arguments: str) -> str:
+    argv = ["vqcodec", *arguments]
+    return f"import sys; sys.argv = {argv}; from vqcodec.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import vqcodec",
+        "import vqcodec.container",
+        "import vqcodec; vqcodec.inspect",
+        "import vqcodec; vqcodec.list_models()",
+        _command("--help"),
+        _command("inspect", "x.vqc"),
+        _command("models", "list"),
+    ],
+)
+def test_light_commands_do_not_load_torch(code: str, tmp_path: Path) -> None:
+    (tmp_path / "x.vqc").write_bytes(SPEC_EXAMPLE)
+    check = (
+        f"try:\n    {code}\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
+        "import sys\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path, stdout=subprocess.PIPE)
+
+
+def test_container_is_standard_library_only() -> None:
+    check = "import vqcodec.container, sys; assert not {'torch', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
