@@ -19,6 +19,7 @@ from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, read_rgb
+from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 256
 _KMEANS_BATCHES = 8
@@ -137,7 +138,7 @@ class AutoencoderStage:
         return torch.Generator().manual_seed((self._recipe.seed << 32) + step)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16)
+        return autocast(self._device, self._recipe.train.precision)
 
 
 def usage(indices: Tensor, size: int) -> dict[str, float]:

@@ -94,10 +94,16 @@ class PriorTraining(ScheduleConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The stages."""
+    """The stages, and what they share."""
 
     autoencoder: AutoencoderTraining
     prior: PriorTraining
+    precision: str = "auto"
+    """'bfloat16' (autocast), 'float32', or 'auto': bfloat16 where the hardware has it."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError("train.precision must be 'auto', 'bfloat16' or 'float32'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

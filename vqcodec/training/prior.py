@@ -22,6 +22,7 @@ from vqcodec.models.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, read_rgb
+from vqcodec.training.precision import autocast
 
 Grid = NDArray[np.uint16]
 """Indices (N, M) of one picture."""
@@ -69,7 +70,7 @@ class PriorStage:
         """Mean bits per index of one batch."""
         integer = step >= self.schedule.integer_from * self.schedule.steps
         indices = batch.to(self._device)
-        with torch.autocast(self._device.type, torch.bfloat16):
+        with autocast(self._device, self._recipe.train.precision):
             logits = self.module(indices, integer=integer)
         bits = bits_per_index(logits, indices)
         return bits, {"bits": float(bits.detach())}
@@ -114,7 +115,7 @@ def index_pictures(
     for number, path in enumerate(pictures.paths):
         rng = np.random.default_rng([recipe.seed, 3, number])
         scaled = [pictures.view(path, least, rng) for _ in range(views)]
-        grids.append([index_pixels(autoencoder, pixels, device) for pixels in scaled])
+        grids.append([index_pixels(autoencoder, recipe, pixels, device) for pixels in scaled])
         progress(number + 1)
     named = {f"{p}.{v}": g for p, row in enumerate(grids) for v, g in enumerate(row)}
     partial = cache.with_suffix(".partial")
@@ -129,16 +130,21 @@ def index_files(
     """Index pictures as they are, for validation; those smaller than a tile are left out."""
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     pixels = (read_rgb(path) for path in paths)
-    return [index_pixels(autoencoder, p, device) for p in pixels if min(p.shape[:2]) >= least]
+    return [
+        index_pixels(autoencoder, recipe, p, device) for p in pixels if min(p.shape[:2]) >= least
+    ]
 
 
 @torch.inference_mode()
-def index_pixels(autoencoder: Autoencoder, pixels: Pixels, device: torch.device) -> Grid:
-    """Index one picture (H, W, 3), cut to multiples of 4 pixels."""
-    rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
-    cut = pixels[: rows * 4, : columns * 4].copy()
+def index_pixels(
+    autoencoder: Autoencoder, recipe: Recipe, pixels: Pixels, device: torch.device
+) -> Grid:
+    """Index one picture (H, W, 3), cut to whole indices."""
+    stride = recipe.autoencoder.stride
+    rows, columns = pixels.shape[0] // stride, pixels.shape[1] // stride
+    cut = pixels[: rows * stride, : columns * stride].copy()
     image = torch.from_numpy(cut).to(device).permute(2, 0, 1)[None].float() / 255.0
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device, recipe.train.precision):
         latents = autoencoder.encoder(image)
     flat = latents.float().permute(0, 2, 3, 1).reshape(rows * columns, -1)
     indices = nearest(autoencoder.codebook.vectors, flat).view(rows, columns)

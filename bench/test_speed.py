@@ -1,0 +1,158 @@
+"""Speed in a warm process, on a picture of Kodak's size (768x512).
+
+    python -m pytest bench --benchmark-only
+
+The picture is examples/hills.jpg, whose prior-coded indices cost as much time as
+any other's; $VQCODEC_BENCH_PICTURE names another one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import vqcodec
+from vqcodec.codec.coding import code_tiles, decode_grid, encode_grid
+from vqcodec.codec.transform import decode_indices, encode_pixels
+from vqcodec.codec.wavefront import steps
+from vqcodec.container import parse
+from vqcodec.entropy.coder import Encoder
+from vqcodec.entropy.tables import frequencies
+from vqcodec.models.vqvae import VqVae
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "hills.jpg"
+
+
+@pytest.fixture(scope="module")
+def model() -> VqVae:
+    return vqcodec.load_model("paper")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image.Image:
+    path = os.environ.get("VQCODEC_BENCH_PICTURE", EXAMPLE)
+    with Image.open(path) as opened:
+        return opened.convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def data(image: Image.Image, model: VqVae) -> bytes:
+    return vqcodec.compress(image, model=model)
+
+
+@pytest.fixture(scope="module")
+def grid(data: bytes, model: VqVae) -> np.ndarray:
+    return vqcodec.indices(data, model=model)
+
+
+@pytest.mark.benchmark(group="whole")
+def test_compress(benchmark: BenchmarkFixture, image: Image.Image, model: VqVae) -> None:
+    benchmark(vqcodec.compress, image, model=model)
+
+
+@pytest.mark.benchmark(group="whole")
+def test_decompress(benchmark: BenchmarkFixture, data: bytes, model: VqVae) -> None:
+    benchmark(vqcodec.decompress, data, model=model)
+
+
+@pytest.mark.benchmark(group="parts")
+def test_container_parse(benchmark: BenchmarkFixture, data: bytes) -> None:
+    benchmark(parse, data)
+
+
+@pytest.mark.benchmark(group="parts")
+def test_encoder_network(benchmark: BenchmarkFixture, image: Image.Image, model: VqVae) -> None:
+    benchmark(encode_pixels, model, np.asarray(image))
+
+
+@pytest.mark.benchmark(group="parts")
+def test_decoder_network(benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae) -> None:
+    benchmark(decode_indices, model, grid)
+
+
+@pytest.mark.benchmark(group="parts")
+def test_entropy_encode(
+    benchmark: BenchmarkFixture, data: bytes, grid: np.ndarray, model: VqVae
+) -> None:
+    benchmark(encode_grid, model.prior, parse(data).header, grid)
+
+
+@pytest.mark.benchmark(group="entropy decoding")
+def test_entropy_decode_by_wavefront(
+    benchmark: BenchmarkFixture, data: bytes, model: VqVae
+) -> None:
+    container = parse(data)
+    benchmark(decode_grid, model.prior, container.header, container.tiles)
+    benchmark.extra_info["positions"] = container.header.rows * container.header.columns
+
+
+class OneByOne:
+    """The prior as codecs without a wavefront run it: anew at each position, on
+    the part of the tile that the position can depend on."""
+
+    def __init__(self, model: VqVae, grid: torch.Tensor) -> None:
+        self._prior = model.prior
+        self._reach = 2 + model.prior.config.layers
+        self._grid = grid
+
+    def __call__(self, i: int, j: int) -> np.ndarray:
+        up, left = max(0, i - self._reach), max(0, j - self._reach)
+        part = self._grid[None, up : i + 1, left : j + self._reach + 1]
+        return frequencies(self._prior.logits(part)[:, i - up, j - left].numpy())
+
+
+@pytest.mark.benchmark(group="entropy decoding")
+def test_entropy_decode_position_by_position(
+    benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae
+) -> None:
+    """Time of 64 positions; multiply by positions / 64 to compare."""
+    one_by_one = OneByOne(model, torch.from_numpy(grid[:64, :64].copy()))
+    positions = [(i, j) for i in range(24, 32) for j in range(24, 32)]
+    expected = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
+    for i, j in positions[:3]:
+        table = frequencies(expected[:, i, j].numpy())
+        assert np.array_equal(one_by_one(i, j), table)
+    benchmark(lambda: [one_by_one(i, j) for i, j in positions])
+    benchmark.extra_info["positions"] = len(positions)
+
+
+@pytest.mark.benchmark(group="entropy decoding")
+def test_entropy_decode_position_by_position_cached(
+    benchmark: BenchmarkFixture, model: VqVae
+) -> None:
+    """The wavefront's own cache, but one position per step: a tile of one row."""
+    row = np.zeros((1, 1, 512), dtype=np.int32)
+    benchmark(lambda: code_tiles(model.prior.wavefront(1, 1), [Encoder()], row))
+    benchmark.extra_info["positions"] = row.size
+
+
+@pytest.mark.benchmark(group="entropy decoding parts")
+def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: VqVae) -> None:
+    header = parse(data).header
+    rows, columns = header.row_edges[1], header.column_edges[1]
+
+    def walk() -> None:
+        front = model.prior.wavefront(header.tile_count, rows)
+        for step in steps(rows, columns):
+            front.logits(step.t, step.first, step.stop)
+            count = step.stop - step.first
+            front.put(step.t, step.first, torch.zeros(header.tile_count, count, dtype=torch.int32))
+
+    benchmark(walk)
+
+
+@pytest.mark.benchmark(group="entropy decoding parts")
+def test_frequency_tables_alone(
+    benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae
+) -> None:
+    logits = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
+    flat = logits.flatten(0, 2).numpy()
+    parts = [flat[k : k + 128] for k in range(0, len(flat), 128)]
+    benchmark(lambda: [frequencies(part) for part in parts])
+    benchmark.extra_info["positions"] = len(flat)
