@@ -94,7 +94,8 @@ def test_entropy_decode_by_wavefront(
 
 class OneByOne:
     """The prior as codecs without a wavefront run it: anew at each position, on
-    the part of the tile that the position can depend on."""
+    the part of the tile that the position can depend on.
+    """
 
     def __init__(self, model: VqVae, grid: torch.Tensor) -> None:
         self._prior = model.prior
@@ -102,6 +103,7 @@ class OneByOne:
         self._grid = grid
 
     def __call__(self, i: int, j: int) -> np.ndarray:
+        """Return the table (1, K) of one position."""
         up, left = max(0, i - self._reach), max(0, j - self._reach)
         part = self._grid[None, up : i + 1, left : j + self._reach + 1]
         return frequencies(self._prior.logits(part)[:, i - up, j - left].numpy())
