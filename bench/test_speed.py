@@ -2,7 +2,7 @@
 
     python -m pytest bench --benchmark-only
 
-The picture is examples/hills.jpg, whose prior-coded indices cost as much time as
+The picture is bench/hills.jpg, whose prior-coded indices cost as much time as
 any other's; $VQCODEC_BENCH_PICTURE names another one.
 """
 
@@ -26,7 +26,7 @@ from vqcodec.entropy.coder import Encoder
 from vqcodec.entropy.tables import frequencies
 from vqcodec.models.vqvae import VqVae
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "hills.jpg"
+EXAMPLE = Path(__file__).parent / "hills.jpg"
 
 
 @pytest.fixture(scope="module")
