@@ -103,6 +103,22 @@ class PixelCNN(nn.Module):
         logits: Tensor = self.output(active, integer=integer)
         return logits
 
+    @torch.no_grad()
+    def start_from(self, vectors: Tensor) -> None:
+        """Let like codewords begin alike: `vectors` is the codebook, (K, D).
+
+        The embedding starts as the codewords' principal components, and the output
+        layer as a random map of them.
+        """
+        size = min(self.config.embedding, *vectors.shape)
+        centred = vectors.float() - vectors.float().mean(0)
+        left, strengths, _ = torch.linalg.svd(centred, full_matrices=False)
+        components = left[:, :size] * strengths[:size]
+        components /= components.square().mean().sqrt()
+        self.embedding[:, :size] = components
+        mix = torch.randn(size, self.config.channels, device=vectors.device)
+        self.output.weight.copy_(components @ mix / (size * self.config.channels) ** 0.5)
+
     def _embedding(self) -> Tensor:
         rounded = fx.fake_round(self.embedding, fx.FRACTION_EMBEDDING)
         reach = fx.ACTIVATION_MAX * 2.0**-fx.FRACTION_EMBEDDING

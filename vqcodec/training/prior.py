@@ -39,9 +39,10 @@ class PriorStage:
         grids: list[list[Grid]],
         pictures: Pictures,
         validation: list[Grid],
+        codebook: Tensor,
         device: torch.device,
     ) -> None:
-        """`grids` holds, for each of the pictures, its views."""
+        """`grids` holds, for each of the pictures, its views; `codebook` is (K, D)."""
         self.schedule = recipe.train.prior
         self._recipe = recipe
         self._grids = grids
@@ -49,6 +50,7 @@ class PriorStage:
         self._device = device
         torch.manual_seed(recipe.seed + 1)
         self.module = PixelCNN(recipe.prior).to(device)
+        self.module.start_from(codebook)
         crop = self.schedule.crop
         tiles = [tile for grid in validation for tile in _tiles(grid, crop)]
         self._validation = torch.from_numpy(np.stack(tiles).astype(np.int64))

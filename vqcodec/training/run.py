@@ -64,7 +64,8 @@ def train(
     if not checked:
         least = recipe.train.prior.crop * recipe.autoencoder.stride
         raise ValueError(f"no validation picture is {least} pixels high and wide")
-    second = PriorStage(recipe, grids, pictures, checked, device)
+    codebook = first.module.codebook.vectors
+    second = PriorStage(recipe, grids, pictures, checked, codebook, device)
     Trainer(second, run, reporter).run(resume=resume)
 
     module = first.module
