@@ -28,6 +28,9 @@ Grid = NDArray[np.uint16]
 """Indices (N, M) of one picture."""
 
 
+_VALIDATION_TILES = 96
+
+
 class PriorStage:
     """See the module's docstring."""
 
@@ -52,8 +55,9 @@ class PriorStage:
         self.module = PixelCNN(recipe.prior).to(device)
         self.module.start_from(codebook)
         crop = self.schedule.crop
-        tiles = [tile for grid in validation for tile in _tiles(grid, crop)]
-        self._validation = torch.from_numpy(np.stack(tiles).astype(np.int64))
+        tiles = np.stack([tile for grid in validation for tile in _tiles(grid, crop)])
+        spread = tiles[:: -(-len(tiles) // _VALIDATION_TILES)]
+        self._validation = torch.from_numpy(spread.astype(np.int64))
 
     def batch(self, step: int) -> Tensor:
         """Draw tiles: int64 (B, crop, crop)."""
