@@ -178,6 +178,3 @@ class RangeDecoder:
             self.range <<= 32
             self.point = (self.point << 32 | self._next()) & ((1 << 64) - 1)
         return symbol
-
-    def finished(self) -> bool:
-        return self.at >= len(self.words) and (self.point - self.low) % (1 << 64) < (1 << 33) - 1

@@ -139,6 +139,8 @@ def _model_of(header: Header, model: VqVae | str | None, device: str) -> VqVae:
                 f"the file was made with model {header.model.hex()}…, "
                 f"not with {loaded.name} ({loaded.sha256[:16]}…)"
             )
+    if header.quality:
+        raise CorruptError(f"quality is {header.quality}, the model has no qualities")
     if 1 << header.stride_log2 != loaded.config.stride:
         raise CorruptError(f"stride_log2 is {header.stride_log2}, the model's stride differs")
     return loaded

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from vqcodec.errors import CorruptError
+
 SIGNATURE = b"\x8bVQC\r\n\x1a\n"
 """High bit, name, CRLF, end-of-file, LF: text transfers break it visibly, as with PNG."""
 VERSION = 1
@@ -24,6 +26,7 @@ VARINT_MAX = (1 << 32) - 1
 
 CHUNK_TYPE_BYTES = 4
 CHUNKS_MAX = 64
+CHUNK_BYTES_MAX = 1 << 28
 ALPHA = b"ALPH"
 EXIF = b"exif"
 ICC = b"iccp"
@@ -46,8 +49,6 @@ class Limits:
 
     pixels: int = 1 << 28
     """Most pixels of a picture."""
-    chunk: int = 1 << 26
-    """Most bytes of one chunk."""
 
 
 def is_critical(chunk_type: bytes) -> bool:
@@ -56,6 +57,13 @@ def is_critical(chunk_type: bytes) -> bool:
     Bit 5 of the first letter, so: upper case is critical, lower case optional.
     """
     return not chunk_type[0] & 0x20
+
+
+def check_chunk_type(chunk_type: bytes) -> None:
+    """Raise CorruptError if a chunk's type is not four ASCII letters or digits, a letter first."""
+    right = len(chunk_type) == CHUNK_TYPE_BYTES and chunk_type.isalnum()
+    if not right or not chunk_type[:1].isalpha():
+        raise CorruptError(f"chunk type {chunk_type!r} is not four ASCII letters or digits")
 
 
 def tile_edges(indices: int, tile_log2: int) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from vqcodec.errors import (
 )
 
 _SMALLEST_TILE_ENTRY = 1 + layout.CRC_BYTES
+_NEWER = "a newer vqcodec may read it: pip install --upgrade vqcodec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def parse(data: bytes, limits: Limits | None = None) -> Container:
 
     Raises: a subclass of FormatError.
     """
-    return _Reader(data, limits or Limits()).container()
+    return _Reader(data, limits or Limits(), None).container()
 
 
 def spans(data: bytes, limits: Limits | None = None) -> list[Span]:
@@ -49,28 +50,30 @@ def spans(data: bytes, limits: Limits | None = None) -> list[Span]:
 
     Raises: a subclass of FormatError.
     """
-    reader = _Reader(data, limits or Limits())
-    reader.container()
-    return reader.spans
+    found: list[Span] = []
+    _Reader(data, limits or Limits(), found).container()
+    return found
 
 
 class _Reader:
-    def __init__(self, data: bytes, limits: Limits) -> None:
-        self._data = data
+    def __init__(self, data: bytes, limits: Limits, spans: list[Span] | None) -> None:
+        self._data = bytes(data)
         self._limits = limits
         self._at = 0
-        self.spans: list[Span] = []
+        self._spans = spans
 
     def container(self) -> Container:
         self._signature()
         header, chunk_count = self._header()
         table = self._tile_table(header)
         self._checksum("header checksum", 0)
-        chunks = tuple(self._chunk() for _ in range(chunk_count))
+        chunks: list[Chunk] = []
+        for _ in range(chunk_count):
+            chunks.append(self._chunk(chunks[-1].type if chunks else b""))
         tiles = tuple(self._tile(i, size, crc) for i, (size, crc) in enumerate(table))
         if self._at != len(self._data):
             raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
-        return Container(header=header, chunks=chunks, tiles=tiles)
+        return Container(header=header, chunks=tuple(chunks), tiles=tiles)
 
     def _signature(self) -> None:
         size = len(layout.SIGNATURE)
@@ -80,34 +83,34 @@ class _Reader:
         version = self._byte("version")
         if version != layout.VERSION:
             raise VersionError(
-                f"version {version} of the format, this program reads {layout.VERSION}",
-                hint="a newer vqcodec may read it: pip install --upgrade vqcodec",
+                f"version {version} of the format, this program reads {layout.VERSION}", hint=_NEWER
             )
 
     def _header(self) -> tuple[Header, int]:
         media = self._byte("media type")
         if media != layout.MEDIA_PICTURE:
-            raise VersionError(f"media type {media} is not known to this program")
+            raise VersionError(f"media type {media} is not known to this program", hint=_NEWER)
         mode = self._byte("mode")
         if mode not in tuple(Mode):
-            raise VersionError(f"mode {mode} is not known to this program")
-        header = Header(
-            mode=Mode(mode),
-            quality=self._byte("quality"),
-            width=self._varint("width"),
-            height=self._varint("height"),
-            model=self._take("model", layout.MODEL_BYTES),
-            stride_log2=self._byte("stride_log2"),
-            tile_log2=self._byte("tile_log2"),
-        )
-        pixels = header.width * header.height
-        if pixels > self._limits.pixels:
+            raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
+        quality = self._byte("quality")
+        width = self._varint("width", 1, layout.SIDE_MAX)
+        height = self._varint("height", 1, layout.SIDE_MAX)
+        if width * height > self._limits.pixels:
             raise LimitError(
-                f"{header.width}x{header.height} is {pixels} pixels, "
-                f"the limit is {self._limits.pixels}",
+                f"{width}x{height} is {width * height} pixels, the limit is {self._limits.pixels}",
                 hint="--max-pixels raises the limit",
             )
-        return header, self._varint("chunk count", layout.CHUNKS_MAX)
+        header = Header(
+            mode=Mode(mode),
+            quality=quality,
+            width=width,
+            height=height,
+            model=self._take("model", layout.MODEL_BYTES),
+            stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
+            tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
+        )
+        return header, self._varint("chunk count", 0, layout.CHUNKS_MAX)
 
     def _tile_table(self, header: Header) -> list[tuple[int, int]]:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY
@@ -116,52 +119,59 @@ class _Reader:
         table = []
         left = len(self._data)
         for i in range(header.tile_count):
-            size = self._varint(f"tile {i} size")
-            crc = int.from_bytes(self._take(f"tile {i} checksum", layout.CRC_BYTES), "little")
+            size = self._varint("tile size", 0, layout.VARINT_MAX, i)
+            crc = int.from_bytes(self._take("tile checksum", layout.CRC_BYTES, i), "little")
             left -= size
             if left < 0:
                 raise TruncatedError(f"tile {i}: the file is shorter than its tiles")
             table.append((size, crc))
         return table
 
-    def _chunk(self) -> Chunk:
+    def _chunk(self, previous: bytes) -> Chunk:
         start = self._at
         chunk_type = self._take("chunk type", layout.CHUNK_TYPE_BYTES)
-        name = f"chunk {chunk_type.decode('latin-1')}"
-        size = self._varint(f"{name} size")
-        if size > self._limits.chunk:
-            raise LimitError(f"{name} has {size} bytes, the limit is {self._limits.chunk}")
+        layout.check_chunk_type(chunk_type)
+        name = f"chunk {chunk_type.decode()}"
+        if chunk_type <= previous:
+            raise CorruptError(f"{name} is not in ascending order of type, each once")
+        size = self._varint(f"{name} size", 0, layout.VARINT_MAX)
+        if size > layout.CHUNK_BYTES_MAX:
+            raise LimitError(f"{name} has {size} bytes, the limit is {layout.CHUNK_BYTES_MAX}")
         chunk = Chunk(type=chunk_type, data=self._take(name, size))
         self._checksum(f"{name} checksum", start)
         if chunk_type not in layout.KNOWN_CHUNKS and layout.is_critical(chunk_type):
-            raise VersionError(
-                f"{name} is needed to read this file and not known to this program",
-                hint="a newer vqcodec may read it: pip install --upgrade vqcodec",
-            )
+            raise VersionError(f"{name} is needed and not known to this program", hint=_NEWER)
         return chunk
 
     def _tile(self, number: int, size: int, crc: int) -> bytes:
-        tile = self._take(f"tile {number}", size)
+        tile = self._take("tile", size, number)
         if zlib.crc32(tile) != crc:
             raise ChecksumError(f"tile {number} does not match its checksum")
         return tile
 
-    def _take(self, name: str, size: int) -> bytes:
+    def _take(self, name: str, size: int, number: int | None = None) -> bytes:
         end = self._at + size
         if end > len(self._data):
             raise TruncatedError(f"the file ends inside {name} (offset {self._at}, {size} bytes)")
-        self.spans.append(Span(name, self._at, size))
+        if self._spans is not None:
+            self._spans.append(Span(_numbered(name, number), self._at, size))
         taken = self._data[self._at : end]
         self._at = end
         return taken
 
-    def _byte(self, name: str) -> int:
-        return self._take(name, 1)[0]
+    def _byte(self, name: str, least: int = 0, most: int = 255) -> int:
+        value = self._take(name, 1)[0]
+        if not least <= value <= most:
+            raise CorruptError(f"{name} is {value}, not {least} to {most}")
+        return value
 
-    def _varint(self, name: str, most: int = layout.VARINT_MAX) -> int:
+    def _varint(self, name: str, least: int, most: int, number: int | None = None) -> int:
         start, value = self._at, 0
         for shift in range(0, 7 * layout.VARINT_BYTES_MAX, 7):
-            byte = self._byte(name)
+            if self._at == len(self._data):
+                raise TruncatedError(f"the file ends inside {name} (offset {start})")
+            byte = self._data[self._at]
+            self._at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 if shift and not byte:
@@ -169,13 +179,17 @@ class _Reader:
                 break
         else:
             raise CorruptError(f"{name}: an integer has no end")
-        count = self._at - start
-        self.spans[-count:] = [Span(name, start, count)]
-        if value > most:
-            raise CorruptError(f"{name} is {value}, not 0 to {most}")
+        if not least <= value <= most:
+            raise CorruptError(f"{name} is {value}, not {least} to {most}")
+        if self._spans is not None:
+            self._spans.append(Span(_numbered(name, number), start, self._at - start))
         return value
 
     def _checksum(self, name: str, start: int) -> None:
         expected = zlib.crc32(memoryview(self._data)[start : self._at])
         if int.from_bytes(self._take(name, layout.CRC_BYTES), "little") != expected:
             raise ChecksumError(f"{name} does not match")
+
+
+def _numbered(name: str, number: int | None) -> str:
+    return name if number is None else name.replace("tile", f"tile {number}", 1)

@@ -68,17 +68,15 @@ class Header:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Data beside the picture. Raises CorruptError if its type is not four ASCII
-    letters or digits, the first one a letter.
+    letters or digits, the first one a letter, or it has more than 2^28 bytes.
     """
 
     type: bytes
     data: bytes
 
     def __post_init__(self) -> None:
-        name = self.type
-        right = len(name) == layout.CHUNK_TYPE_BYTES and name.isalnum() and name[:1].isalpha()
-        if not right:
-            raise CorruptError(f"chunk type {name!r} is not four ASCII letters or digits")
+        layout.check_chunk_type(self.type)
+        _check("chunk size", len(self.data), 0, layout.CHUNK_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

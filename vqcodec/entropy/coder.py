@@ -58,6 +58,9 @@ class Decoder:
             raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
         words = np.frombuffer(stream, dtype="<u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._stream = stream
+        # Encoding again costs little and leaves one way to write given symbols.
+        self._again = Encoder()
 
     def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
         """Read as many symbols as there are tables, int32 (P,).
@@ -68,12 +71,12 @@ class Decoder:
             decoded: Symbols = self._coder.decode(_FAMILY, frequencies - 1.0)
         except AssertionError as error:
             raise CorruptError("a range-coded stream does not decode") from error
-        return decoded
+        return self._again.code(frequencies, decoded)
 
     def finish(self) -> None:
-        """Check that the stream is used up. Raises CorruptError if not."""
-        if not self._coder.maybe_exhausted():
-            raise CorruptError("a range-coded stream goes on after its last symbol")
+        """Check the whole stream. Raises CorruptError if no encoder writes it."""
+        if self._again.finish() != self._stream:
+            raise CorruptError("a range-coded stream is not the one of its symbols")
 
 
 def pack_fixed(symbols: Symbols, codebook_size: int) -> bytes:
