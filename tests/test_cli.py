@@ -155,6 +155,48 @@ def test_a_failed_file_leaves_nothing_and_stops_nothing(run) -> None:  # type: i
 
 
 @pytest.mark.usefixtures("installed")
+def test_names_with_dots_and_hidden_files(run) -> None:  # type: ignore[no-untyped-def]
+    Path("in/.thumbs").mkdir(parents=True)
+    for name in ("in/IMG_v1.0.png", "in/IMG_v1.1.png", "in/.thumbs/t.png", "in/.hidden.png"):
+        photo(20, 20).save(name)
+    assert run("compress", "in", "-d", "out", "--model", "random").code == 0
+    found = sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
+    assert found == ["IMG_v1.0.vqc", "IMG_v1.1.vqc"]
+    Path("in/IMG_v1.0.png").rename("IMG_v1.0")
+    assert run("compress", "IMG_v1.0", "--model", "random").code == 0
+    assert Path("IMG_v1.0.vqc").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
+@pytest.mark.usefixtures("installed")
+def test_links_modes_and_devices_are_respected(run) -> None:  # type: ignore[no-untyped-def]
+    photo().save("photo.png")
+    Path("real.vqc").write_bytes(b"old")
+    Path("real.vqc").chmod(0o600)
+    Path("link.vqc").symlink_to("real.vqc")
+    assert run("compress", "photo.png", "-o", "link.vqc", "-f", "--model", "random").code == 0
+    assert Path("link.vqc").is_symlink()
+    assert Path("real.vqc").stat().st_mode & 0o777 == 0o600
+    assert Path("real.vqc").read_bytes()[1:4] == b"VQC"
+    assert run("compress", "photo.png", "-o", "/dev/null", "--model", "random").code == 0
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.usefixtures("installed")
+def test_warnings_name_their_file(run) -> None:  # type: ignore[no-untyped-def]
+    for name in ("a", "b"):
+        frames = [photo(20, 20, seed=k) for k in range(2)]
+        frames[0].save(f"{name}.gif", save_all=True, append_images=frames[1:])
+    result = run("compress", "a.gif", "b.gif", "--model", "random")
+    assert result.code == 0
+    lines = result.err.splitlines()
+    assert [line.split(":")[:3] for line in lines] == [
+        ["vqcodec", " warning", " a.gif"],
+        ["vqcodec", " warning", " b.gif"],
+    ]
+
+
+@pytest.mark.usefixtures("installed")
 def test_usage_errors(run) -> None:  # type: ignore[no-untyped-def]
     photo().save("a.png")
     photo().save("a.jpg")
@@ -169,6 +211,9 @@ def test_usage_errors(run) -> None:  # type: ignore[no-untyped-def]
         ["compress", "a.png", "--device", "abacus"],
         ["compress", "a.png", "--threads", "0"],
         ["compress", "-", "-d", "empty"],
+        ["compress", ""],
+        ["compress", "a.png", "-o", ""],
+        ["compress", "a.png", "-o", "new/"],
         ["nonsense"],
         ["train", "none.toml", "--data", ".", "--out", "x.safetensors"],
     ):
@@ -221,6 +266,12 @@ def test_models(run) -> None:  # type: ignore[no-untyped-def]
     data[-1] ^= 1
     path.write_bytes(data)
     assert run("models", "verify").code == 1
+    path.write_bytes(data[:100])
+    assert run("models", "verify").code == 1
+    (path.parent / "stray.safetensors").mkdir()
+    assert run("models", "list").code == 0
+    photo().save("photo.png")
+    one_line_error(run("compress", "photo.png", "--model", "random"), 1)
 
 
 @pytest.mark.usefixtures("installed")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+import warnings
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from conftest import photo
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 import vqcodec
 from vqcodec.codec import pictures
@@ -16,7 +18,7 @@ from vqcodec.codec.pictures import from_image
 from vqcodec.codec.transform import decode_indices, encode_pixels
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
-from vqcodec.errors import CorruptError, FormatError, LimitError
+from vqcodec.errors import CorruptError, FormatError, LimitError, PictureError
 from vqcodec.models.vqvae import VqVae
 
 
@@ -210,7 +212,91 @@ def test_metadata_is_kept_through_formats(model: VqVae, suffix: str) -> None:
     assert again.info["icc_profile"] == image.info["icc_profile"]
     assert again.getexif()[0x010E] == "a description"
     assert again.getexif().get(0x0112, 1) == 1
-    assert pictures._xmp(again.info) == b"<x:xmpmeta/>"
+    assert from_image(again).xmp == b"<x:xmpmeta/>"
+
+
+def test_no_orientation_is_left_in_any_metadata(model: VqVae) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    buffer = io.BytesIO()
+    photo(60, 30).save(buffer, "JPEG", exif=exif, xmp=xmp)
+    picture = from_image(Image.open(buffer))
+    assert picture.pixels.shape == (60, 30, 3)
+    again = io.BytesIO()
+    pictures.save_image(pictures.to_image(picture), again, "JPEG")
+    assert ImageOps.exif_transpose(Image.open(again)).size == (30, 60)
+
+
+def test_tiff_keeps_its_description_but_not_its_layout() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    buffer = io.BytesIO()
+    photo(60, 30).save(buffer, "TIFF", exif=exif)
+    picture = from_image(Image.open(buffer))
+    again = io.BytesIO()
+    pictures.save_image(pictures.to_image(picture), again, "JPEG")
+    kept = Image.open(again).getexif()
+    assert kept[0x010E] == "a description"
+    assert 273 not in kept  # where the strips of pixels were
+
+
+@pytest.mark.parametrize("name", ["icc_profile", "xmp"])
+def test_too_much_metadata_is_dropped_with_a_warning(
+    model: VqVae, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
+    image = photo()
+    image.info[name] = bytes(2000)
+    with pytest.warns(UserWarning, match="dropped"):
+        data = vqcodec.compress(image, model=model)
+    assert not parse(data).chunks
+
+
+def test_metadata_too_large_for_jpeg_is_dropped_with_a_warning() -> None:
+    image = photo()
+    image.info["xmp"] = bytes(70_000)
+    with pytest.warns(UserWarning, match="do not fit"):
+        pictures.save_image(image, io.BytesIO(), "JPEG")
+
+
+def test_damaged_exif_is_dropped_with_a_warning(model: VqVae) -> None:
+    for damage in (b"junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
+        image = photo()
+        image.info["exif"] = damage
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = vqcodec.compress(image, model=model)
+        assert vqcodec.decompress(data, model=model).size == image.size
+    container = parse(vqcodec.compress(photo(), model=model))
+    chunk = Chunk(type=b"exif", data=zlib.compress(b"garbage"))
+    out = vqcodec.decompress(serialise(replace(container, chunks=(chunk,))), model=model)
+    for name in ("PNG", "JPEG", "TIFF", "WEBP"):
+        with pytest.warns(UserWarning, match="damaged"):
+            pictures.save_image(out, io.BytesIO(), name)
+
+
+def test_damaged_pictures_are_picture_errors_or_pictures() -> None:
+    frames = [photo(20, 20, seed=k) for k in range(3)]
+    for name, options in (("GIF", {}), ("TIFF", {}), ("PNG", {}), ("WEBP", {})):
+        buffer = io.BytesIO()
+        frames[0].save(buffer, name, save_all=True, append_images=frames[1:], **options)
+        data = buffer.getvalue()
+        for end in range(0, len(data), max(1, len(data) // 40)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    image = pictures.open_image(io.BytesIO(data[:end]), 1 << 20)
+                except PictureError:
+                    continue
+                assert from_image(image).pixels.shape == (20, 20, 3)
+
+
+def test_reals_are_levels_or_parts() -> None:
+    levels = np.array([[0.0, 127.6, 300.0]], dtype=np.float32)
+    assert from_image(Image.fromarray(levels)).pixels[0, :, 0].tolist() == [0, 128, 255]
+    parts = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
+    assert from_image(Image.fromarray(parts)).pixels[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_strip_drops_metadata_but_not_alpha(model: VqVae) -> None:
@@ -230,7 +316,7 @@ def test_animations_give_their_first_frame_with_a_warning(model: VqVae) -> None:
     frames = [photo(20, 20, seed=k) for k in range(3)]
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
     image = Image.open(buffer)
-    with pytest.warns(UserWarning, match="first frame"):
+    with pytest.warns(UserWarning, match="first one"):
         picture = from_image(image)
     assert np.array_equal(picture.pixels, np.asarray(frames[0]))
 
@@ -244,9 +330,10 @@ def test_formats_without_alpha_get_white_and_a_warning() -> None:
     assert np.asarray(Image.open(buffer)).min() > 250
 
 
-def test_unknown_formats_are_refused() -> None:
+@pytest.mark.parametrize("name", ["photo.xyz", "photo", "photo.ico", ""])
+def test_unknown_formats_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="suffix"):
-        pictures.format_of("photo.xyz")
+        pictures.format_of(name)
 
 
 @pytest.mark.parametrize(
@@ -267,10 +354,10 @@ def test_wrong_chunks_are_format_errors(
 
 
 def test_metadata_bombs_are_refused(model: VqVae, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
     image = photo()
     image.info["icc_profile"] = bytes(2000)
     data = vqcodec.compress(image, model=model)
+    monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
     with pytest.raises(LimitError):
         vqcodec.decompress(data, model=model)
 
@@ -302,9 +389,10 @@ def test_another_model_is_refused(model: VqVae) -> None:
     other = replace(container, header=replace(container.header, model=bytes(8)))
     with pytest.raises(ValueError, match="was made with model"):
         vqcodec.decompress(serialise(other), model=model)
-    strange = replace(container, header=replace(container.header, stride_log2=2, tile_log2=5))
-    with pytest.raises(FormatError):
-        vqcodec.decompress(serialise(strange)[:-3], model=model)
+    for change in ({"stride_log2": 3}, {"quality": 1}):
+        strange = replace(container, header=replace(container.header, **change))
+        with pytest.raises(CorruptError):
+            vqcodec.decompress(serialise(strange), model=model)
 
 
 def test_progress_reaches_one(model: VqVae) -> None:

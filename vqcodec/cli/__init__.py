@@ -7,6 +7,7 @@ exit 1 for a bad file or model, 2 for wrong usage, 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import warnings
@@ -66,7 +67,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    warnings.showwarning = _show_warning
+    warnings.simplefilter("ignore")  # those about a file are shown where it is worked on
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     code = 1
     try:
@@ -81,14 +85,22 @@ def main() -> NoReturn:
         code = 130
     except BrokenPipeError:
         sys.stderr.close()
-    except (VqcError, ValueError, OSError, MemoryError) as error:
+    except (VqcError, ValueError, OSError, MemoryError, RuntimeError) as error:
         code = describe(error)
     sys.exit(code)
 
 
 def describe(error: Exception, where: str = "") -> int:
-    """Print the line of an error and return the exit code that it calls for."""
+    """Print the line of an error and return the exit code that it calls for.
+
+    Of RuntimeErrors only those are described by which torch says that memory ran
+    out; any other is a fault of this program and raised again.
+    """
     text = str(error)
+    if isinstance(error, RuntimeError):
+        if "memory" not in text:
+            raise error
+        text = "out of memory"
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
@@ -104,19 +116,6 @@ def report(message: str, hint: str = "") -> None:
     """Print one error line."""
     line = " ".join(message.rstrip(".").split())
     click.echo(f"vqcodec: error: {line}" + (f"; {hint}" if hint else ""), err=True)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: object = None,
-    line: str | None = None,
-) -> None:
-    if issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
-        return
-    click.echo(f"vqcodec: warning: {message}", err=True)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,9 @@ from vqcodec.cli.options import (
 )
 from vqcodec.cli.progress import bar
 
+_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+"""What Pillow recognises by name but cannot read by itself."""
+
 
 @click.command()
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True)
@@ -88,5 +91,5 @@ def _readable(path: Path) -> bool:
     from PIL import Image
 
     Image.init()
-    suffixes = Image.registered_extensions()
-    return suffixes.get(path.suffix.lower(), "") in Image.OPEN and path.name[0] != "."
+    found = Image.registered_extensions().get(path.suffix.lower(), "")
+    return found in Image.OPEN and found not in _NO_PICTURES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,17 +28,29 @@ class Job:
 
     def read(self) -> bytes:
         """Return the input's bytes."""
-        if self.source == STREAM:
-            return sys.stdin.buffer.read()
-        return Path(self.source).read_bytes()
+        return read_input(self.source)
 
     def write(self, data: bytes) -> None:
         """Write the output whole or not at all."""
+        target = Path(self.target)
         if self.target == STREAM:
+            if sys.stdout is None:
+                raise click.UsageError("stdout is closed")
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-            return
-        write_atomically(Path(self.target), data)
+        elif target.exists() and not target.is_file():
+            target.write_bytes(data)  # a device or a named pipe, not to be replaced by a file
+        else:
+            write_atomically(target, data)
+
+
+def read_input(source: str) -> bytes:
+    """Return the bytes of a file or, for '-', of stdin."""
+    if source != STREAM:
+        return Path(source).read_bytes()
+    if sys.stdin is None:
+        raise click.UsageError("stdin is closed")
+    return sys.stdin.buffer.read()
 
 
 def plan(
@@ -51,25 +64,33 @@ def plan(
 ) -> list[Job]:
     """Pair inputs with outputs. Folders contribute the files that `is_input` takes.
 
+    An input's suffix is replaced by `suffix`, or this is added to a name whose
+    ending is no suffix of such inputs (`IMG_v1.2`).
+
     Raises: click.UsageError for anything ambiguous or dangerous.
     """
     if output is not None and directory is not None:
         raise click.UsageError("-o and -d exclude each other")
+    if "" in (*inputs, output, directory):
+        raise click.UsageError("a file name is empty")
     jobs = []
     for text in inputs:
         found = list(_expand(text, is_input))
         if not found:
             raise click.UsageError(f"{text}: no fitting files in this folder")
         for source, relative in found:
-            jobs.append(Job(source, _target(source, relative, output, directory, suffix)))
+            named = relative.with_suffix("") if is_input(relative) else relative
+            result = named.with_name(named.name + suffix)
+            jobs.append(Job(source, _target(source, result, output, directory)))
     if output is not None and len(jobs) > 1:
         raise click.UsageError(f"-o names one file, there are {len(jobs)} inputs; use -d")
     if [job.source for job in jobs].count(STREAM) > 1:
         raise click.UsageError("'-' can be given once")
     targets = [job.target for job in jobs]
+    if len(set(targets)) < len(targets):
+        twice = next(target for target in targets if targets.count(target) > 1)
+        raise click.UsageError(f"several inputs would become {twice}")
     for job in jobs:
-        if job.target != STREAM and targets.count(job.target) > 1:
-            raise click.UsageError(f"several inputs would become {job.target}")
         _refuse_danger(job, force)
     return jobs
 
@@ -83,10 +104,13 @@ def run(jobs: Sequence[Job], work: Callable[[Job], str]) -> int:
     piped = any(job.target == STREAM for job in jobs)
     for job in jobs:
         try:
-            line = work(job)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = _warning_about(job.source)
+                line = work(job)
         except BrokenPipeError:
             raise
-        except (VqcError, ValueError, OSError, MemoryError) as error:
+        except (VqcError, ValueError, OSError, MemoryError, RuntimeError) as error:
             code = max(code, describe(error, job.source))
         else:
             click.echo(line, err=piped)
@@ -94,9 +118,11 @@ def run(jobs: Sequence[Job], work: Callable[[Job], str]) -> int:
 
 
 def write_atomically(target: Path, data: bytes) -> None:
-    """Write a sibling file, then rename it over `target`."""
+    """Write a sibling file, then rename it over `target`; a link's own file is replaced."""
+    target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _sibling(target) as (file, name):
+    mode = target.stat().st_mode & 0o777 if target.exists() else None
+    with _sibling(target, mode) as (file, name):
         with os.fdopen(file, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -105,13 +131,15 @@ def write_atomically(target: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _sibling(target: Path) -> Iterator[tuple[int, str]]:
-    file, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:64]}.", suffix=".part")
+def _sibling(target: Path, mode: int | None) -> Iterator[tuple[int, str]]:
+    file, name = tempfile.mkstemp(dir=target.parent, prefix=".vqcodec-", suffix=".part")
     try:
-        # mkstemp makes the file private; the result should be as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        if mode is None:
+            # mkstemp makes the file private; the result should be as any new file.
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        os.chmod(name, mode)
         yield file, name
     except BaseException:
         Path(name).unlink()
@@ -124,13 +152,13 @@ def _expand(text: str, is_input: Callable[[Path], bool]) -> Iterator[tuple[str, 
         yield text, Path(path.name)
         return
     for found in sorted(path.rglob("*")):
-        if found.is_file() and is_input(found):
-            yield str(found), found.relative_to(path)
+        relative = found.relative_to(path)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if not hidden and is_input(found) and found.is_file():
+            yield str(found), relative
 
 
-def _target(
-    source: str, relative: Path, output: str | None, directory: str | None, suffix: str
-) -> str:
+def _target(source: str, result: Path, output: str | None, directory: str | None) -> str:
     if output is not None:
         return output
     if source == STREAM:
@@ -138,21 +166,29 @@ def _target(
             raise click.UsageError("'-' has no name for a file in a folder; use -o")
         return STREAM
     if directory is not None:
-        return str(Path(directory) / relative.with_suffix(suffix))
-    return str(Path(source).with_suffix(suffix))
+        return str(Path(directory) / result)
+    return str(Path(source).with_name(result.name))
 
 
 def _refuse_danger(job: Job, force: bool) -> None:
     if job.target == STREAM:
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():
             raise click.UsageError("stdout is a terminal; give -o FILE or redirect it")
         return
     target = Path(job.target)
-    if target.is_dir():
-        raise click.UsageError(f"{target} is a folder; use -d")
+    if target.is_dir() or job.target.endswith(("/", os.sep)):
+        raise click.UsageError(f"{job.target} is a folder; use -d")
     if not target.exists():
         return
     if job.source != STREAM and Path(job.source).exists() and target.samefile(job.source):
         raise click.UsageError(f"{target}: input and output are the same file")
-    if not force:
+    if target.is_file() and not force:
         raise click.UsageError(f"{target} exists; -f overwrites it, -o FILE or -d DIR avoids it")
+
+
+def _warning_about(source: str) -> Callable[..., None]:
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, UserWarning):
+            click.echo(f"vqcodec: warning: {source}: {message}", err=True)
+
+    return show

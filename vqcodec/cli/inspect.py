@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import click
 
+from vqcodec.cli.files import read_input
 from vqcodec.cli.options import compute_options, max_pixels_option, model_option, use_threads
 from vqcodec.codec.inspection import Inspection, inspect
 
@@ -15,7 +14,7 @@ from vqcodec.codec.inspection import Inspection, inspect
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--verify", is_flag=True, help="Also decode all indices.")
+@click.option("--verify", is_flag=True, help="Also decode all indices and metadata.")
 @model_option
 @compute_options
 @max_pixels_option
@@ -29,7 +28,7 @@ def command(
     max_pixels: int,
 ) -> int:
     """Show what a .vqc FILE ('-': stdin) consists of; sizes sum to the file's size."""
-    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    data = read_input(file)
     found = inspect(data, max_pixels=max_pixels)
     digest = _verify(data, model, device, threads, max_pixels) if verify else None
     if as_json:
@@ -45,10 +44,10 @@ def _verify(
 ) -> str:
     import hashlib
 
-    from vqcodec.codec.pipeline import indices
+    from vqcodec.codec.pipeline import verify
 
     use_threads(threads)
-    grid = indices(data, model=model, device=device, max_pixels=max_pixels)
+    grid = verify(data, model=model, device=device, max_pixels=max_pixels)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
 

@@ -59,7 +59,8 @@ def verify() -> int:
     from vqcodec.registry.load import pick_device, read_model
 
     code = 0
-    for model in store.list_models():
+    models = store.list_models()
+    for model in models:
         try:
             read_model(model, pick_device("cpu"))
         except ModelError as error:
@@ -67,4 +68,7 @@ def verify() -> int:
             code = 1
         else:
             click.echo(f"{model.name:16} {model.sha256[:16]}  ok")
+    for path in set(store.installed_files()) - {model.path for model in models}:
+        click.echo(f"{'?':16} {path.stem[:16]}  WRONG: {path} is not a readable model")
+        code = 1
     return code

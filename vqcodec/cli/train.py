@@ -39,6 +39,7 @@ from vqcodec.cli.options import compute_options, use_threads
     help="Folder of checkpoints and logs; default: MODEL.run beside MODEL.",
 )
 @click.option("--resume", is_flag=True, help="Continue from the run's checkpoints.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite an existing model file.")
 @click.option(
     "--set", "settings", metavar="a.b=c", multiple=True, help="Override a setting of the recipe."
 )
@@ -50,6 +51,7 @@ def command(
     validation: str | None,
     run: str | None,
     resume: bool,
+    force: bool,
     settings: tuple[str, ...],
     device: str,
     threads: int | None,
@@ -61,6 +63,8 @@ def command(
     """
     if not out.endswith(".safetensors"):
         raise click.UsageError("--out must end in .safetensors")
+    if Path(out).exists() and not force:
+        raise click.UsageError(f"{out} exists, and files made with it need it; -f overwrites it")
     overrides = dict(_split(setting) for setting in settings)
     folder = Path(run) if run else Path(out).with_suffix(".run")
     if not resume and any(folder.glob("*.safetensors")):

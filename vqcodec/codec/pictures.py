@@ -1,27 +1,44 @@
 """Pillow images to plain pixels with metadata, and back.
 
-The only module that knows what kinds of picture there are.
+The only module that knows what kinds of picture there are. Pillow's readers
+raise almost anything for damaged files, hence the broad handlers: what is read
+comes from outside, and one bad picture must not end a batch.
 """
 
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError, PictureError
 
 METADATA_MAX = 1 << 24
 """Most bytes of unpacked metadata of one kind."""
+_JPEG_SEGMENT = 65_500
+_TIFF_XMP = 700
+_RESIZING = frozenset({"ICO", "ICNS"})
+"""Formats that Pillow writes at sizes of its own choice."""
+_DROPPING_ALPHA = frozenset({"BMP", "DIB", "JPEG", "MPO", "PPM"})
+_DESCRIPTIVE = (
+    *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model),
+    *(ExifTags.Base.Software, ExifTags.Base.DateTime, ExifTags.Base.Artist),
+    *(ExifTags.Base.Copyright, ExifTags.Base.XResolution, ExifTags.Base.YResolution),
+    ExifTags.Base.ResolutionUnit,
+)
+"""What is kept of a TIFF file's tags: the others say how its pixels are stored."""
+_pillow_limit = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +52,7 @@ class Picture:
     icc: bytes | None = None
     """Colour profile; None means sRGB."""
     exif: bytes | None = None
-    """TIFF structure, without JPEG's 'Exif' prefix."""
+    """TIFF structure, without JPEG's 'Exif' prefix and without an orientation."""
     xmp: bytes | None = None
 
 
@@ -44,72 +61,57 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
 
     Raises: PictureError if Pillow cannot read it or it is too large.
     """
-    # The limit below takes the place of Pillow's own, which is smaller.
-    Image.MAX_IMAGE_PIXELS = None
     try:
-        image = Image.open(file)
-        if image.width * image.height > max_pixels:
-            raise PictureError(
-                f"{image.width}x{image.height} is more than {max_pixels} pixels",
-                hint="--max-pixels raises the limit",
-            )
-        image.load()
-    except PictureError:
+        with _without_pillows_limit():
+            image = Image.open(file)
+        if image.width * image.height <= max_pixels:
+            image.load()
+            return image
+    except MemoryError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:
         raise PictureError("not a picture that Pillow can read, or damaged") from error
-    return image
-
-
-def format_of(name: str) -> str:
-    """Return Pillow's name of the format that a file name's suffix asks for; '-' is PNG.
-
-    Raises: ValueError if Pillow cannot write it.
-    """
-    if name == "-":
-        return "PNG"
-    Image.init()
-    suffix = PurePath(name).suffix.lower()
-    found = Image.registered_extensions().get(suffix, "")
-    if found not in Image.SAVE:
-        raise ValueError(f"{name}: Pillow writes no format with the suffix {suffix!r}")
-    return found
+    raise PictureError(
+        f"{image.width}x{image.height} is more than {max_pixels} pixels",
+        hint="--max-pixels raises the limit",
+    )
 
 
 def from_image(image: Image.Image, *, strip: bool = False) -> Picture:
     """Take a Pillow image of any mode apart.
 
-    EXIF orientation is applied; 16-bit pictures keep their high 8 bits; CMYK and
+    EXIF orientation is applied. 16-bit pictures keep their high 8 bits; pictures of
+    real numbers are taken as 0..1 or, if they exceed 1, as 0..255. Grey, CMYK and
     other colours become sRGB, through the ICC profile where there is one. Of an
     animation the first frame is taken, with a warning. `strip` drops metadata.
     """
-    if getattr(image, "n_frames", 1) > 1:
-        warnings.warn("an animation: only its first frame is kept", stacklevel=2)
+    layered = image.format in ("MPO", "PSD")  # previews and layers, no animation
+    if image.tell() and not layered:
         image.seek(0)
-    xmp = _xmp(image.info)
-    upright = ImageOps.exif_transpose(image)
-    exif = upright.getexif().tobytes() if upright.getexif() else b""
-    icc = upright.info.get("icc_profile") or None
-    alpha = None
-    if upright.has_transparency_data and upright.mode not in ("I;16", "I", "F"):
-        upright = upright.convert("RGBA")
-        alpha = np.asarray(upright.getchannel("A"))
-        icc = icc if image.mode in ("RGB", "RGBA", "P", "PA", "RGBa") else None
-        rgb = upright.convert("RGB")
-    else:
-        rgb, icc = _to_rgb(upright, icc)
-    picture = Picture(
-        pixels=np.asarray(rgb),
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except Exception:
+        _warn("its EXIF data are damaged, its orientation is unknown")
+        upright = image
+    alpha, opaque = _split_alpha(upright)
+    pixels, icc = _to_rgb(opaque, upright.info.get("icc_profile") or None)
+    exif = None if strip else _read_exif(image)
+    if not layered and _frames(image) != 1:
+        _warn("several frames or pages: only the first one is kept")
+    if strip:
+        return Picture(pixels=pixels, alpha=alpha)
+    xmp = upright.info.get("xmp") or upright.info.get("XML:com.adobe.xmp")
+    return Picture(
+        pixels=pixels,
         alpha=alpha,
-        icc=icc,
-        exif=exif.removeprefix(b"Exif\0\0") or None,
-        xmp=xmp,
+        icc=_fitting("ICC", icc),
+        exif=_fitting("EXIF", exif),
+        xmp=_fitting("XMP", xmp.encode() if isinstance(xmp, str) else xmp),
     )
-    return replace(picture, icc=None, exif=None, xmp=None) if strip else picture
 
 
 def to_image(picture: Picture) -> Image.Image:
-    """Make a Pillow image, RGB or RGBA; metadata is in `info` where `save_options` finds it."""
+    """Make a Pillow image, RGB or RGBA; metadata is in `info` where `save_image` finds it."""
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
@@ -119,37 +121,47 @@ def to_image(picture: Picture) -> Image.Image:
     return image
 
 
+def format_of(name: str) -> str:
+    """Return Pillow's name of the format that a file name's suffix asks for; '-' is PNG.
+
+    Raises: ValueError if Pillow cannot write it, or not at the picture's size.
+    """
+    if name == "-":
+        return "PNG"
+    Image.init()
+    suffix = PurePath(name).suffix.lower()
+    found = Image.registered_extensions().get(suffix, "")
+    if found not in Image.SAVE or found in _RESIZING:
+        raise ValueError(f"{name}: no picture format to write has the suffix {suffix!r}")
+    return found
+
+
 def save_image(image: Image.Image, file: IO[bytes], format_name: str) -> None:
     """Write an image in a format that Pillow knows, with its metadata.
 
-    Formats without alpha get the picture on white, with a warning. Raises
-    ValueError if Pillow cannot write the format.
+    Formats without alpha get the picture on white, and metadata that a format
+    cannot hold is dropped, both with a warning. Raises PictureError if Pillow
+    cannot write the picture.
     """
-    if format_name in ("JPEG", "BMP", "PPM") and image.mode == "RGBA":
-        warnings.warn(f"{format_name} has no alpha: the picture is put on white", stacklevel=2)
-        info = image.info
+    if image.mode == "RGBA" and not _takes_alpha(format_name):
+        _warn(f"{format_name} has no alpha: the picture is put on white")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        image.info = info
-    options: dict[str, object] = {
-        key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info
-    }
+        flat = Image.alpha_composite(white, image).convert("RGB")
+        flat.info = image.info
+        image = flat
+    options = _metadata_options(image, format_name)
     if format_name == "JPEG":
         options |= {"quality": 95, "subsampling": 0}
     if format_name == "PNG":
         options["compress_level"] = 4
-        if "xmp" in options:
-            text = PngImagePlugin.PngInfo()
-            xmp = bytes(image.info["xmp"]).decode("utf-8", "replace")
-            text.add_itxt("XML:com.adobe.xmp", xmp)
-            options["pnginfo"] = text
-            del options["xmp"]
+    if format_name == "WEBP":
+        options["lossless"] = True
     try:
         image.save(file, format_name, **options)
-    except (KeyError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"Pillow cannot write this picture as {format_name}: {error}") from error
+    except (MemoryError, BrokenPipeError):
+        raise
+    except Exception as error:
+        raise PictureError(f"cannot be written as {format_name}: {error}") from error
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
@@ -182,33 +194,124 @@ def from_chunks(pixels: NDArray[np.uint8], container: Container) -> Picture:
     )
 
 
-def _to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
+def _fitting(name: str, data: bytes | None) -> bytes | None:
+    if data is not None and len(data) > METADATA_MAX:
+        _warn(f"its {name} data are dropped: more than {METADATA_MAX} bytes")
+        return None
+    return data
+
+
+def _frames(image: Image.Image) -> int:
+    """Count frames, 0 if they are damaged. Moves Pillow's place in the file."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:
+        return 0
+
+
+def _split_alpha(image: Image.Image) -> tuple[NDArray[np.uint8] | None, Image.Image]:
+    """Separate alpha from colours; the colours keep their mode where profiles need it."""
+    key = image.info.get("transparency")
+    if image.mode.startswith("I;16"):
+        if not isinstance(key, int):
+            return None, image
+        return np.where(np.asarray(image) == key, 0, 255).astype(np.uint8), image
+    if image.mode in ("I", "F") or not image.has_transparency_data:
+        return None, image
+    rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+    grey = image.mode in ("LA", "La", "L", "1")
+    return np.asarray(rgba.getchannel("A")), rgba.getchannel("R") if grey else rgba.convert("RGB")
+
+
+def _to_rgb(image: Image.Image, icc: bytes | None) -> tuple[NDArray[np.uint8], bytes | None]:
     mode = image.mode
-    if mode.startswith("I;16") or mode == "I":
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB"), None
-    if mode == "F":
-        values = np.nan_to_num(np.asarray(image)).clip(0.0, 255.0)
-        return Image.fromarray(values.round().astype(np.uint8)).convert("RGB"), None
-    if mode in ("RGB", "P"):
-        return image.convert("RGB"), icc
-    if icc is not None:
+    if mode in ("RGB", "P", "RGBX"):
+        return np.asarray(image.convert("RGB")), icc
+    if mode == "F" or mode.startswith("I"):
+        return _grey(np.asarray(image), mode), None
+    if icc is not None and mode in ("L", "CMYK", "LAB"):
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
             srgb = ImageCms.createProfile("sRGB")
             converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
             if converted is not None:
-                return converted, None
+                return np.asarray(converted), None
         except (ImageCms.PyCMSError, OSError, ValueError):
-            warnings.warn("the colour profile is unusable and ignored", stacklevel=3)
-    return image.convert("RGB"), None
+            _warn("its colour profile is unusable and ignored")
+    return np.asarray(image.convert("RGB")), None
 
 
-def _xmp(info: Mapping[Any, Any]) -> bytes | None:
-    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp")
-    if isinstance(xmp, str):
-        return xmp.encode()
-    return xmp if isinstance(xmp, bytes) else None
+def _grey(values: NDArray, mode: str) -> NDArray[np.uint8]:
+    if mode == "F":
+        finite = np.nan_to_num(values.astype(np.float64))
+        levels = (finite * (255.0 if finite.max() <= 1.0 else 1.0)).round().clip(0, 255)
+    else:
+        wide = values.astype(np.int64).clip(0, 65535)
+        levels = wide >> 8 if mode.startswith("I;16") or wide.max() > 255 else wide
+    return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _read_exif(image: Image.Image) -> bytes | None:
+    """Return a picture's EXIF without its orientation, which has been applied."""
+    try:
+        source = image.getexif()
+        kept = Image.Exif()
+        if image.format == "TIFF":
+            for tag in _DESCRIPTIVE:
+                if tag in source:
+                    kept[tag] = source[tag]
+            for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                if inner := source.get_ifd(pointer):
+                    kept[pointer] = dict(inner)
+        elif source:
+            kept.load(source.tobytes())
+        kept.pop(ExifTags.Base.Orientation, None)
+        return kept.tobytes().removeprefix(b"Exif\0\0") if kept else None
+    except Exception:
+        _warn("its EXIF data are damaged and dropped")
+        return None
+
+
+def _takes_alpha(format_name: str) -> bool:
+    if format_name in _DROPPING_ALPHA:
+        return False
+    try:
+        Image.new("RGBA", (1, 1)).save(io.BytesIO(), format_name)
+    except Exception:
+        return False
+    return True
+
+
+def _metadata_options(image: Image.Image, format_name: str) -> dict[str, object]:
+    """Return the metadata as arguments of `Image.save`; what does not fit is left out."""
+    options: dict[str, object] = {}
+    for key in ("icc_profile", "exif", "xmp"):
+        data = image.info.get(key)
+        if data is None:
+            continue
+        if format_name in ("JPEG", "MPO") and key != "icc_profile" and len(data) > _JPEG_SEGMENT:
+            _warn(f"its {key.upper()} data do not fit into {format_name} and are dropped")
+            continue
+        if key == "exif":
+            try:
+                Image.Exif().load(data)
+            except Exception:
+                _warn("its EXIF data are damaged and dropped")
+                continue
+        options[key] = data
+    xmp = options.get("xmp")
+    if isinstance(xmp, bytes) and format_name == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+        options["pnginfo"] = text
+    if isinstance(xmp, bytes) and format_name == "TIFF":
+        tags = Image.Exif()
+        exif = options.get("exif")
+        if isinstance(exif, bytes):
+            tags.load(exif)
+        tags[_TIFF_XMP] = xmp
+        options["exif"] = tags
+    return options
 
 
 def _inflate(container: Container, kind: bytes) -> bytes | None:
@@ -230,9 +333,28 @@ def _inflate(container: Container, kind: bytes) -> bytes | None:
 
 def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.mode != "L" or image.size != size:
-                raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")
+        with _without_pillows_limit():
+            image = Image.open(io.BytesIO(data), formats=["PNG"])
+        if image.mode == "L" and image.size == size:
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise CorruptError("chunk ALPH is not a PNG picture") from error
+    raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")
+
+
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Open pictures whose size is checked against a limit of ours, not Pillow's smaller one."""
+    with _pillow_limit:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)

@@ -125,6 +125,23 @@ def indices(
     return decode_grid(loaded.prior, container.header, container.tiles)
 
 
+def verify(
+    data: bytes,
+    *,
+    model: VqVae | str | None = None,
+    device: str = "auto",
+    max_pixels: int = Limits().pixels,
+) -> Indices:
+    """Return the indices as `indices` does, and check alpha and metadata too.
+
+    Raises: FormatError, ModelError.
+    """
+    container = parse(data, Limits(pixels=max_pixels))
+    pictures.from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
+    loaded = _model_of(container.header, model, device)
+    return decode_grid(loaded.prior, container.header, container.tiles)
+
+
 def _model(model: VqVae | str | None, device: str) -> VqVae:
     return model if isinstance(model, VqVae) else load_model(model, device=device)
 

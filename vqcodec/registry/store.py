@@ -11,18 +11,18 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from vqcodec.errors import ModelCorruptError, ModelNotFoundError
+from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError
 from vqcodec.registry.manifest import shipped
 
 METADATA_KEY = "vqcodec"
 """Key of the JSON text in a model file's safetensors metadata."""
 MODEL_BYTES_MAX = 1 << 29
+_HASH_DIGITS_MIN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,14 @@ def installed_folder() -> Path:
     """Return the folder of installed models, which need not exist."""
     if override := os.environ.get("VQCODEC_MODELS"):
         return Path(override)
+    # Unlike Path.home, this does not fail where there is no home: it stays "~".
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = home / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     return base / "vqcodec" / "models"
 
 
@@ -64,17 +66,27 @@ def list_models() -> list[ModelFile]:
         )
         for entry in shipped()
     ]
-    for path in sorted(installed_folder().glob("*.safetensors")):
+    for path in installed_files():
         try:
             metadata = read_metadata(path)
-        except ModelCorruptError:
+        except (ModelError, OSError):
             continue
         models.append(_described(path, path.stem, metadata, "installed"))
     return models
 
 
+def installed_files() -> list[Path]:
+    """List the files of installed models, damaged ones too: those named by a SHA-256."""
+    try:
+        found = sorted(installed_folder().glob("*.safetensors"))
+    except OSError:
+        return []
+    return [path for path in found if len(path.stem) == 64]
+
+
 def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
-    """Find a model by name, by path (`.safetensors`), or the default one for None.
+    """Find a model by name, by 8 or more digits of its hash, by path (`.safetensors`), or
+    the default one for None.
 
     Raises: ModelNotFoundError.
     """
@@ -85,9 +97,16 @@ def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
         path = Path(text)
         return _described(path, file_sha256(path), read_metadata(path), "file")
     models = list_models()
-    for known in models:
-        if known.name == text:
-            return known
+    fitting = [known for known in models if known.name == text]
+    if len(text) >= _HASH_DIGITS_MIN:
+        fitting += [known for known in models if known.sha256.startswith(text)]
+    if fitting and (len(fitting) == 1 or fitting[0].source == "shipped"):
+        return fitting[0]
+    if fitting:
+        hashes = ", ".join(known.sha256[:16] for known in fitting)
+        raise ModelNotFoundError(
+            f"several models are called {text!r}", hint=f"give one's hash instead: {hashes}"
+        )
     names = ", ".join(sorted({known.name for known in models}))
     raise ModelNotFoundError(
         f"no model is called {text!r}; there are: {names}",
@@ -101,6 +120,10 @@ def find_by_prefix(prefix: bytes) -> ModelFile:
     for known in list_models():
         if known.sha256.startswith(digits):
             return known
+    if any(path.stem.startswith(digits) for path in installed_files()):
+        raise ModelCorruptError(
+            f"model {digits}… is installed but damaged", hint="install it again"
+        )
     raise ModelNotFoundError(
         f"the file was made with model {digits}…, which is not installed",
         hint="get that model's file and run `vqcodec models install FILE`, or give --model FILE",
@@ -115,9 +138,12 @@ def install(path: Path) -> ModelFile:
     folder = installed_folder()
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{digest}.safetensors"
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as file:
-        file.write(data)
-    os.replace(file.name, target)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
     return _described(target, digest, metadata, "installed")
 
 
@@ -156,7 +182,7 @@ def read_metadata(path: Path) -> dict[str, object]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})[METADATA_KEY])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise ModelCorruptError(
             f"{path}: not a vqcodec model", hint="`vqcodec train` makes model files"
         ) from error
