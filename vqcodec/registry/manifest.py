@@ -37,4 +37,4 @@ class Entry:
 def shipped() -> tuple[Entry, ...]:
     """List the manifest's entries; the first is the default model."""
     text = (files("vqcodec.registry") / "manifest.toml").read_text(encoding="utf-8")
-    return tuple(Entry(**table) for table in tomllib.loads(text)["model"])
+    return tuple(Entry(**table) for table in tomllib.loads(text).get("model", []))

@@ -1,0 +1,47 @@
+"""Put a trained model into the package.
+
+    python train/ship.py runs/paper.safetensors
+
+Copies the file beside the manifest and appends its entry. A name that is in the
+manifest is refused: names are never given to other weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from vqcodec.registry.store import read_metadata
+
+REGISTRY = Path(__file__).parent.parent / "vqcodec" / "registry"
+
+
+def main(model: str) -> None:
+    """Ship one model."""
+    path = Path(model)
+    metadata = read_metadata(path)
+    name = str(metadata["name"])
+    manifest = REGISTRY / "manifest.toml"
+    text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
+    if f'name = "{name}"' in text:
+        sys.exit(f"{name} is shipped already")
+    entry = {
+        "name": name,
+        "file": f"{name}.safetensors",
+        "size": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "licence": metadata["licence"],
+        "description": metadata["description"],
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
+    target = REGISTRY / "weights" / str(entry["file"])
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(path, target)
+    manifest.write_text(text + "\n[[model]]\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
