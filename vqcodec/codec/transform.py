@@ -17,6 +17,7 @@ from torch import Tensor
 from vqcodec.codec.coding import Indices, Progress
 from vqcodec.models.autoencoder import codeword_images
 from vqcodec.models.codebook import nearest
+from vqcodec.models.precision import full_precision
 from vqcodec.models.vqvae import VqVae
 
 Pixels = NDArray[np.uint8]
@@ -27,6 +28,7 @@ WINDOW = 192
 
 
 @torch.inference_mode()
+@full_precision()
 def encode_pixels(
     model: VqVae, pixels: Pixels, *, window: int = WINDOW, progress: Progress | None = None
 ) -> Indices:
@@ -54,6 +56,7 @@ def encode_pixels(
 
 
 @torch.inference_mode()
+@full_precision()
 def decode_indices(
     model: VqVae,
     grid: Indices,

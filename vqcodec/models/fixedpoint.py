@@ -10,7 +10,7 @@ plain matrix product is an exact integer product, provided that
 which `Fixed.check` proves from the weights. Convolution kernels (Winograd,
 FFT) round on the way and are never used here; a convolution is a gather of
 slices and a matrix product. TF32 and bfloat16 shortcuts are switched off for
-the same reason, though 8-bit operands would survive them.
+the same reason (`precision`), though 8-bit operands would survive them.
 
 A layer maps activations with `fraction_in` fractional bits to a number with
 `fraction_out` of them: weight row c is an 8-bit integer times 2^-p[c], and
@@ -23,8 +23,6 @@ passed straight through the rounding, train the network (`fake_*`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,18 +107,6 @@ def activate(stream: Tensor) -> Tensor:
     """ReLU: stream integers to activations 0..127."""
     shrink = 2.0 ** (FRACTION_ACTIVATION - FRACTION_STREAM)
     return (stream * shrink).floor_().clamp_(0, ACTIVATION_MAX)
-
-
-@contextmanager
-def exact_matmul() -> Iterator[None]:
-    """Run float32 matrix products in float32, whatever the program around asked for."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
 
 
 # Training: the same arithmetic on real numbers, rounding with straight-through gradients.

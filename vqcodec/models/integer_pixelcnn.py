@@ -16,6 +16,7 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
+from vqcodec.models.precision import full_precision
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache, gather
 
 
@@ -66,7 +67,7 @@ class IntegerPixelCNN:
     @torch.inference_mode()
     def logits(self, indices: Tensor) -> Tensor:
         """Map indices (B, N, M), any integer dtype, to integer logits (B, N, M, K)."""
-        with fx.exact_matmul():
+        with full_precision():
             embedded = F.embedding(indices.to(self._embedding.device).long(), self._embedding)
             stream = _clamp(self._first(gather(embedded, FIRST_TAPS)))
             for layer in self._layers:
@@ -117,7 +118,7 @@ class Wavefront:
         Steps come in order, each followed by `put`.
         """
         prior = self._prior
-        with fx.exact_matmul():
+        with full_precision():
             stream = _clamp(prior._first(self._indices.neighbours(t, first, stop)))
             for layer, cache in zip(prior._layers, self._features, strict=True):
                 cache.put(t, first, fx.activate(stream))
