@@ -12,7 +12,7 @@ from conftest import photo
 from PIL import Image, ImageCms, ImageOps
 
 import vqcodec
-from vqcodec.codec import pictures
+from vqcodec.codec import chunks, pictures
 from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
 from vqcodec.codec.pictures import from_image
 from vqcodec.codec.transform import decode_indices, encode_pixels
@@ -357,7 +357,7 @@ def test_metadata_bombs_are_refused(model: VqVae, monkeypatch: pytest.MonkeyPatc
     image = photo()
     image.info["icc_profile"] = bytes(2000)
     data = vqcodec.compress(image, model=model)
-    monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
+    monkeypatch.setattr(chunks, "METADATA_MAX", 1000)
     with pytest.raises(LimitError):
         vqcodec.decompress(data, model=model)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
-from vqcodec.errors import CorruptError, LimitError, PictureError
+from vqcodec.errors import PictureError
 
 METADATA_MAX = 1 << 24
 """Most bytes of unpacked metadata of one kind."""
@@ -62,7 +60,7 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
     Raises: PictureError if Pillow cannot read it or it is too large.
     """
     try:
-        with _without_pillows_limit():
+        with without_pillows_limit():
             image = Image.open(file)
         if image.width * image.height <= max_pixels:
             image.load()
@@ -162,36 +160,6 @@ def save_image(image: Image.Image, file: IO[bytes], format_name: str) -> None:
         raise
     except Exception as error:
         raise PictureError(f"cannot be written as {format_name}: {error}") from error
-
-
-def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
-    """Pack what goes beside the pixels. See format/SPEC.md, section "Chunks"."""
-    chunks = []
-    if picture.alpha is not None:
-        buffer = io.BytesIO()
-        Image.fromarray(picture.alpha).save(buffer, "PNG", optimize=True)
-        chunks.append(Chunk(type=ALPHA, data=buffer.getvalue()))
-    for kind, data in ((ICC, picture.icc), (EXIF, picture.exif), (XMP, picture.xmp)):
-        if data:
-            chunks.append(Chunk(type=kind, data=zlib.compress(data, 9)))
-    return tuple(sorted(chunks, key=lambda chunk: chunk.type))
-
-
-def from_chunks(pixels: NDArray[np.uint8], container: Container) -> Picture:
-    """Put decoded pixels (H, W, 3) and the file's chunks together.
-
-    Raises: FormatError if a chunk's data is not what SPEC.md says.
-    """
-    icc, exif, xmp = (_inflate(container, kind) for kind in (ICC, EXIF, XMP))
-    alpha = container.chunk(ALPHA)
-    size = (container.header.width, container.header.height)
-    return Picture(
-        pixels=pixels,
-        alpha=None if alpha is None else _read_alpha(alpha, size),
-        icc=icc,
-        exif=exif,
-        xmp=xmp,
-    )
 
 
 def _fitting(name: str, data: bytes | None) -> bytes | None:
@@ -314,39 +282,9 @@ def _metadata_options(image: Image.Image, format_name: str) -> dict[str, object]
     return options
 
 
-def _inflate(container: Container, kind: bytes) -> bytes | None:
-    packed = container.chunk(kind)
-    if packed is None:
-        return None
-    name = kind.decode()
-    unpacker = zlib.decompressobj()
-    try:
-        data = unpacker.decompress(packed, METADATA_MAX)
-    except zlib.error as error:
-        raise CorruptError(f"chunk {name} is not a zlib stream") from error
-    if unpacker.unconsumed_tail:
-        raise LimitError(f"chunk {name} unpacks to more than {METADATA_MAX} bytes")
-    if not unpacker.eof or unpacker.unused_data:
-        raise CorruptError(f"chunk {name} is not one whole zlib stream")
-    return data
-
-
-def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    try:
-        with _without_pillows_limit():
-            image = Image.open(io.BytesIO(data), formats=["PNG"])
-        if image.mode == "L" and image.size == size:
-            return np.asarray(image)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise CorruptError("chunk ALPH is not a PNG picture") from error
-    raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")
-
-
 @contextmanager
-def _without_pillows_limit() -> Iterator[None]:
-    """Open pictures whose size is checked against a limit of ours, not Pillow's smaller one."""
+def without_pillows_limit() -> Iterator[None]:
+    """Let Pillow open pictures whose size is checked against a limit of ours, not Pillow's smaller one."""
     with _pillow_limit:
         before = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from vqcodec.codec import pictures
+from vqcodec.codec.chunks import from_chunks, to_chunks
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
 from vqcodec.codec.transform import decode_indices, encode_pixels
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
@@ -61,7 +62,7 @@ def compress(
     count = _counter(progress, 2 * header.rows * header.columns)
     grid = encode_pixels(loaded, picture.pixels, progress=count)
     streams = encode_grid(loaded.prior, header, grid, count)
-    return serialise(Container(header=header, chunks=pictures.to_chunks(picture), tiles=streams))
+    return serialise(Container(header=header, chunks=to_chunks(picture), tiles=streams))
 
 
 def decompress(
@@ -103,7 +104,7 @@ def decompress(
     grid = decode_grid(loaded.prior, header, container.tiles, wanted, count)
     pixels = decode_indices(loaded, grid, area, progress=count)
     top, left = y - area[0].start * stride, x - area[1].start * stride
-    picture = pictures.from_chunks(pixels[top : top + height, left : left + width], container)
+    picture = from_chunks(pixels[top : top + height, left : left + width], container)
     if picture.alpha is not None:
         picture = replace(picture, alpha=picture.alpha[y : y + height, x : x + width])
     return pictures.to_image(picture)
@@ -137,7 +138,7 @@ def verify(
     Raises: FormatError, ModelError.
     """
     container = parse(data, Limits(pixels=max_pixels))
-    pictures.from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
+    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
     loaded = _model_of(container.header, model, device)
     return decode_grid(loaded.prior, container.header, container.tiles)
 

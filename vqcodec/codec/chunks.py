@@ -1,0 +1,77 @@
+"""What goes beside a picture's pixels, packed into chunks and back.
+
+The data of each type of chunk are those of format/SPEC.md, section "Chunks".
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vqcodec.codec.pictures import METADATA_MAX, Picture, without_pillows_limit
+from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
+from vqcodec.errors import CorruptError, LimitError
+
+
+def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
+    """Pack alpha and metadata."""
+    chunks = []
+    if picture.alpha is not None:
+        buffer = io.BytesIO()
+        Image.fromarray(picture.alpha).save(buffer, "PNG", optimize=True)
+        chunks.append(Chunk(type=ALPHA, data=buffer.getvalue()))
+    for kind, data in ((ICC, picture.icc), (EXIF, picture.exif), (XMP, picture.xmp)):
+        if data:
+            chunks.append(Chunk(type=kind, data=zlib.compress(data, 9)))
+    return tuple(sorted(chunks, key=lambda chunk: chunk.type))
+
+
+def from_chunks(pixels: NDArray[np.uint8], container: Container) -> Picture:
+    """Put decoded pixels (H, W, 3) and the file's chunks together.
+
+    Raises: FormatError if a chunk's data is not what SPEC.md says.
+    """
+    icc, exif, xmp = (_inflate(container, kind) for kind in (ICC, EXIF, XMP))
+    alpha = container.chunk(ALPHA)
+    size = (container.header.width, container.header.height)
+    return Picture(
+        pixels=pixels,
+        alpha=None if alpha is None else _read_alpha(alpha, size),
+        icc=icc,
+        exif=exif,
+        xmp=xmp,
+    )
+
+
+def _inflate(container: Container, kind: bytes) -> bytes | None:
+    packed = container.chunk(kind)
+    if packed is None:
+        return None
+    name = kind.decode()
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(packed, METADATA_MAX)
+    except zlib.error as error:
+        raise CorruptError(f"chunk {name} is not a zlib stream") from error
+    if unpacker.unconsumed_tail:
+        raise LimitError(f"chunk {name} unpacks to more than {METADATA_MAX} bytes")
+    if not unpacker.eof or unpacker.unused_data:
+        raise CorruptError(f"chunk {name} is not one whole zlib stream")
+    return data
+
+
+def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    try:
+        with without_pillows_limit():
+            image = Image.open(io.BytesIO(data), formats=["PNG"])
+        if image.mode == "L" and image.size == size:
+            return np.asarray(image)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise CorruptError("chunk ALPH is not a PNG picture") from error
+    raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")
