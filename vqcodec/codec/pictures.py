@@ -284,7 +284,7 @@ def _metadata_options(image: Image.Image, format_name: str) -> dict[str, object]
 
 @contextmanager
 def without_pillows_limit() -> Iterator[None]:
-    """Let Pillow open pictures whose size is checked against a limit of ours, not Pillow's smaller one."""
+    """Lift Pillow's own limit on pixels: ours, which may be larger, takes its place."""
     with _pillow_limit:
         before = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
