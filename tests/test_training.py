@@ -220,3 +220,9 @@ def test_incomplete_recipes_and_folders(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(ValueError, match="no pictures"):
         find_pictures(tmp_path)
+
+
+def test_unreadable_pictures_are_left_out_with_a_warning(folder: Path) -> None:
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"bad\.jpg"):
+        assert len(find_pictures(folder)) == 5

@@ -104,9 +104,7 @@ def run(jobs: Sequence[Job], work: Callable[[Job], str]) -> int:
     piped = any(job.target == STREAM for job in jobs)
     for job in jobs:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = _warning_about(job.source)
+            with warnings_shown(job.source):
                 line = work(job)
         except BrokenPipeError:
             raise
@@ -128,6 +126,20 @@ def write_atomically(target: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, target)
+
+
+@contextmanager
+def warnings_shown(about: str) -> Iterator[None]:
+    """Print warnings meant for users, one line each, naming what they are about."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, UserWarning):
+            click.echo(f"vqcodec: warning: {about}: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 @contextmanager
@@ -184,11 +196,3 @@ def _refuse_danger(job: Job, force: bool) -> None:
         raise click.UsageError(f"{target}: input and output are the same file")
     if target.is_file() and not force:
         raise click.UsageError(f"{target} exists; -f overwrites it, -o FILE or -d DIR avoids it")
-
-
-def _warning_about(source: str) -> Callable[..., None]:
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if issubclass(category, UserWarning):
-            click.echo(f"vqcodec: warning: {source}: {message}", err=True)
-
-    return show

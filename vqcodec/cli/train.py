@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vqcodec.cli.files import warnings_shown
 from vqcodec.cli.options import compute_options, use_threads
 
 
@@ -82,16 +83,17 @@ def command(
     use_threads(threads)
     reporter = _Reporter()
     try:
-        train(
-            parsed,
-            data=Path(data),
-            validation=Path(validation) if validation else None,
-            out=Path(out),
-            run=folder,
-            resume=resume,
-            device=place,
-            reporter=reporter,
-        )
+        with warnings_shown(data):
+            train(
+                parsed,
+                data=Path(data),
+                validation=Path(validation) if validation else None,
+                out=Path(out),
+                run=folder,
+                resume=resume,
+                device=place,
+                reporter=reporter,
+            )
     except InterruptedRunError:
         reporter.close()
         click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)

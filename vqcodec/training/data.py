@@ -6,6 +6,7 @@ crops that the uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +25,19 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """List the pictures under `folder`, sorted. Raises ValueError if there is none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """List the pictures under `folder`, sorted; unreadable ones are left out with a warning.
+
+    Raises ValueError if there is none.
+    """
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        try:
+            with Image.open(path):
+                found.append(path)
+        except (OSError, SyntaxError, Image.DecompressionBombError):
+            warnings.warn(f"{path.name} is not a readable picture and left out", stacklevel=2)
     if not found:
         raise ValueError(f"no pictures under {folder}")
     return found
