@@ -18,7 +18,7 @@ from vqcodec.codec.pictures import from_image
 from vqcodec.codec.transform import decode_indices, encode_pixels
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
-from vqcodec.errors import CorruptError, FormatError, LimitError, PictureError
+from vqcodec.errors import CorruptError, FormatError, LimitError, PictureError, VqcWarning
 from vqcodec.models.vqvae import VqVae
 
 
@@ -248,7 +248,7 @@ def test_too_much_metadata_is_dropped_with_a_warning(
     monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
     image = photo()
     image.info[name] = bytes(2000)
-    with pytest.warns(UserWarning, match="dropped"):
+    with pytest.warns(VqcWarning, match="dropped"):
         data = vqcodec.compress(image, model=model)
     assert not parse(data).chunks
 
@@ -256,7 +256,7 @@ def test_too_much_metadata_is_dropped_with_a_warning(
 def test_metadata_too_large_for_jpeg_is_dropped_with_a_warning() -> None:
     image = photo()
     image.info["xmp"] = bytes(70_000)
-    with pytest.warns(UserWarning, match="do not fit"):
+    with pytest.warns(VqcWarning, match="do not fit"):
         pictures.save_image(image, io.BytesIO(), "JPEG")
 
 
@@ -272,7 +272,7 @@ def test_damaged_exif_is_dropped_with_a_warning(model: VqVae) -> None:
     chunk = Chunk(type=b"exif", data=zlib.compress(b"garbage"))
     out = vqcodec.decompress(serialise(replace(container, chunks=(chunk,))), model=model)
     for name in ("PNG", "JPEG", "TIFF", "WEBP"):
-        with pytest.warns(UserWarning, match="damaged"):
+        with pytest.warns(VqcWarning, match="damaged"):
             pictures.save_image(out, io.BytesIO(), name)
 
 
@@ -316,7 +316,7 @@ def test_animations_give_their_first_frame_with_a_warning(model: VqVae) -> None:
     frames = [photo(20, 20, seed=k) for k in range(3)]
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
     image = Image.open(buffer)
-    with pytest.warns(UserWarning, match="first one"):
+    with pytest.warns(VqcWarning, match="first one"):
         picture = from_image(image)
     assert np.array_equal(picture.pixels, np.asarray(frames[0]))
 
@@ -325,7 +325,7 @@ def test_formats_without_alpha_get_white_and_a_warning() -> None:
     image = photo(9, 9)
     image.putalpha(0)
     buffer = io.BytesIO()
-    with pytest.warns(UserWarning, match="white"):
+    with pytest.warns(VqcWarning, match="white"):
         pictures.save_image(image, buffer, "JPEG")
     assert np.asarray(Image.open(buffer)).min() > 250
 

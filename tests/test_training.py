@@ -11,6 +11,7 @@ from conftest import photo
 from safetensors.torch import load_file
 
 import vqcodec
+from vqcodec.errors import VqcWarning
 from vqcodec.training.config import Recipe, ScheduleConfig, load_recipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.loop import InterruptedRunError, learning_rate, stop_requested
@@ -224,5 +225,5 @@ def test_incomplete_recipes_and_folders(tmp_path: Path) -> None:
 
 def test_unreadable_pictures_are_left_out_with_a_warning(folder: Path) -> None:
     (folder / "bad.jpg").write_bytes(b"no picture")
-    with pytest.warns(UserWarning, match=r"bad\.jpg"):
+    with pytest.warns(VqcWarning, match=r"bad\.jpg"):
         assert len(find_pictures(folder)) == 5

@@ -17,6 +17,10 @@ class VqcError(Exception):
         self.hint = hint
 
 
+class VqcWarning(UserWarning):
+    """Something about the user's data that the result does not show."""
+
+
 class FormatError(VqcError):
     """The .vqc file is wrong."""
 

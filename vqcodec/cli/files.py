@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from vqcodec.cli import describe
-from vqcodec.errors import VqcError
+from vqcodec.errors import VqcError, VqcWarning
 
 STREAM = "-"
 
@@ -133,11 +133,11 @@ def warnings_shown(about: str) -> Iterator[None]:
     """Print warnings meant for users, one line each, naming what they are about."""
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if issubclass(category, UserWarning):
+        if issubclass(category, VqcWarning):
             click.echo(f"vqcodec: warning: {about}: {message}", err=True)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", VqcWarning)
         warnings.showwarning = show  # type: ignore[assignment]
         yield
 

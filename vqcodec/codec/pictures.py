@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from vqcodec.errors import PictureError
+from vqcodec.errors import PictureError, VqcWarning
 
 METADATA_MAX = 1 << 24
 """Most bytes of unpacked metadata of one kind."""
@@ -295,4 +295,4 @@ def without_pillows_limit() -> Iterator[None]:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=3)
+    warnings.warn(message, VqcWarning, stacklevel=3)

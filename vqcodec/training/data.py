@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vqcodec.errors import VqcWarning
 from vqcodec.training.config import DataConfig
 
 Pixels = NDArray[np.uint8]
@@ -37,7 +38,8 @@ def find_pictures(folder: Path) -> list[Path]:
             with Image.open(path):
                 found.append(path)
         except (OSError, SyntaxError, Image.DecompressionBombError):
-            warnings.warn(f"{path.name} is not a readable picture and left out", stacklevel=2)
+            message = f"{path.name} is not a readable picture and left out"
+            warnings.warn(message, VqcWarning, stacklevel=2)
     if not found:
         raise ValueError(f"no pictures under {folder}")
     return found
