@@ -185,6 +185,7 @@ def test_stop_requested_restores_the_handlers() -> None:
         ({"train.autoencoder.steps": "'many'"}, "train.autoencoder.steps"),
         ({"train.autoencoder.steps": "0"}, "steps"),
         ({"train.autoencoder.crop": "30"}, "crop"),
+        ({"train.autoencoder.crop": "8", "train.autoencoder.batch": "1"}, "latents"),
         ({"autoencoder.codebook_size": "1"}, "codebook_size"),
         ({"prior.codebook_size": "32"}, "codebook_size"),
         ({"data.scale": "[1.0]"}, "data.scale"),
@@ -221,6 +222,17 @@ def test_incomplete_recipes_and_folders(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(ValueError, match="no pictures"):
         find_pictures(tmp_path)
+
+
+def test_too_small_pictures_are_found_out_before_training(recipe: Recipe, tmp_path: Path) -> None:
+    data = tmp_path / "small"
+    data.mkdir()
+    for k in range(3):
+        photo(31, 31, seed=k).save(data / f"{k}.png")
+    reporter = Silent()
+    with pytest.raises(ValueError, match="32 pixels"):
+        run(recipe, data, tmp_path / "x.safetensors", reporter)
+    assert not reporter.figures
 
 
 def test_unreadable_pictures_are_left_out_with_a_warning(folder: Path) -> None:

@@ -131,6 +131,9 @@ class Recipe:
         for stage in (self.train.autoencoder, self.train.prior):
             if stage.steps < 1 or stage.batch < 1 or not 0.0 <= stage.decay <= 1.0:
                 raise ValueError("train.*: steps and batch must be >= 1, decay 0 to 1")
+        side = self.train.autoencoder.crop // self.autoencoder.stride
+        if self.train.autoencoder.batch * side**2 < self.autoencoder.codebook_size:
+            raise ValueError("train.autoencoder: a batch has fewer latents than codewords")
         if self.train.autoencoder.crop % self.autoencoder.stride:
             raise ValueError(
                 f"train.autoencoder.crop must be a multiple of {self.autoencoder.stride}"

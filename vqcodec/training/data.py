@@ -45,6 +45,12 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height as stored, without decoding."""
+    with Image.open(path) as image:
+        return image.size
+
+
 def read_rgb(path: Path) -> Pixels:
     """Read a picture upright as RGB. Raises ValueError if Pillow cannot."""
     try:

@@ -10,7 +10,7 @@ import torch
 from vqcodec.models.vqvae import model_bytes
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.config import Recipe
-from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.data import Pictures, find_pictures, picture_size
 from vqcodec.training.loop import Reporter, Trainer
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 
@@ -47,6 +47,9 @@ def train(
             raise ValueError(f"{data}: training needs at least two pictures")
         held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
         paths = [path for path in paths if path not in set(held_out)]
+    least = recipe.train.prior.crop * recipe.autoencoder.stride
+    if not any(min(picture_size(path)) >= least for path in held_out):
+        raise ValueError(f"no validation picture is at least {least} pixels high and wide")
     pictures = Pictures(paths, recipe.data)
 
     first = AutoencoderStage(recipe, pictures, held_out, device)
@@ -61,9 +64,6 @@ def train(
     )
     pictures.forget()
     checked = index_files(first.module, recipe, held_out, device)
-    if not checked:
-        least = recipe.train.prior.crop * recipe.autoencoder.stride
-        raise ValueError(f"no validation picture is {least} pixels high and wide")
     codebook = first.module.codebook.vectors
     second = PriorStage(recipe, grids, pictures, checked, codebook, device)
     Trainer(second, run, reporter).run(resume=resume)
