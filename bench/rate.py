@@ -4,8 +4,8 @@
 
 bpp counts the whole file, container included. PSNR is that of decoded 8-bit
 RGB, MS-SSIM that of pytorch-msssim on RGB; both are means of per-picture values.
-Bits per index are given three ways: fixed length, the entropy of the picture's
-own index histogram, and what the prior pays.
+Bits per index are given three ways: fixed length, unigram (the entropy of the index
+histogram of all pictures together), and what the prior pays.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def similarity(original: np.ndarray, decoded: np.ndarray) -> float:
     return float(ms_ssim(a, b, data_range=255.0))
 
 
-def measure(path: Path, model: VqVae) -> dict[str, float | str]:
-    """Compress and decompress one picture."""
+def measure(path: Path, model: VqVae, counts: np.ndarray) -> dict[str, float | str]:
+    """Compress and decompress one picture; its indices are added to the histogram `counts`."""
     with Image.open(path) as image:
         rgb = image.convert("RGB")
     original = np.asarray(rgb)
@@ -49,8 +49,7 @@ def measure(path: Path, model: VqVae) -> dict[str, float | str]:
     end = time.perf_counter()
     fixed = vqcodec.compress(rgb, model=model, prior=False)
     indices = vqcodec.indices(data, model=model)
-    counts = np.bincount(indices.ravel(), minlength=model.config.codebook_size)
-    p = counts[counts > 0] / indices.size
+    counts += np.bincount(indices.ravel(), minlength=model.config.codebook_size)
     return {
         "picture": path.name,
         "bpp": 8 * len(data) / (rgb.width * rgb.height),
@@ -59,8 +58,6 @@ def measure(path: Path, model: VqVae) -> dict[str, float | str]:
         "fixed_ratio": original.size / len(fixed),
         "psnr": psnr(original, decoded),
         "ms_ssim": similarity(original, decoded),
-        "log2_k": float(np.log2(model.config.codebook_size)),
-        "unigram_bits": float(-(p * np.log2(p)).sum()),
         "prior_bits": 8 * sum(map(len, parse(data).tiles)) / indices.size,
         "compress_seconds": compressed - start,
         "decompress_seconds": end - compressed,
@@ -77,9 +74,13 @@ def main() -> None:
     model = vqcodec.load_model(options.model)
     suffixes = {".png", ".webp", ".jpg", ".tif"}
     paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in suffixes)
-    rows = [measure(path, model) for path in paths]
+    counts = np.zeros(model.config.codebook_size, dtype=np.int64)
+    rows = [measure(path, model, counts) for path in paths]
     keys = [key for key in rows[0] if key != "picture"]
     mean = {key: float(np.mean([row[key] for row in rows])) for key in keys}
+    used = counts[counts > 0] / counts.sum()
+    log2_k = float(np.log2(len(counts)))
+    unigram_bits = float(-(used * np.log2(used)).sum())
     print(f"{'picture':24} {'bpp':>6} {'ratio':>6} {'PSNR':>6} {'MS-SSIM':>8} {'bits':>6}")
     for row in [*rows, {"picture": f"mean of {len(rows)}", **mean}]:
         print(
@@ -91,7 +92,7 @@ def main() -> None:
         f"\nratio of the mean bpp: {pixels_over_bits:.1f}x, fixed length {mean['fixed_ratio']:.1f}x"
     )
     print(
-        f"bits per index: {mean['log2_k']:.2f} fixed, {mean['unigram_bits']:.3f} unigram, "
+        f"bits per index: {log2_k:.2f} fixed, {unigram_bits:.3f} unigram, "
         f"{mean['prior_bits']:.3f} prior"
     )
     if options.out:
@@ -102,6 +103,8 @@ def main() -> None:
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "date": time.strftime("%Y-%m-%d"),
+            "log2_k": log2_k,
+            "unigram_bits": unigram_bits,
             "mean": mean,
             "pictures": rows,
         }

@@ -13,8 +13,8 @@ import vqcodec
 
 FROZEN = Path(__file__).parent / "frozen"
 INDICES = {
-    "paper.vqc": "@PAPER@",
-    "paper-fixed.vqc": "@PAPER@",
+    "paper.vqc": "444314ceef22117c945348991346742ddb81b9f8cd5198c9d8d980bf8deba23e",
+    "paper-fixed.vqc": "444314ceef22117c945348991346742ddb81b9f8cd5198c9d8d980bf8deba23e",
 }
 """SHA-256 of the indices, row by row, as 16-bit little-endian integers."""
 
