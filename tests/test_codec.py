@@ -131,6 +131,12 @@ def test_crop_decodes_only_the_tiles_it_needs(model: VqVae) -> None:
     assert header.tile_count == 6
     assert tiles_touching(header, slice(-4, 6), slice(-4, 6)) == [0]
     assert tiles_touching(header, slice(0, 75), slice(60, 61)) == [1, 4]
+    container = parse(data)
+    broken = replace(container, tiles=(container.tiles[0], *[b"abc"] * 5))
+    part = vqcodec.decompress(serialise(broken), model=model, crop=(0, 0, 20, 20))
+    assert part == vqcodec.decompress(data, model=model, crop=(0, 0, 20, 20))
+    with pytest.raises(CorruptError):
+        vqcodec.decompress(serialise(broken), model=model)
 
 
 def modes() -> list[Image.Image]:

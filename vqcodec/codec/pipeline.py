@@ -137,10 +137,8 @@ def verify(
 
     Raises: FormatError, ModelError.
     """
-    container = parse(data, Limits(pixels=max_pixels))
-    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
-    loaded = _model_of(container.header, model, device)
-    return decode_grid(loaded.prior, container.header, container.tiles)
+    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), parse(data, Limits(pixels=max_pixels)))
+    return indices(data, model=model, device=device, max_pixels=max_pixels)
 
 
 def _model(model: VqVae | str | None, device: str) -> VqVae:
