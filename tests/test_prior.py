@@ -198,6 +198,15 @@ def test_taps_reach_no_further_right_than_up() -> None:
         assert dj <= -di
 
 
+def test_integers_load_back_into_the_float_prior(
+    trained: PixelCNN, tensors: dict[str, Tensor]
+) -> None:
+    again = PixelCNN(trained.config)
+    again.load_integers(tensors)
+    exported = again.export()
+    assert all(torch.equal(tensors[name], exported[name]) for name in tensors)
+
+
 def test_export_stays_within_the_bound(tensors: dict[str, Tensor]) -> None:
     for name in ("first", "layers.0", "layers.1", "hidden", "output"):
         weight, bias, shift = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift"))

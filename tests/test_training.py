@@ -142,6 +142,23 @@ def test_resumed_run_equals_the_uninterrupted_one(
     assert logs[0] == logs[1]
 
 
+def test_training_starts_from_a_model(recipe: Recipe, folder: Path, tmp_path: Path) -> None:
+    first, again = tmp_path / "first.safetensors", tmp_path / "again.safetensors"
+    run(recipe, folder, first, Silent())
+    still = {
+        "start": f"'{first}'",
+        "train.autoencoder.learning_rate": "0",
+        "train.autoencoder.gamma": "1",
+        "train.prior.learning_rate": "0",
+    }
+    run(load_recipe(tmp_path / "tiny.toml", still), folder, again, Silent())
+    expected, found = load_file(first), load_file(again)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    other = load_recipe(tmp_path / "tiny.toml", {"start": "'paper'"})
+    with pytest.raises(ValueError, match="another architecture"):
+        run(other, folder, tmp_path / "x.safetensors", Silent())
+
+
 def test_draws_depend_on_the_step_alone(recipe: Recipe, folder: Path) -> None:
     pictures = [Pictures(find_pictures(folder), recipe.data) for _ in range(2)]
     crops = [p.crop(32, np.random.default_rng([0, 5])) for p in pictures]

@@ -118,7 +118,7 @@ class Codebook(nn.Module):
             if empty:
                 again = torch.randint(len(latents), (empty,), generator=generator)
                 centres[~filled] = latents[again.to(latents.device)]
-        self._place(slice(None), centres, counts.clamp_min(1.0))
+        self.place(centres, counts.clamp_min(1.0))
 
     @torch.no_grad()
     def revive(self, latents: Tensor, threshold: float, generator: torch.Generator) -> int:
@@ -131,8 +131,7 @@ class Codebook(nn.Module):
         moved = int(dead.sum())
         if moved:
             pick = torch.randperm(len(latents), generator=generator)[:moved].to(latents.device)
-            fresh = torch.full((moved,), max(1.0, threshold), device=latents.device)
-            self._place(dead, latents[pick], fresh)
+            self.place(latents[pick], max(1.0, threshold), dead)
         return moved
 
     @torch.no_grad()
@@ -141,7 +140,11 @@ class Codebook(nn.Module):
         counts = torch.bincount(indices.flatten(), minlength=len(self.vectors)).float()
         self.ema_counts.lerp_(counts, 1.0 - self.gamma)
 
-    def _place(self, where: Tensor | slice, vectors: Tensor, counts: Tensor) -> None:
+    @torch.no_grad()
+    def place(
+        self, vectors: Tensor, counts: Tensor | float, where: Tensor | slice = slice(None)
+    ) -> None:
+        """Set codewords (n, D), used `counts` times a step: all, or those of mask `where`."""
         self.vectors[where] = vectors
         self.ema_counts[where] = counts
-        self.ema_sums[where] = vectors * counts[:, None]
+        self.ema_sums[where] = self.vectors[where] * self.ema_counts[where, None]

@@ -172,3 +172,13 @@ def to_integers(
     half = torch.where(shift > 0, torch.pow(2.0, shift.double() - 1.0), 0.0)
     scaled = bias.double() * torch.pow(2.0, p.double() + fraction_in)
     return integer.to(torch.int8), (scaled.round() + half).to(torch.int32), shift.to(torch.uint8)
+
+
+def from_integers(
+    weight: Tensor, bias: Tensor, shift: Tensor, fraction_in: int, fraction_out: int
+) -> tuple[Tensor, Tensor]:
+    """Undo `to_integers`: the float32 weights and biases that lie on its grid."""
+    p = shift.double() - (fraction_in - fraction_out)
+    half = torch.where(shift > 0, torch.pow(2.0, shift.double() - 1.0), 0.0)
+    reals = weight.double() * torch.pow(2.0, -p)[:, None]
+    return reals.float(), ((bias.double() - half) * torch.pow(2.0, -p - fraction_in)).float()

@@ -38,6 +38,8 @@ class IntegerPixelCNN:
         or could make a sum leave the exact range.
         """
         self.config = config
+        self.tensors = dict(tensors)
+        """What it was made of, for training that goes on from here."""
         width = config.channels
         embedding = _tensor(
             tensors, "embedding", torch.int8, (config.codebook_size, config.embedding)

@@ -14,6 +14,7 @@ integers; format/SPEC.md, section "Prior", defines them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ class WedgeConv(nn.Module):
         super().__init__()
         self.radius = max(max(abs(di), abs(dj)) for di, dj in taps)
         self.fraction_in = fraction_in
+        self.fraction_out = fx.FRACTION_STREAM
         self._rows = [di + self.radius for di, _ in taps]
         self._columns = [dj + self.radius for _, dj in taps]
         bound = (3.0 / (len(taps) * inputs)) ** 0.5
@@ -42,13 +44,13 @@ class WedgeConv(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if integer:
-            weight, bias = fx.fake_layer(weight, bias, self.fraction_in, fx.FRACTION_STREAM)
+            weight, bias = fx.fake_layer(weight, bias, self.fraction_in, self.fraction_out)
         side = 2 * self.radius + 1
         # Channels last, as the features are, or every convolution would reorder both.
         kernel = weight.new_zeros(weight.shape[0], side, side, weight.shape[2])
         kernel[:, self._rows, self._columns] = weight
         out = F.conv2d(x, kernel.permute(0, 3, 1, 2), bias, padding=self.radius)
-        return fx.fake_round(out, fx.FRACTION_STREAM) if integer else out
+        return fx.fake_round(out, self.fraction_out) if integer else out
 
 
 class Pointwise(nn.Module):
@@ -56,6 +58,7 @@ class Pointwise(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, fraction_out: int) -> None:
         super().__init__()
+        self.fraction_in = fx.FRACTION_ACTIVATION
         self.fraction_out = fraction_out
         bound = (3.0 / inputs) ** 0.5
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
@@ -66,7 +69,7 @@ class Pointwise(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if integer:
-            weight, bias = fx.fake_layer(weight, bias, fx.FRACTION_ACTIVATION, self.fraction_out)
+            weight, bias = fx.fake_layer(weight, bias, self.fraction_in, self.fraction_out)
         out = F.conv2d(x, weight[:, :, None, None], bias)
         return fx.fake_round(out, self.fraction_out) if integer else out
 
@@ -131,22 +134,36 @@ class PixelCNN(nn.Module):
         Raises ModelCorruptError if a layer could leave the exact range.
         """
         out = {"embedding": (self._embedding() * 2.0**fx.FRACTION_EMBEDDING).to(torch.int8)}
-        convs = [("first", self.first)]
-        convs += [(f"layers.{i}", layer) for i, layer in enumerate(self.layers)]  # type: ignore[misc]
-        parts = [
-            (name, conv.weight.flatten(1), conv.bias, conv.fraction_in, fx.FRACTION_STREAM)
-            for name, conv in convs
-        ]
-        for name, layer in (("hidden", self.hidden), ("output", self.output)):
-            fraction = fx.FRACTION_ACTIVATION
-            parts.append((name, layer.weight, layer.bias, fraction, layer.fraction_out))
-        for name, weight, bias, fraction_in, fraction_out in parts:
-            integers = fx.to_integers(weight, bias, fraction_in, fraction_out)
+        for name, layer in self._parts():
+            weight = layer.weight.flatten(1)
+            integers = fx.to_integers(weight, layer.bias, layer.fraction_in, layer.fraction_out)
             fx.check_bound(*integers, name)
             out |= dict(
                 zip((f"{name}.weight", f"{name}.bias", f"{name}.shift"), integers, strict=True)
             )
         return {key: value.contiguous() for key, value in out.items()}
+
+    @torch.no_grad()
+    def load_integers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Undo `export`: take the weights that the tensors of an integer prior stand for.
+
+        They must be of a prior of this configuration.
+        """
+        self.embedding.copy_(tensors["embedding"] * 2.0**-fx.FRACTION_EMBEDDING)
+        for name, layer in self._parts():
+            weight, bias, shift = (tensors[f"{name}.{key}"] for key in ("weight", "bias", "shift"))
+            reals = fx.from_integers(weight, bias, shift, layer.fraction_in, layer.fraction_out)
+            layer.weight.copy_(reals[0].view_as(layer.weight))
+            layer.bias.copy_(reals[1])
+
+    def _parts(self) -> Iterator[tuple[str, WedgeConv | Pointwise]]:
+        """Every layer by its name in SPEC.md."""
+        yield "first", self.first
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, WedgeConv)
+            yield f"layers.{number}", layer
+        yield "hidden", self.hidden
+        yield "output", self.output
 
 
 def bits_per_index(logits: Tensor, indices: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
 from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig
+from vqcodec.models.vqvae import VqVae
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, read_rgb
 from vqcodec.training.precision import autocast
@@ -41,8 +42,14 @@ class AutoencoderStage:
     name = "autoencoder"
 
     def __init__(
-        self, recipe: Recipe, pictures: Pictures, validation: list[Path], device: torch.device
+        self,
+        recipe: Recipe,
+        pictures: Pictures,
+        validation: list[Path],
+        device: torch.device,
+        start: VqVae | None = None,
     ) -> None:
+        """`start` gives the first weights; its codewords replace the plain steps."""
         self.schedule = recipe.train.autoencoder
         self._recipe = recipe
         self._pictures = pictures
@@ -56,6 +63,13 @@ class AutoencoderStage:
             gamma=settings.gamma,
         )
         module = Autoencoder(recipe.autoencoder, codebook).to(device)
+        self._plain_steps = settings.plain_steps
+        if start is not None:
+            self._plain_steps = -1  # over before the first step: no k-means either
+            module.encoder.load_state_dict(start.encoder.state_dict())
+            module.decoder.load_state_dict(start.decoder.state_dict())
+            latents = settings.batch * (settings.crop // recipe.autoencoder.stride) ** 2
+            codebook.place(start.codebook, latents / len(start.codebook))
         self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = [
             _centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
@@ -72,13 +86,13 @@ class AutoencoderStage:
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Eq. 3 on one batch."""
         settings = self.schedule
-        if step == settings.plain_steps:
+        if step == self._plain_steps:
             self._start_codebook(step)
         pixels = batch.to(self._device).float() / 255.0
         with self._autocast():
             latents = self.module.encoder(pixels)
         metrics: dict[str, float] = {}
-        if step < settings.plain_steps:
+        if step < self._plain_steps:
             codewords, codebook_loss = latents, latents.new_zeros((), dtype=torch.float32)
         else:
             quantised = self.module.codebook(latents.float())
@@ -97,7 +111,7 @@ class AutoencoderStage:
     def after(self, batch: Tensor, step: int) -> None:
         """Revive unused codewords, but not while the rate decays."""
         settings = self.schedule
-        begun = step >= settings.plain_steps
+        begun = step >= self._plain_steps
         decaying = step >= settings.steps * (1.0 - settings.decay)
         due = settings.revive_every and step % settings.revive_every == 0
         if begun and due and not decaying:

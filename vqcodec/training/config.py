@@ -118,6 +118,8 @@ class Recipe:
     """One line on the model, for `vqcodec models list`."""
     seed: int = 0
     """Seed of every random draw."""
+    start: str = ""
+    """Model whose weights training starts from, a name or a file; empty: random weights."""
     autoencoder: AutoencoderConfig
     prior: PriorConfig
     data: DataConfig = field(default_factory=DataConfig)

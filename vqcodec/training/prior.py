@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vqcodec.models.codebook import nearest
 from vqcodec.models.pixelcnn import PixelCNN, bits_per_index
+from vqcodec.models.vqvae import VqVae
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, read_rgb
@@ -44,8 +45,12 @@ class PriorStage:
         validation: list[Grid],
         codebook: Tensor,
         device: torch.device,
+        start: VqVae | None = None,
     ) -> None:
-        """`grids` holds, for each of the pictures, its views; `codebook` is (K, D)."""
+        """`grids` holds, for each of the pictures, its views; `codebook` is (K, D).
+
+        The first weights are those of `start`, or else come from the codebook.
+        """
         self.schedule = recipe.train.prior
         self._recipe = recipe
         self._grids = grids
@@ -53,7 +58,10 @@ class PriorStage:
         self._device = device
         torch.manual_seed(recipe.seed + 1)
         self.module = PixelCNN(recipe.prior).to(device)
-        self.module.start_from(codebook)
+        if start is not None:
+            self.module.load_integers(start.prior.tensors)
+        else:
+            self.module.start_from(codebook)
         crop = self.schedule.crop
         tiles = np.stack([tile for grid in validation for tile in _tiles(grid, crop)])
         spread = tiles[:: -(-len(tiles) // _VALIDATION_TILES)]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 
-from vqcodec.models.vqvae import model_bytes
+from vqcodec.models.vqvae import VqVae, model_bytes
+from vqcodec.registry.load import read_model
+from vqcodec.registry.store import find
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, find_pictures, picture_size
@@ -35,9 +37,11 @@ def train(
     least one, at most 32) is held out of `data`. Checkpoints and logs go to the
     folder `run`; `resume` continues from them.
 
-    Raises: ValueError for unusable data; InterruptedRunError after SIGINT or SIGTERM,
-    with a checkpoint written.
+    Raises: ValueError for unusable data or a start of another architecture; ModelError
+    for a start that cannot be read; InterruptedRunError after SIGINT or SIGTERM, with a
+    checkpoint written.
     """
+    start = _start(recipe, device) if recipe.start else None
     run.mkdir(parents=True, exist_ok=True)
     paths = find_pictures(data)
     if validation is not None:
@@ -52,7 +56,7 @@ def train(
         raise ValueError(f"no validation picture is at least {least} pixels high and wide")
     pictures = Pictures(paths, recipe.data)
 
-    first = AutoencoderStage(recipe, pictures, held_out, device)
+    first = AutoencoderStage(recipe, pictures, held_out, device, start)
     Trainer(first, run, reporter).run(resume=resume)
 
     cache = run / "indices.safetensors"
@@ -65,7 +69,7 @@ def train(
     pictures.forget()
     checked = index_files(first.module, recipe, held_out, device)
     codebook = first.module.codebook.vectors
-    second = PriorStage(recipe, grids, pictures, checked, codebook, device)
+    second = PriorStage(recipe, grids, pictures, checked, codebook, device, start)
     Trainer(second, run, reporter).run(resume=resume)
 
     module = first.module
@@ -83,3 +87,10 @@ def train(
     partial = out.with_name(out.name + ".partial")
     partial.write_bytes(model)
     os.replace(partial, out)
+
+
+def _start(recipe: Recipe, device: torch.device) -> VqVae:
+    start = read_model(find(recipe.start), device)
+    if start.config != recipe.autoencoder or start.prior.config != recipe.prior:
+        raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
+    return start
