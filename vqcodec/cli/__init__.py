@@ -25,7 +25,10 @@ _COMMANDS = {
     "inspect": "Show what a .vqc file consists of.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",
+    "bench": "Compare with other codecs on pictures of your own.",
 }
+# The benchmark is a package of its own, beside this one and above it.
+_ELSEWHERE = {"bench": "vqcodec_bench.command"}
 
 
 class _Lazy(click.Group):
@@ -35,7 +38,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = import_module(f"vqcodec.cli.{cmd_name}").command
+        home = _ELSEWHERE.get(cmd_name, f"vqcodec.cli.{cmd_name}")
+        command = import_module(home).command
         assert isinstance(command, click.Command)
         return command
 

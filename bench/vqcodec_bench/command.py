@@ -1,0 +1,198 @@
+"""The command line: `vqcodec bench`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vqcodec.cli import report
+from vqcodec.cli.files import write_atomically
+from vqcodec_bench.peers import PEERS, Codec, Vqcodec
+
+_NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
+
+
+@click.command()
+@click.argument("inputs", metavar="FOLDER|FILE...", nargs=-1, required=True)
+@click.option(
+    "--peers",
+    default=",".join(PEERS),
+    show_default=True,
+    help="Codecs to compare with, or 'none'.",
+)
+@click.option("--models", help="Models of vqcodec; default: all shipped ones; or 'none'.")
+@click.option(
+    "--qualities",
+    metavar="CODEC=Q,Q...",
+    multiple=True,
+    help="Other qualities for a codec, e.g. jpeg=20,50,80; again for other codecs.",
+)
+@click.option("--speed", is_flag=True, help="Also measure seconds and memory.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="Processes; default: one per core.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    default="report",
+    show_default=True,
+    help="Where results, plots, page and cache go.",
+)
+@click.option(
+    "--page-pictures",
+    type=click.IntRange(min=0),
+    default=24,
+    show_default=True,
+    help="The page's slider has at most this many pictures, about 2 MB each.",
+)
+def command(
+    inputs: tuple[str, ...],
+    peers: str,
+    models: str | None,
+    qualities: tuple[str, ...],
+    speed: bool,
+    jobs: int,
+    out: str,
+    page_pictures: int,
+) -> int:
+    """Compare vqcodec with other codecs on pictures of your own.
+
+    Writes results.json, summary.csv, plots and report.html. What has been measured is
+    kept in DIR/cache: a second run computes only what changed, and Ctrl-C loses nothing.
+    """
+    lacking = [name for name in _NEEDED if find_spec(name) is None]
+    if lacking:
+        report(f"{', '.join(lacking)} not installed", 'pip install "vqcodec[bench]"')
+        return 1
+    codecs = _codecs(peers, models)
+    _set_qualities(codecs, qualities)
+    paths = _pictures(inputs)
+
+    from vqcodec_bench.results import collect, write
+
+    folder = Path(out)
+    progress = _Progress()
+    try:
+        collected = collect(
+            codecs, paths, speed=speed, folder=folder, jobs=jobs, progress=progress.show
+        )
+    except KeyboardInterrupt:
+        progress.close()
+        click.echo(f"vqcodec: interrupted; what was measured is in {folder / 'cache'}", err=True)
+        return 130
+    progress.close()
+    results = collected.results
+    for name, data in write(collected, folder, page_pictures):
+        write_atomically(folder / name, data)
+    for missing in results["missing"]:
+        click.echo(f"vqcodec: {missing['codec']} is missing: {missing['why']}", err=True)
+    for failed in results["failed"]:
+        report(f"{failed['picture']}: {failed['why']}", "")
+    click.echo(_table(results))
+    click.echo(f"\n{folder / 'report.html'}")
+    return 1 if results["failed"] else 0
+
+
+def _codecs(peers: str, models: str | None) -> list[Codec]:
+    """Make the codecs named by --peers and --models, ours last, as they are drawn on top."""
+    codecs: list[Codec] = []
+    for name in _split(peers):
+        if name not in PEERS:
+            raise click.UsageError(f"--peers {name}: not one of {', '.join(PEERS)}")
+        codecs.append(PEERS[name]())
+    if models is None:
+        from vqcodec.registry.store import list_models
+
+        models = ",".join(file.name for file in list_models() if file.source == "shipped")
+    for model in _split(models):
+        if model == "paper":
+            codecs.append(Vqcodec(model, prior=False))
+        codecs.append(Vqcodec(model))
+    return codecs
+
+
+def _set_qualities(codecs: Sequence[Codec], settings: Sequence[str]) -> None:
+    named = {codec.name: codec for codec in codecs}
+    for setting in settings:
+        name, _, values = setting.partition("=")
+        if name not in named:
+            raise click.UsageError(f"--qualities {setting}: not one of {', '.join(named)}")
+        try:
+            named[name].qualities = tuple(float(value) for value in values.split(","))
+        except ValueError:
+            raise click.UsageError(f"--qualities {setting}: expected numbers") from None
+
+
+def _pictures(inputs: Sequence[str]) -> list[Path]:
+    """Files as named, and the pictures in folders by their suffix."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    found: dict[Path, None] = {}
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
+            found |= dict.fromkeys(inside)
+        elif path.exists():
+            found[path] = None
+        else:
+            raise click.UsageError(f"{text}: no such file or folder")
+    if not found:
+        raise click.UsageError("no pictures there")
+    return list(found)
+
+
+def _split(text: str) -> list[str]:
+    return [] if text == "none" else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _table(results: dict[str, Any]) -> str:
+    """The mean curves, for the terminal."""
+    lines = [
+        f"{'codec':24} {'quality':>7} {'bpp':>7} {'PSNR':>6} {'MS-SSIM':>8} {'SSIMULACRA2':>11}"
+    ]
+    labels = {codec["name"]: codec["label"] for codec in results["codecs"]}
+    for row in results["curves"]:
+        figures = [
+            format(row[key], form) if row[key] is not None else "-".rjust(int(form[0]))
+            for key, form in (("psnr", "6.2f"), ("ms_ssim", "8.4f"), ("ssimulacra2", "11.2f"))
+        ]
+        label = labels[row["codec"]]
+        lines.append(f"{label:24} {row['quality']:7g} {row['bpp']:7.4f} {' '.join(figures)}")
+    return "\n".join(lines)
+
+
+class _Progress:
+    """A bar on stderr, where a person watches."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._tqdm = tqdm
+        self._bar: tqdm[None] | None = None
+        self._title = ""
+
+    def show(self, title: str, done: int, total: int) -> None:
+        if self._bar is None or title != self._title:
+            self.close()
+            self._bar = self._tqdm(
+                total=total, initial=done, desc=title, disable=not sys.stderr.isatty()
+            )
+            self._title = title
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,289 @@
+"""The codecs that are compared, one class each.
+
+A codec whose library is not installed raises `MissingPeerError` from `version`,
+and the run goes on without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, features
+
+from vqcodec.metrics import Pixels
+
+if TYPE_CHECKING:
+    from vqcodec.models.vqvae import VqVae
+
+
+class MissingPeerError(Exception):
+    """A codec cannot be run here; says why."""
+
+
+class Codec(ABC):
+    """What a codec has to offer."""
+
+    name: str
+    """For files and options."""
+    label: str
+    """For people."""
+    settings: str
+    """What the encoder is told besides the quality."""
+    scale: str = "quality"
+    """What a quality means."""
+    qualities: tuple[float, ...]
+    """The ladder, low to high rate."""
+    mime: str | None = None
+    """Type of the files if browsers show them."""
+    ours: bool = False
+    """Whether it is vqcodec."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Name the library and its version. Raises MissingPeerError."""
+
+    def fingerprint(self) -> str:
+        """Return what, besides the quality, decides the results."""
+        return f"{self.version()} {self.settings}"
+
+    @abstractmethod
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        """Compress to a whole file."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Pixels:
+        """Decompress."""
+
+    def details(self, data: bytes) -> dict[str, Any]:
+        """Return more figures on a file, if the codec has some."""
+        return {}
+
+
+class _Pillow(Codec):
+    """A format that Pillow writes. Encoders run on one thread, as others may run beside them."""
+
+    _format: str
+    _feature: str
+    _library: str
+
+    def version(self) -> str:
+        if not features.check(self._feature):
+            raise MissingPeerError(f"this Pillow was built without {self._library}")
+        return f"{self._library} {features.version(self._feature)}, {package('pillow')}"
+
+    def fingerprint(self) -> str:
+        return f"{self.version()} {self._options(0)}"
+
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, self._format, **self._options(quality))
+        return file.getvalue()
+
+    def decode(self, data: bytes) -> Pixels:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+
+    @abstractmethod
+    def _options(self, quality: float) -> dict[str, Any]:
+        """Return what Pillow's writer is told."""
+
+
+class Jpeg(_Pillow):
+    """JPEG by libjpeg-turbo."""
+
+    name = "jpeg"
+    label = "JPEG"
+    settings = "4:2:0, optimised Huffman tables, progressive"
+    qualities = (5, 10, 20, 30, 45, 60, 75, 85, 92)
+    mime = "image/jpeg"
+    _format = "JPEG"
+    _feature = "libjpeg_turbo"
+    _library = "libjpeg-turbo"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {
+            "quality": int(quality),
+            "subsampling": "4:2:0",
+            "optimize": True,
+            "progressive": True,
+        }
+
+
+class Webp(_Pillow):
+    """WebP, lossy, by libwebp."""
+
+    name = "webp"
+    label = "WebP"
+    settings = "lossy, method 6"
+    qualities = (1, 5, 15, 30, 45, 60, 75, 85, 92)
+    mime = "image/webp"
+    _format = "WEBP"
+    _feature = "webp"
+    _library = "libwebp"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {"quality": int(quality), "method": 6}
+
+
+class Avif(_Pillow):
+    """AVIF by libavif and libaom."""
+
+    name = "avif"
+    label = "AVIF"
+    settings = "libaom, speed 4, 4:4:4, 8 bits"
+    qualities = (10, 20, 30, 40, 50, 60, 70, 80)
+    mime = "image/avif"
+    _format = "AVIF"
+    _feature = "avif"
+    _library = "libavif"
+
+    def version(self) -> str:
+        about = super().version()
+        from PIL import _avif
+
+        # "dav1d [dec]:1.5.3, aom [enc]:3.14.1"
+        found = re.search(r"aom \[[^\]]*enc[^\]]*\]:([^,]+)", _avif.codec_versions())
+        if not found:
+            raise MissingPeerError("this Pillow's libavif was built without libaom's encoder")
+        return f"libaom {found[1]}, {about}"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {
+            "quality": int(quality),
+            "codec": "aom",
+            "speed": 4,
+            "subsampling": "4:4:4",
+            "max_threads": 1,
+        }
+
+
+class JpegXl(_Pillow):
+    """JPEG XL by libjxl."""
+
+    name = "jxl"
+    label = "JPEG XL"
+    settings = "lossy (VarDCT), effort 7"
+    qualities = (10, 20, 30, 45, 60, 75, 85, 92)
+    _format = "JXL"
+
+    def version(self) -> str:
+        try:
+            import pillow_jxl
+        except ImportError as error:
+            raise MissingPeerError("pillow-jxl-plugin is not installed") from error
+        del pillow_jxl  # imported for what it tells Pillow
+        return f"{package('pillow-jxl-plugin')}, {package('pillow')}"
+
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        self.version()
+        return super().encode(pixels, quality)
+
+    def decode(self, data: bytes) -> Pixels:
+        self.version()
+        return super().decode(data)
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {"quality": int(quality), "effort": 7, "num_threads": 1}
+
+
+class Jpeg2000(_Pillow):
+    """JPEG 2000 by OpenJPEG."""
+
+    name = "jp2"
+    label = "JPEG 2000"
+    settings = "irreversible 9/7 wavelet, colour transform"
+    scale = "compression ratio"
+    qualities = (200, 120, 80, 50, 32, 20, 13, 9)
+    _format = "JPEG2000"
+    _feature = "jpg_2000"
+    _library = "OpenJPEG"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {
+            "quality_mode": "rates",
+            "quality_layers": [quality],
+            "irreversible": True,
+            "mct": 1,
+        }
+
+
+class Vqcodec(Codec):
+    """vqcodec with one of its models; `prior=False` codes the indices at fixed length."""
+
+    scale = "model"
+    qualities = (1,)
+    ours = True
+
+    def __init__(self, model: str, *, prior: bool = True) -> None:
+        self.model = model
+        self.prior = prior
+        self.name = Path(model).stem + ("" if prior else "-fixed")
+        self.label = f"vqcodec {Path(model).stem}" + ("" if prior else ", fixed length")
+        self.settings = "indices coded with the learned prior" if prior else "--prior none"
+
+    def version(self) -> str:
+        from vqcodec.registry.store import find
+
+        return f"{package('vqcodec')}, model {find(self.model).sha256[:16]}"
+
+    def fingerprint(self) -> str:
+        return f"{super().fingerprint()} {_sources()}"
+
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        from vqcodec import compress
+
+        return compress(pixels, model=self._loaded(), prior=self.prior)
+
+    def decode(self, data: bytes) -> Pixels:
+        from vqcodec import decompress
+
+        return np.asarray(decompress(data, model=self._loaded()))
+
+    def details(self, data: bytes) -> dict[str, Any]:
+        """Bits per index of the payload, and how often each index occurs."""
+        from vqcodec import indices
+        from vqcodec.container import parse
+
+        model = self._loaded()
+        grid = indices(data, model=model)
+        payload = sum(len(tile) for tile in parse(data).tiles)
+        counts = np.bincount(grid.ravel(), minlength=model.config.codebook_size)
+        return {"index_bits": 8.0 * payload / grid.size, "index_counts": counts.tolist()}
+
+    def _loaded(self) -> VqVae:
+        from vqcodec import load_model
+
+        return load_model(self.model, device="cpu")
+
+
+PEERS: dict[str, type[_Pillow]] = {peer.name: peer for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000)}
+"""Peers whose rate and distortion are measured, by name."""
+
+
+@lru_cache
+def _sources() -> str:
+    """Hash vqcodec's own code: a changed codec must not be answered from the cache."""
+    import vqcodec
+
+    digest = hashlib.sha256()
+    folder = Path(vqcodec.__path__[0])
+    for part in ("codec", "container", "entropy", "models"):
+        for path in sorted((folder / part).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def package(name: str) -> str:
+    try:
+        return f"{name} {package_version(name)}"
+    except PackageNotFoundError:
+        return name

@@ -1,0 +1,81 @@
+"""Rate-distortion plots of a run's mean curves, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vqcodec.metrics import decibels
+
+AXES = {"psnr": "PSNR (dB)", "ms_ssim": "MS-SSIM (dB)", "ssimulacra2": "SSIMULACRA2"}
+# Okabe and Ito's palette, which the colour-blind can tell apart.
+_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_OURS = ("#D55E00", "#B03060", "#7A3E00")
+_WIDEST = 1.5
+"""Rates above this many bpp are left out."""
+_DRAWN = ("vtm", "mlic++[mse]", "bmshj2018-hyperprior[mse]")
+"""Published curves that the plots show; the page has them all."""
+
+
+def draw(results: dict[str, Any], metric: str, out: Path) -> list[Path]:
+    """Write `out`/rd-METRIC.png and .svg; return the files, none if no codec has the metric."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "vqcodec"  # the same plot is the same file
+    figure, axes = pyplot.subplots(figsize=(8.0, 5.2), layout="constrained")
+    drawn = 0
+    styles = {True: iter(_OURS * 9), False: iter(_COLOURS * 9)}
+    for codec in results["codecs"]:
+        rows = [row for row in results["curves"] if row["codec"] == codec["name"]]
+        x, y = _points(rows, metric)
+        if not x:
+            continue
+        drawn += 1
+        ours = codec["ours"]
+        axes.plot(
+            x,
+            y,
+            label=codec["label"],
+            color=next(styles[ours]),
+            marker="D" if ours else "o",
+            markersize=8 if ours else 3.5,
+            linewidth=2.4 if ours else 1.4,
+            zorder=4 if ours else 3,
+        )
+    for curve in results["published"]:
+        x, y = _points(curve["points"], metric)
+        if curve["name"] in _DRAWN and x:
+            label = f"{curve['label']}, published"
+            axes.plot(x, y, label=label, color="#999999", linestyle=_dash(curve["name"]), zorder=2)
+    axes.set_xlabel("bits per pixel, whole file")
+    axes.set_ylabel(AXES[metric])
+    axes.set_xlim(0.0, _WIDEST)
+    pictures = len(results["pictures"])
+    axes.set_title(f"Mean of {pictures} picture{'s' * (pictures > 1)}, {results['date']}")
+    axes.grid(alpha=0.3)
+    files = []
+    if drawn:
+        axes.legend(loc="lower right", fontsize="small")
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            files.append(out / f"rd-{metric}.{suffix}")
+            figure.savefig(files[-1], dpi=160, metadata=metadata)
+    pyplot.close(figure)
+    return files
+
+
+def _points(rows: Sequence[dict[str, Any]], metric: str) -> tuple[list[float], list[float]]:
+    kept = sorted(
+        (row["bpp"], row[metric])
+        for row in rows
+        if row[metric] is not None and row["bpp"] <= _WIDEST
+    )
+    values = [decibels(value) if metric == "ms_ssim" else value for _, value in kept]
+    return [bpp for bpp, _ in kept], values
+
+
+def _dash(name: str) -> str:
+    return ("--", ":", "-.")[_DRAWN.index(name)]

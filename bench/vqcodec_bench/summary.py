@@ -1,0 +1,156 @@
+"""From points to what they say: mean curves, BD-rates, the 42.6x table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vqcodec_bench.bdrate import METRICS, Curve, curve_of
+from vqcodec_bench.measure import Point
+from vqcodec_bench.peers import Codec
+from vqcodec_bench.published import TWINS
+
+Row = dict[str, Any]
+BASELINE = "paper-fixed"
+REFERENCE = "paper"
+_AGREEMENT_STEPS = 40
+
+
+def summarise(
+    points: Sequence[Point], codecs: Sequence[Codec], pictures: int, published: Sequence[Row]
+) -> dict[str, Any]:
+    """Return the parts of results.json that follow from its points.
+
+    A codec's quality counts in the means if it was measured on all `pictures`.
+    """
+    curves = mean_curves(points, codecs, pictures)
+    by_codec = {codec.name: [r for r in curves if r["codec"] == codec.name] for codec in codecs}
+    return {
+        "curves": curves,
+        "bd_rate": bd_rates(by_codec),
+        "ratios": ratios(points, codecs, by_codec),
+        "agreement": agreement(by_codec, published),
+    }
+
+
+def mean_curves(points: Sequence[Point], codecs: Sequence[Codec], pictures: int) -> list[Row]:
+    """Average over the pictures, one row per codec and quality; a metric that a picture
+    lacks is None.
+    """
+    rows = []
+    for codec in codecs:
+        for quality in codec.qualities:
+            found = [p for p in points if p["codec"] == codec.name and p["quality"] == quality]
+            if len(found) < pictures or not found:
+                continue
+            row: Row = {"codec": codec.name, "quality": quality}
+            for key in ("bpp", *METRICS):
+                values = [point[key] for point in found]
+                row[key] = None if None in values else float(np.mean(values))
+            rows.append(row)
+    return rows
+
+
+def bd_rates(by_codec: dict[str, list[Row]]) -> list[Row]:
+    """Compare every pair of curves by every metric."""
+    found = []
+    for metric in METRICS:
+        made = {name: curve_of(rows, metric) for name, rows in by_codec.items()}
+        curves: dict[str, Curve] = {name: curve for name, curve in made.items() if curve}
+        for name, curve in curves.items():
+            for against, anchor in curves.items():
+                saving = curve.saving(anchor) if name != against else None
+                if saving:
+                    pair = {"codec": name, "against": against, "metric": metric}
+                    figures = {
+                        "percent": saving.percent,
+                        "low": saving.low,
+                        "high": saving.high,
+                    }
+                    found.append(pair | figures)
+    return found
+
+
+def ratios(
+    points: Sequence[Point], codecs: Sequence[Codec], by_codec: dict[str, list[Row]]
+) -> list[Row]:
+    """Return the 42.6x table: ratios to 24-bit pixels, the paper's fixed-length one first.
+
+    Bits per index three ways: log2 K, the entropy of the histogram of all pictures'
+    indices together, and what the prior pays (mean over pictures). Ratios at equal
+    quality are at the model `paper`'s mean PSNR and MS-SSIM.
+    """
+    target = next(iter(by_codec.get(REFERENCE, [])), None)
+    rows = []
+    for codec in sorted(codecs, key=lambda codec: (codec.name != BASELINE, not codec.ours)):
+        curve = by_codec[codec.name]
+        row: Row = {"codec": codec.name, "label": codec.label}
+        only = curve[0]["bpp"] if len(curve) == 1 else None
+        row |= {"bpp": only, "ratio": 24.0 / only if only else None}
+        row |= _index_bits([p for p in points if p["codec"] == codec.name])
+        for metric in ("psnr", "ms_ssim"):
+            row[f"equal_{metric}"] = _ratio_at(curve, metric, target)
+        rows.append(row)
+    return rows
+
+
+def _index_bits(points: Sequence[Point]) -> Row:
+    """Bits per index of the only quality of a codec with indices."""
+    names = ("fixed_bits", "unigram_bits", "prior_bits")
+    if not points or "index_counts" not in points[0] or len({p["quality"] for p in points}) > 1:
+        return dict.fromkeys(names)
+    counts = np.sum([point["index_counts"] for point in points], axis=0)
+    used = counts[counts > 0] / counts.sum()
+    fixed = math.log2(len(counts))
+    unigram = float(-(used * np.log2(used)).sum())
+    prior = float(np.mean([point["index_bits"] for point in points]))
+    return dict(zip(names, (fixed, unigram, prior), strict=True))
+
+
+def _ratio_at(curve: Sequence[Row], metric: str, target: Row | None) -> float | None:
+    if target is None or not curve or target[metric] is None:
+        return None
+    if len(curve) == 1:
+        same = curve[0][metric] is not None and math.isclose(curve[0][metric], target[metric])
+        return 24.0 / curve[0]["bpp"] if same else None
+    made = curve_of(curve, metric)
+    bpp = made.bpp_at(target[metric]) if made else None
+    return 24.0 / bpp if bpp else None
+
+
+def agreement(by_codec: dict[str, list[Row]], published: Sequence[Row]) -> list[Row]:
+    """Compare measured with published curves of the same format: dB of PSNR, measured minus
+    published, at equal rates over the range of both.
+    """
+    rows = []
+    for name, twin in TWINS.items():
+        ours = curve_of(by_codec.get(name, []), "psnr")
+        theirs = next((row for row in published if row["name"] == twin), None)
+        other = curve_of(theirs["points"], "psnr") if theirs else None
+        if ours is None or other is None:
+            continue
+        gaps = []
+        for bpp in np.geomspace(0.05, 4.0, _AGREEMENT_STEPS):
+            mine, its = ours.value_at(bpp), other.value_at(bpp)
+            if mine is not None and its is not None:
+                gaps.append(mine - its)
+        if gaps:
+            figures = {"mean": float(np.mean(gaps)), "low": min(gaps), "high": max(gaps)}
+            rows.append({"codec": name, "published": twin, **figures})
+    return rows
+
+
+def to_csv(curves: Sequence[Row]) -> str:
+    """Write summary.csv: the mean curves."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, ["codec", "quality", "bpp", *METRICS], lineterminator="\n")
+    writer.writeheader()
+    for row in curves:
+        rounded = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        writer.writerow(rounded)
+    return file.getvalue()
