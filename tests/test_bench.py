@@ -312,6 +312,7 @@ def test_the_command_writes_a_whole_report(folder: Path, tmp_path: Path) -> None
     assert [p["name"] for p in results["pictures"]] == ["a.png", "b.png"]
     assert [f["picture"] for f in results["failed"]] == ["broken.png"]
     assert len(results["points"]) == 2 * (9 + 9)
+    assert results["published"] == []  # those are of Kodak's pictures
     assert {row["metric"] for row in results["bd_rate"]} == {"psnr", "ssimulacra2"}
     assert len((out / "summary.csv").read_text().splitlines()) == 1 + 18
     for name in ("rd-psnr.png", "rd-psnr.svg", "rd-ssimulacra2.svg", "report.html"):

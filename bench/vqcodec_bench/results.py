@@ -15,7 +15,7 @@ from vqcodec_bench.measure import Cache, Point, read_picture, webp
 from vqcodec_bench.page import Shown, render
 from vqcodec_bench.peers import Codec
 from vqcodec_bench.plots import draw
-from vqcodec_bench.published import published
+from vqcodec_bench.published import is_kodak, published
 from vqcodec_bench.speed import time_codecs
 from vqcodec_bench.summary import Row, summarise, to_csv
 
@@ -59,7 +59,7 @@ def collect(
     run = runs.plan(paths, codecs)
     cache = Cache(folder / "cache")
     points = runs.execute(run, cache, jobs, lambda n, of: progress("measuring", n, of))
-    others = published()
+    others = published() if is_kodak(run.pictures) else []
     results: dict[str, Any] = {
         **runs.circumstances(),
         "pictures": run.pictures,
