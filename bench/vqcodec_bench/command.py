@@ -13,7 +13,7 @@ import click
 
 from vqcodec.cli import report
 from vqcodec.cli.files import write_atomically
-from vqcodec_bench.peers import PEERS, Codec, Vqcodec
+from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 
 _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
 
@@ -22,9 +22,9 @@ _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
 @click.argument("inputs", metavar="FOLDER|FILE...", nargs=-1, required=True)
 @click.option(
     "--peers",
-    default=",".join(PEERS),
+    default=",".join(USUAL),
     show_default=True,
-    help="Codecs to compare with, or 'none'.",
+    help=f"Codecs to compare with, of {', '.join(PEERS)}; or 'none'.",
 )
 @click.option("--models", help="Models of vqcodec; default: all shipped ones; or 'none'.")
 @click.option(

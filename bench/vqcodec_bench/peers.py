@@ -118,6 +118,17 @@ class Jpeg(_Pillow):
         }
 
 
+class JpegPlain(Jpeg):
+    """JPEG with the settings of the published curve, to check against it."""
+
+    name = "jpeg-plain"
+    label = "JPEG, plain"
+    settings = "4:2:0, the standard's Huffman tables"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {"quality": int(quality), "subsampling": "4:2:0"}
+
+
 class Webp(_Pillow):
     """WebP, lossy, by libwebp."""
 
@@ -132,6 +143,17 @@ class Webp(_Pillow):
 
     def _options(self, quality: float) -> dict[str, Any]:
         return {"quality": int(quality), "method": 6}
+
+
+class WebpMethod4(Webp):
+    """WebP with the settings of the published curve, to check against it."""
+
+    name = "webp-4"
+    label = "WebP, method 4"
+    settings = "lossy, method 4"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {"quality": int(quality), "method": 4}
 
 
 class Avif(_Pillow):
@@ -265,8 +287,12 @@ class Vqcodec(Codec):
         return load_model(self.model, device="cpu")
 
 
-PEERS: dict[str, type[_Pillow]] = {peer.name: peer for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000)}
-"""Peers whose rate and distortion are measured, by name."""
+PEERS: dict[str, Callable[[], Codec]] = {
+    peer.name: peer for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000, JpegPlain, WebpMethod4)
+}
+"""Peers whose rate and distortion can be measured, by name."""
+USUAL = ("jpeg", "webp", "avif", "jxl", "jp2")
+"""Those that are measured by default."""
 
 
 @lru_cache
