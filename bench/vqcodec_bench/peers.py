@@ -287,7 +287,7 @@ class Vqcodec(Codec):
         return load_model(self.model, device="cpu")
 
 
-PEERS: dict[str, Callable[[], Codec]] = {
+PEERS: dict[str, type[_Pillow]] = {
     peer.name: peer for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000, JpegPlain, WebpMethod4)
 }
 """Peers whose rate and distortion can be measured, by name."""
