@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from vqcodec.cli import report
-from vqcodec.cli.files import write_atomically
+from vqcodec.cli.files import expand, write_atomically
 from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 
 _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
@@ -92,12 +92,14 @@ def command(
         return 130
     progress.close()
     results = collected.results
-    for name, data in write(collected, folder, page_pictures):
-        write_atomically(folder / name, data)
     for missing in results["missing"]:
         click.echo(f"vqcodec: {missing['codec']} is missing: {missing['why']}", err=True)
     for failed in results["failed"]:
         report(f"{failed['picture']}: {failed['why']}", "")
+    if not results["points"]:
+        return 1
+    for name, data in write(collected, folder, page_pictures):
+        write_atomically(folder / name, data)
     click.echo(_table(results))
     click.echo(f"\n{folder / 'report.html'}")
     return 1 if results["failed"] else 0
@@ -134,22 +136,15 @@ def _set_qualities(codecs: Sequence[Codec], settings: Sequence[str]) -> None:
 
 
 def _pictures(inputs: Sequence[str]) -> list[Path]:
-    """Files as named, and the pictures in folders by their suffix."""
-    from PIL import Image
+    """Files as named, and the pictures in folders by their suffix; none twice."""
+    from vqcodec.codec.pictures import is_picture
 
-    known = Image.registered_extensions()
     found: dict[Path, None] = {}
     for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in known and p.is_file())
-            found |= dict.fromkeys(inside)
-        elif path.exists():
-            found[path] = None
-        else:
-            raise click.UsageError(f"{text}: no such file or folder")
-    if not found:
-        raise click.UsageError("no pictures there")
+        inside = [Path(source) for source, _ in expand(text, is_picture)]
+        if not inside:
+            raise click.UsageError(f"{text}: no pictures in this folder")
+        found |= dict.fromkeys(inside)
     return list(found)
 
 

@@ -61,7 +61,8 @@ def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
         try:
             pixels = read_picture(path)
         except (VqcError, OSError) as error:
-            run.failed.append({"picture": name, "why": str(error)})
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            run.failed.append({"picture": name, "why": why})
             continue
         digest = picture_hash(pixels)
         height, width = pixels.shape[:2]

@@ -18,9 +18,6 @@ from vqcodec.cli.options import (
 )
 from vqcodec.cli.progress import bar
 
-_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-"""What Pillow recognises by name but cannot read by itself."""
-
 
 @click.command()
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True)
@@ -88,8 +85,6 @@ def command(
 
 
 def _readable(path: Path) -> bool:
-    from PIL import Image
+    from vqcodec.codec.pictures import is_picture
 
-    Image.init()
-    found = Image.registered_extensions().get(path.suffix.lower(), "")
-    return found in Image.OPEN and found not in _NO_PICTURES
+    return is_picture(path)

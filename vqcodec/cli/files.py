@@ -75,7 +75,7 @@ def plan(
         raise click.UsageError("a file name is empty")
     jobs = []
     for text in inputs:
-        found = list(_expand(text, is_input))
+        found = list(expand(text, is_input))
         if not found:
             raise click.UsageError(f"{text}: no fitting files in this folder")
         for source, relative in found:
@@ -158,7 +158,10 @@ def _sibling(target: Path, mode: int | None) -> Iterator[tuple[int, str]]:
         raise
 
 
-def _expand(text: str, is_input: Callable[[Path], bool]) -> Iterator[tuple[str, Path]]:
+def expand(text: str, is_input: Callable[[Path], bool]) -> Iterator[tuple[str, Path]]:
+    """Yield a file, or those of a folder that `is_input` takes, hidden ones left out, with
+    their paths in the folder.
+    """
     path = Path(text)
     if text == STREAM or not path.is_dir():
         yield text, Path(path.name)

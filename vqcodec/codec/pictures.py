@@ -28,6 +28,8 @@ _JPEG_SEGMENT = 65_500
 _TIFF_XMP = 700
 _RESIZING = frozenset({"ICO", "ICNS"})
 """Formats that Pillow writes at sizes of its own choice."""
+_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+"""What Pillow recognises by name but cannot read by itself."""
 _DROPPING_ALPHA = frozenset({"BMP", "DIB", "JPEG", "MPO", "PPM"})
 _DESCRIPTIVE = (
     *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model),
@@ -117,6 +119,13 @@ def to_image(picture: Picture) -> Image.Image:
         if value is not None:
             image.info[key] = b"Exif\0\0" + value if key == "exif" else value
     return image
+
+
+def is_picture(path: PurePath) -> bool:
+    """Tell by its suffix whether a file is a picture that Pillow reads."""
+    Image.init()
+    found = Image.registered_extensions().get(path.suffix.lower(), "")
+    return found in Image.OPEN and found not in _NO_PICTURES
 
 
 def format_of(name: str) -> str:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from vqcodec.codec.pictures import is_picture
 from vqcodec.errors import VqcWarning
 from vqcodec.training.config import DataConfig
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -32,7 +31,7 @@ def find_pictures(folder: Path) -> list[Path]:
     """
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if not is_picture(path) or not path.is_file():
             continue
         try:
             with Image.open(path):
