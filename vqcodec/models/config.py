@@ -64,6 +64,54 @@ class PriorConfig:
         _require(0 <= self.layers <= 32, "prior.layers must be 0 to 32")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformConfig:
+    """Analysis and synthesis transform of `photo` (`models.transform`)."""
+
+    widths: tuple[int, int, int] = (112, 192, 256)
+    """Channels at 1/4, 1/8 and 1/16 of the resolution."""
+    depths: tuple[int, int, int] = (1, 2, 3)
+    """Residual blocks there."""
+    latents: int = 192
+    """Latent channels D."""
+    qualities: int = 8
+    """Qualities Q, 1..Q, that have gains of their own."""
+    gain_octaves: float = 3.0
+    """Octaves between the first gains of the lowest and the highest quality."""
+
+    def __post_init__(self) -> None:
+        _require(min(self.widths) >= 1, "transform.widths must be at least 1")
+        _require(min(self.depths) >= 0, "transform.depths must be at least 0")
+        _require(1 <= self.latents <= 1024, "transform.latents must be 1 to 1024")
+        _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent along each axis."""
+        return 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentPriorConfig:
+    """The prior of `photo`'s latents (`models.latent_prior`)."""
+
+    channels: int = 192
+    """Width of the context over positions."""
+    layers: int = 3
+    """Wedge-masked 3x3 layers after the first, 5x5 one."""
+    slices: int = 6
+    """Parts that a position's channels are coded in; divides them."""
+    hidden: int = 192
+    """Width of the network of each slice."""
+    qualities: int = 8
+    """As the transform's."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
+        _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
+        _require(1 <= self.slices <= 64, "latent_prior.slices must be 1 to 64")
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)

@@ -19,7 +19,7 @@ from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.models.vqvae import VqVae
 from vqcodec.training.config import Recipe
-from vqcodec.training.data import Pictures, read_rgb
+from vqcodec.training.data import Pictures, centre, read_rgb
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 256
@@ -72,7 +72,7 @@ class AutoencoderStage:
             codebook.place(start.codebook, latents / len(start.codebook))
         self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = [
-            _centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
+            centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
             for path in validation
         ]
 
@@ -161,11 +161,3 @@ def usage(indices: Tensor, size: int) -> dict[str, float]:
     p = counts[counts > 0] / counts.sum()
     bits = float(-(p * p.log2()).sum())
     return {"unigram_bits": bits, "perplexity": 2.0**bits, "used": len(p) / size}
-
-
-def _centre(pixels: np.ndarray, side: int, stride: int) -> Tensor:
-    height = min(side, pixels.shape[0] // stride * stride)
-    width = min(side, pixels.shape[1] // stride * stride)
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    cut = pixels[top : top + height, left : left + width].copy()
-    return torch.from_numpy(cut).permute(2, 0, 1)[None]

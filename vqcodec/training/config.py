@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vqcodec.models.config import AutoencoderConfig, PriorConfig
+from vqcodec.models.config import (
+    AutoencoderConfig,
+    LatentPriorConfig,
+    PriorConfig,
+    TransformConfig,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -140,6 +145,38 @@ class Recipe:
             raise ValueError(
                 f"train.autoencoder.crop must be a multiple of {self.autoencoder.stride}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformTraining(ScheduleConfig):
+    """Training of transform and context with noise for quantisation."""
+
+    lambdas: tuple[float, float] = (0.0003, 0.04)
+    """Weight of the MSE (0..255) against bits per pixel, of the lowest and the highest
+    quality; the others lie between, evenly on a logarithmic scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoTrainConfig:
+    """The stages of `photo`, and what they share."""
+
+    transform: TransformTraining
+    precision: str = "auto"
+    """As for `TrainConfig`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoRecipe:
+    """Everything that decides what a run of `photo` makes, but for the pictures."""
+
+    name: str
+    """Name of the model, a-z, 0-9 and '-'."""
+    seed: int = 0
+    """Seed of every random draw."""
+    transform: TransformConfig
+    latent_prior: LatentPriorConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    train: PhotoTrainConfig
 
 
 def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recipe:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -57,6 +58,15 @@ def read_rgb(path: Path) -> Pixels:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: not a readable picture: {error}") from error
+
+
+def centre(pixels: Pixels, side: int, stride: int) -> Tensor:
+    """Cut out the middle, at most `side` high and wide and whole strides: (1, 3, h, w)."""
+    height = min(side, pixels.shape[0] // stride * stride)
+    width = min(side, pixels.shape[1] // stride * stride)
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    cut = pixels[top : top + height, left : left + width].copy()
+    return torch.from_numpy(cut).permute(2, 0, 1)[None]
 
 
 class Pictures:

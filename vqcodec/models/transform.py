@@ -1,0 +1,102 @@
+"""The transform of `photo`: pixels to latents at a sixteenth of their resolution, and back.
+
+Residual blocks of dense 3x3 convolutions at 1/4, 1/8 and 1/16 of the
+resolution, most of the arithmetic where pixels are fewest. One network serves
+every quality: per quality, a learned gain scales each latent channel before
+quantisation and its inverse undoes it after (Cui et al., arXiv 2003.02012), so
+that a step of 1 is fine or coarse; between qualities gains interpolate.
+
+Shapes: B pictures of HxW pixels, N = H/16 by M = W/16 positions of D latents.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vqcodec.models.config import TransformConfig
+
+
+class Block(nn.Module):
+    """3x3 convolution, leaky ReLU, 3x3 convolution, added to the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        # Blocks begin as the identity, so that depth costs nothing at the start.
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, n, m) to the same shape."""
+        out: Tensor = x + self.second(F.leaky_relu(self.first(x), 0.1))
+        return out
+
+
+class Analysis(nn.Module):
+    """Pixels to latents."""
+
+    def __init__(self, config: TransformConfig) -> None:
+        super().__init__()
+        fine, middle, coarse = config.widths
+        depths = config.depths
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, fine, 8, stride=4, padding=2),
+            *(Block(fine) for _ in range(depths[0])),
+            nn.Conv2d(fine, middle, 4, stride=2, padding=1),
+            *(Block(middle) for _ in range(depths[1])),
+            nn.Conv2d(middle, coarse, 4, stride=2, padding=1),
+            *(Block(coarse) for _ in range(depths[2])),
+            nn.Conv2d(coarse, config.latents, 1),
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map pixels (B, 3, H, W) in 0..1, H and W multiples of 16, to latents (B, D, N, M)."""
+        latents: Tensor = self.layers(2.0 * pixels - 1.0)
+        return latents
+
+
+class Synthesis(nn.Module):
+    """Latents to pixels."""
+
+    def __init__(self, config: TransformConfig) -> None:
+        super().__init__()
+        fine, middle, coarse = config.widths
+        depths = config.depths
+        self.layers = nn.Sequential(
+            nn.Conv2d(config.latents, coarse, 3, padding=1),
+            *(Block(coarse) for _ in range(depths[2])),
+            nn.Conv2d(coarse, 4 * middle, 1),
+            nn.PixelShuffle(2),
+            *(Block(middle) for _ in range(depths[1])),
+            nn.Conv2d(middle, 4 * fine, 1),
+            nn.PixelShuffle(2),
+            *(Block(fine) for _ in range(depths[0])),
+            nn.Conv2d(fine, 3 * 16, 3, padding=1),
+            nn.PixelShuffle(4),
+        )
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (B, D, N, M) to pixels (B, 3, 16N, 16M), about 0..1, not clamped."""
+        pixels: Tensor = self.layers(latents)
+        return 0.5 * pixels + 0.5
+
+
+class Gains(nn.Module):
+    """How finely each quality quantises each latent channel."""
+
+    def __init__(self, config: TransformConfig) -> None:
+        super().__init__()
+        steps = torch.linspace(-1.0, 1.0, config.qualities)[:, None] * config.gain_octaves / 2.0
+        self.octaves = nn.Parameter(steps.repeat(1, config.latents))
+
+    def forward(self, qualities: Tensor) -> Tensor:
+        """Map qualities (B,), real numbers 1..Q, to gains (B, D, 1, 1)."""
+        last = len(self.octaves) - 1
+        place = (qualities - 1.0).clamp(0.0, float(last))
+        below = place.floor().clamp_max(float(max(0, last - 1))).long()
+        part = (place - below)[:, None]
+        above = (below + 1).clamp_max(last)
+        octaves = torch.lerp(self.octaves[below], self.octaves[above], part)
+        return torch.exp2(octaves)[:, :, None, None]

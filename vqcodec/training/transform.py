@@ -1,0 +1,129 @@
+"""First stage of `photo`: transform and context, trained with noise for quantisation.
+
+Rate and distortion together (Ballé et al., arXiv 1611.01704): the loss of a
+picture at quality q is
+
+    (bits per pixel + lambda_q * MSE) / sqrt(lambda_q),     MSE on the scale 0..255,
+
+with additive uniform noise of width 1 in place of rounding. Each picture of a
+batch has a quality of its own. The division keeps the gradients of coarse and
+fine qualities at like size; it changes no quality's optimum.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqcodec.models.autoencoder import psnr_of_mse
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.latent_prior import LatentPrior, bits
+from vqcodec.models.transform import Analysis, Gains, Synthesis
+from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.data import Pictures, centre, read_rgb
+from vqcodec.training.precision import autocast
+
+_VALIDATION_SIDE = 512
+
+
+class Photo(nn.Module):
+    """The parts as one module, for the optimiser and the checkpoint."""
+
+    def __init__(self, transform: TransformConfig, prior: LatentPriorConfig) -> None:
+        super().__init__()
+        self.analysis = Analysis(transform)
+        self.synthesis = Synthesis(transform)
+        self.gains = Gains(transform)
+        self.prior = LatentPrior(prior, transform.latents)
+
+
+class TransformStage:
+    """See the module's docstring."""
+
+    name = "transform"
+
+    def __init__(
+        self, recipe: PhotoRecipe, pictures: Pictures, validation: list[Path], device: torch.device
+    ) -> None:
+        self.schedule = recipe.train.transform
+        self._recipe = recipe
+        self._pictures = pictures
+        self._device = device
+        torch.manual_seed(recipe.seed)
+        module = Photo(recipe.transform, recipe.latent_prior).to(device)
+        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        count = recipe.transform.qualities
+        low, high = (math.log10(weight) for weight in self.schedule.lambdas)
+        self._lambdas = torch.logspace(low, high, count, device=device)
+        stride = recipe.transform.stride
+        self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
+
+    def batch(self, step: int) -> Tensor:
+        """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
+        rng = np.random.default_rng([self._recipe.seed, 1, step])
+        side = self.schedule.crop
+        crops = [self._pictures.crop(side, rng) for _ in range(self.schedule.batch)]
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Rate and distortion of one batch."""
+        module, count = self.module, len(self._lambdas)
+        generator = torch.Generator(self._device).manual_seed((self._recipe.seed << 32) + step)
+        pixels = batch.to(self._device).float() / 255.0
+        # Spread evenly, the rest by chance: every quality is seen in every few steps.
+        offset = int(torch.randint(count, (), generator=generator, device=self._device))
+        places = torch.arange(len(batch), device=self._device) * count // len(batch)
+        qualities = (places + offset) % count + 1
+        with self._autocast():
+            latents = module.analysis(pixels)
+        scaled = latents.float() * module.gains(qualities.float())
+        noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
+        noisy = (scaled + noise).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            means, scales = module.prior(noisy, qualities)
+            decoded = module.synthesis(noisy / module.gains(qualities.float()))
+        area = pixels.shape[2] * pixels.shape[3]
+        bpp = bits(noisy, means, scales).sum((1, 2, 3)) / area  # (B,)
+        mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
+        lambdas = self._lambdas[qualities - 1]
+        loss = ((bpp + lambdas * mse) / lambdas.sqrt()).mean()
+        psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
+        return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+
+    def after(self, batch: Tensor, step: int) -> None:
+        """Nothing follows a step."""
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Rate and PSNR with rounded latents, per quality, and the loss of all of them."""
+        figures: dict[str, float] = {}
+        total = 0.0
+        for quality in range(1, len(self._lambdas) + 1):
+            weight = float(self._lambdas[quality - 1])
+            rows = [self._measure(crop, quality) for crop in self._validation]
+            bpp, mse, psnr = (float(np.mean(column)) for column in zip(*rows, strict=True))
+            figures |= {f"bpp{quality}": bpp, f"psnr{quality}": psnr}
+            total += (bpp + weight * mse) / weight**0.5 / len(self._lambdas)
+        return {"loss": total, **figures}
+
+    def _measure(self, crop: Tensor, quality: int) -> tuple[float, float, float]:
+        """Return bits per pixel, MSE on 0..255 and PSNR of one picture."""
+        module = self.module
+        pixels = crop.to(self._device).float() / 255.0
+        at = torch.tensor([quality], device=self._device)
+        gains = module.gains(at.float())
+        with self._autocast():
+            rounded = (module.analysis(pixels).float() * gains).round()
+            means, scales = module.prior(rounded, at)
+            decoded = module.synthesis(rounded / gains).float().clamp(0.0, 1.0)
+        rate = float(bits(rounded, means, scales).sum()) / (pixels.shape[2] * pixels.shape[3])
+        levels = (decoded * 255.0).round() - pixels * 255.0
+        mse = levels.square().mean()
+        return rate, float(mse), float(psnr_of_mse(mse / 255.0**2))
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(self._device, self._recipe.train.precision)
