@@ -142,6 +142,19 @@ def test_resumed_run_equals_the_uninterrupted_one(
     assert logs[0] == logs[1]
 
 
+def test_more_steps_of_the_autoencoder_call_for_another_prior(
+    recipe: Recipe, folder: Path, tmp_path: Path
+) -> None:
+    out, reporter = tmp_path / "tiny.safetensors", Silent()
+    run(recipe, folder, out, Silent())
+    run(recipe, folder, out, reporter, resume=True)
+    assert not reporter.figures
+    longer = load_recipe(tmp_path / "tiny.toml", {"train.autoencoder.steps": "9"})
+    run(longer, folder, out, reporter, resume=True)
+    steps = [(stage, step) for stage, step, _ in reporter.figures]
+    assert steps == [("autoencoder", 9), ("prior", 3), ("prior", 6)]
+
+
 def test_training_starts_from_a_model(recipe: Recipe, folder: Path, tmp_path: Path) -> None:
     first, again = tmp_path / "first.safetensors", tmp_path / "again.safetensors"
     run(recipe, folder, first, Silent())

@@ -106,7 +106,9 @@ class Trainer:
     def run(self, *, resume: bool) -> None:
         """Train to the last step. Raises InterruptedRunError after SIGINT or SIGTERM."""
         stage, schedule = self.stage, self.stage.schedule
-        start = self._load() if resume and self._checkpoint.exists() else 0
+        if not resume:
+            self._checkpoint.unlink(missing_ok=True)  # or a later resumption would take it
+        start = self._load() if self._checkpoint.exists() else 0
         self._log.open(start)
         self._reporter.start(stage.name, start, schedule.steps)
         stage.module.train()

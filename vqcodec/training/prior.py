@@ -7,6 +7,7 @@ will when it codes. For the last part of the steps it runs on its integer grid.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
@@ -114,16 +116,20 @@ def index_pictures(
     cache: Path,
     device: torch.device,
     progress: Callable[[int], None],
-) -> list[list[Grid]]:
+) -> tuple[list[list[Grid]], bool]:
     """Index every picture `views` times; keep the result in the file `cache`.
 
-    `progress` is told the number of pictures done.
+    `progress` is told the number of pictures done. Also returns whether the indices
+    are those of the cache: of the same pictures by the same autoencoder.
     """
     views = recipe.train.prior.views
+    origin = _origin(autoencoder, pictures, views)
     if cache.exists():
-        stored = load_file(cache)
-        if len(stored) == views * len(pictures):
-            return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(len(pictures))]
+        with safe_open(cache, framework="numpy") as file:
+            known = file.metadata() == {"origin": origin}
+        if known:
+            stored = load_file(cache)
+            return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(len(pictures))], True
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     grids = []
     for number, path in enumerate(pictures.paths):
@@ -133,9 +139,19 @@ def index_pictures(
         progress(number + 1)
     named = {f"{p}.{v}": g for p, row in enumerate(grids) for v, g in enumerate(row)}
     partial = cache.with_suffix(".partial")
-    save_file(named, partial)
+    save_file(named, partial, metadata={"origin": origin})
     os.replace(partial, cache)
-    return grids
+    return grids, False
+
+
+def _origin(autoencoder: Autoencoder, pictures: Pictures, views: int) -> str:
+    digest = hashlib.sha256(f"{views}".encode())
+    for path in pictures.paths:
+        digest.update(path.name.encode())
+    for part in (autoencoder.encoder, autoencoder.codebook):
+        for value in part.state_dict().values():
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def index_files(

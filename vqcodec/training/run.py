@@ -60,17 +60,16 @@ def train(
     Trainer(first, run, reporter).run(resume=resume)
 
     cache = run / "indices.safetensors"
-    if not resume:
-        cache.unlink(missing_ok=True)
     reporter.start("indexing", 0, len(pictures))
-    grids = index_pictures(
+    grids, known = index_pictures(
         first.module, recipe, pictures, cache, device, lambda n: reporter.step("indexing", n, {})
     )
     pictures.forget()
     checked = index_files(first.module, recipe, held_out, device)
     codebook = first.module.codebook.vectors
     second = PriorStage(recipe, grids, pictures, checked, codebook, device, start)
-    Trainer(second, run, reporter).run(resume=resume)
+    # A prior of other indices, as after more steps of the autoencoder, is of no use.
+    Trainer(second, run, reporter).run(resume=resume and known)
 
     module = first.module
     model = model_bytes(
