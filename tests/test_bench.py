@@ -19,6 +19,7 @@ pytest.importorskip("bjontegaard", reason="needs the extra 'bench'")
 pytest.importorskip("ssimulacra2", reason="needs the extra 'bench'")
 pytest.importorskip("pytorch_msssim", reason="needs the extra 'bench'")
 
+from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 from vqcodec_bench import run as runs
 from vqcodec_bench.bdrate import Curve, curve_of
@@ -77,7 +78,7 @@ def test_bd_rate_equals_that_of_a_second_library() -> None:
         low = max(quality[0] for _, quality in both)
         high = min(quality[-1] for _, quality in both)
         grid = np.linspace(low, high, 20001)
-        gap = np.trapezoid(both[0][0](grid) - both[1][0](grid), grid) / (high - low)
+        gap = trapezoid(both[0][0](grid) - both[1][0](grid), grid) / (high - low)
         curve, anchor = (curve_of(points[name], metric) for name in ("webp", "vtm"))
         assert curve is not None
         assert anchor is not None
@@ -142,7 +143,23 @@ class Failing(Rounding):
     name = "failing"
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
-        raise ValueError("cannot")
+        raise TypeError("cannot")
+
+
+class Undecodable(Rounding):
+    name = "undecodable"
+
+    def decode(self, data: bytes) -> Pixels:
+        raise ImportError("no decoder")
+
+
+class Dying(Rounding):
+    name = "dying"
+
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        if quality == 4:
+            os._exit(9)
+        return super().encode(pixels, quality)
 
 
 @pytest.fixture
@@ -213,6 +230,24 @@ def test_a_failing_codec_is_reported_and_the_others_go_on(folder: Path, tmp_path
     assert not mean_curves(points, [Failing()], 1)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_dying_process_fails_its_own_task_alone(folder: Path, tmp_path: Path, jobs: int) -> None:
+    run = runs.plan(pictures(folder)[:2], [Dying()])
+    points = runs.execute(run, Cache(tmp_path / "cache"), jobs, lambda *_: None)
+    assert [(p["picture"], p["quality"]) for p in points] == [("a.png", 2), ("b.png", 2)]
+    assert [f["picture"] for f in run.failed] == ["a.png", "b.png"]
+    assert all("process died" in f["why"] for f in run.failed)
+
+
+def test_equal_pictures_are_measured_once(folder: Path, tmp_path: Path) -> None:
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
+    run = runs.plan([folder / "a.png", folder / "c.png"], [Rounding()])
+    seen: list[tuple[int, int]] = []
+    points = runs.execute(run, Cache(tmp_path / "cache"), 1, lambda n, of: seen.append((n, of)))
+    assert seen == [(0, 2), (1, 2), (2, 2)]
+    assert [p["picture"] for p in points] == ["a.png", "a.png", "c.png", "c.png"]
+
+
 def test_keys_depend_on_what_decides_the_result(folder: Path) -> None:
     other = Rounding()
     other.settings = "others"
@@ -256,6 +291,7 @@ def test_summary_says_what_the_points_say() -> None:
     ]
     found = summarise(points, [peer, codec], 2, published())
     assert found["curves"][-1]["bpp"] == pytest.approx(0.3)
+    assert ratios(points, [peer], by_codec(found) | {"paper": []}) == []
     rows = {row["codec"]: row for row in ratios(points, [peer, codec], by_codec(found))}
     assert next(iter(rows)) == "paper"
     assert rows["paper"]["ratio"] == pytest.approx(80.0)
@@ -283,17 +319,19 @@ def test_agreement_is_zero_with_the_published_curve_itself() -> None:
 
 
 def test_speed_is_measured_in_processes_of_their_own(folder: Path) -> None:
-    rows = list(time_codecs([(PEERS["jpeg"](), 50), (Failing(), 2)], folder / "b.png"))
-    assert [(r["codec"], r["direction"]) for r in rows] == [
-        ("jpeg", "encode"),
-        ("jpeg", "decode"),
-        ("failing", "encode"),
+    jobs = [(PEERS["jpeg"](), 50), (Failing(), 2), (Undecodable(), 2)]
+    rows = list(time_codecs(jobs, folder / "b.png"))
+    assert [(r["codec"], r["direction"], r["note"]) for r in rows] == [
+        ("jpeg", "encode", ""),
+        ("jpeg", "decode", ""),
+        ("failing", "encode", "cannot"),
+        ("undecodable", "encode", ""),
+        ("undecodable", "decode", "no decoder"),
     ]
     for row in rows[:2]:
         assert 0.0 < row["seconds"] <= 2.0 * row["first_seconds"]
         assert row["mp_per_s"] == pytest.approx(180 * 170 / 1e6 / row["seconds"])
         assert row["peak_mib"] is None or 10.0 < row["peak_mib"] < 2000.0
-    assert rows[2]["note"] == "cannot"
     assert rows[2]["seconds"] is None
 
 
@@ -313,17 +351,33 @@ def test_the_command_writes_a_whole_report(folder: Path, tmp_path: Path) -> None
     assert [f["picture"] for f in results["failed"]] == ["broken.png"]
     assert len(results["points"]) == 2 * (9 + 9)
     assert results["published"] == []  # those are of Kodak's pictures
-    assert {row["metric"] for row in results["bd_rate"]} == {"psnr", "ssimulacra2"}
+    assert {row["metric"] for row in results["bd_rate"]} == {"psnr", "ms_ssim", "ssimulacra2"}
+    assert results["ratios"] == []
     assert len((out / "summary.csv").read_text().splitlines()) == 1 + 18
     for name in ("rd-psnr.png", "rd-psnr.svg", "rd-ssimulacra2.svg", "report.html"):
         assert (out / name).stat().st_size > 5000
-    assert not (out / "rd-ms_ssim.svg").exists()  # a.png is too small for MS-SSIM
+    assert (out / "rd-ms_ssim.svg").exists()
 
     (folder / "broken.png").unlink()
     options = ("--peers", "jpeg", "--models", "none", "--qualities", "jpeg=20,50")
     done = bench(folder, *options, "--out", out, "--jobs", 1)
     assert done.returncode == 0
     assert len(json.loads((out / "results.json").read_text())["points"]) == 4
+
+    (folder / "b.png").unlink()
+    done = bench(folder, *options, "--out", out, "--jobs", 1)
+    assert done.returncode == 0
+    assert not (out / "rd-ms_ssim.svg").exists()  # a.png is too small for MS-SSIM
+
+
+def test_a_report_in_the_folder_is_not_measured(folder: Path) -> None:
+    options = ("--peers", "jpeg", "--models", "none", "--qualities", "jpeg=20,50")
+    (folder / "broken.png").unlink()
+    for _ in range(2):
+        done = bench(".", *options, "--jobs", 1, cwd=folder)
+        assert done.returncode == 0
+    results = json.loads((folder / "report" / "results.json").read_text())
+    assert [p["name"] for p in results["pictures"]] == ["a.png", "b.png"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -351,7 +405,11 @@ def test_ctrl_c_ends_a_run_with_one_line(folder: Path, tmp_path: Path) -> None:
     [
         (["--peers", "gif"], "gif"),
         (["--qualities", "jpeg=high"], "jpeg=high"),
+        (["--qualities", "jpeg=20.5"], "whole numbers"),
+        (["--qualities", "webp=500"], "0 to 100"),
         (["--qualities", "tiff=1"], "tiff"),
+        (["--peers", "jpeg,jpeg"], "two codecs"),
+        (["--peers", "none"], "--models"),
     ],
 )
 def test_wrong_options_are_named(folder: Path, arguments: list[str], named: str) -> None:

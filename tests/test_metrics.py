@@ -24,7 +24,7 @@ def test_psnr_is_that_of_its_definition() -> None:
     b[0, 0] = (0, 0, 60)
     mse = 60**2 / 60
     assert metrics.psnr(a, b) == pytest.approx(10 * math.log10(255**2 / mse))
-    assert metrics.psnr(a, a) == math.inf
+    assert metrics.psnr(a, a) == pytest.approx(100.0)
     assert metrics.psnr(np.full_like(a, 255), a) == pytest.approx(0.0)
 
 
@@ -51,5 +51,12 @@ def test_perceptual_metrics_fall_with_noise(name: str) -> None:
 def test_ms_ssim_refuses_pictures_that_five_scales_do_not_fit() -> None:
     pytest.importorskip("pytorch_msssim")
     small = np.zeros((160, 300, 3), np.uint8)
-    with pytest.raises(ValueError, match="160"):
+    with pytest.raises(metrics.TooSmallError, match="160"):
         metrics.ms_ssim(small, small)
+
+
+def test_ssimulacra2_refuses_pictures_below_its_least_scale() -> None:
+    pytest.importorskip("ssimulacra2")
+    small = np.zeros((7, 300, 3), np.uint8)
+    with pytest.raises(metrics.TooSmallError, match="8 pixels"):
+        metrics.ssimulacra2(small, small)

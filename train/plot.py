@@ -1,6 +1,9 @@
-"""Draw the validation curves of a run.
+"""Draw the validation curves of a model's runs, in their order.
 
-python train/plot.py train/paper.log.jsonl train/paper.png
+python train/plot.py train/paper.png train/paper-first.log.jsonl train/paper.log.jsonl \
+    train/paper-float.log.jsonl
+
+Runs of the autoencoder are joined end to end; priors are drawn beside each other.
 """
 
 from __future__ import annotations
@@ -8,34 +11,43 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-CURVES = {
-    "autoencoder": (("psnr", "PSNR, dB"), ("unigram_bits", "unigram entropy, bits per index")),
-    "prior": (("float_bits", "in real numbers"), ("integer_bits", "in integers")),
-}
+PANELS = (("psnr", "PSNR, dB"), ("unigram_bits", "unigram entropy, bits per index"))
 
 
-def main(log: str, picture: str) -> None:
-    """Draw one panel per figure of the autoencoder, and one for the prior."""
-    rows = [json.loads(line) for line in Path(log).read_text().splitlines()]
-    rows = [row for row in rows if row["kind"] == "validation"]
+def validations(log: Path, stage: str) -> list[dict[str, Any]]:
+    """Return the validations of a stage."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if row["kind"] == "validation" and row["stage"] == stage]
+
+
+def main(picture: str, *logs: str) -> None:
+    """Draw one panel per figure of the autoencoder, and one for the priors."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
-    for axis, (key, label) in zip(axes, CURVES["autoencoder"], strict=False):
-        points = [(row["step"], row[key]) for row in rows if row["stage"] == "autoencoder"]
-        axis.plot(*zip(*points, strict=True), marker=".")
-        axis.set(title="autoencoder", xlabel="step", ylabel=label)
-    for key, label in CURVES["prior"]:
-        points = [(row["step"], row[key]) for row in rows if row["stage"] == "prior"]
-        axes[2].plot(*zip(*points, strict=True), marker=".", label=label)
+    done = 0
+    for log in map(Path, logs):
+        rows = validations(log, "autoencoder")
+        for axis, (key, label) in zip(axes, PANELS, strict=False):
+            steps = [done + row["step"] for row in rows]
+            axis.plot(steps, [row[key] for row in rows], marker=".", label=log.name.split(".")[0])
+            axis.set(title="autoencoder", xlabel="step", ylabel=label)
+        done += rows[-1]["step"] if rows else 0
+        rows = validations(log, "prior")
+        name = log.name.split(".")[0]
+        key = "float_bits" if name.endswith("-float") else "integer_bits"
+        kind = "real numbers" if name.endswith("-float") else "integers"
+        steps = [row["step"] for row in rows]
+        axes[2].plot(steps, [row[key] for row in rows], marker=".", label=f"{name}, {kind}")
     axes[2].set(title="prior", xlabel="step", ylabel="bits per index")
-    axes[2].legend()
     for axis in axes:
         axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
     figure.savefig(picture, dpi=110)
 
 

@@ -22,31 +22,44 @@ def bits_per_pixel(size: int, pixels: Pixels) -> float:
     return 8.0 * size / (len(pixels) * len(pixels[0]))
 
 
+class TooSmallError(ValueError):
+    """A picture is too small for a metric."""
+
+
 def psnr(original: Pixels, decoded: Pixels) -> float:
-    """Return the PSNR in dB, the error averaged over R, G and B; infinite for equal pictures."""
+    """Return the PSNR in dB, the error averaged over R, G and B; at most 100, for equal
+    pictures too, so that means exist.
+    """
     error = np.mean(np.square(original.astype(np.float64) - decoded))
-    return math.inf if error == 0.0 else float(10.0 * np.log10(255.0**2 / error))
+    return float(10.0 * np.log10(255.0**2 / max(float(error), 255.0**2 * 1e-10)))
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:
     """Return the MS-SSIM (Wang 2003, five scales), 0..1, by pytorch-msssim on RGB.
 
-    Raises: ValueError for pictures with a side of 160 pixels or less, which five
+    Raises: TooSmallError for pictures with a side of 160 pixels or less, which five
     scales do not fit.
     """
+    if min(original.shape[:2]) <= 160:
+        raise TooSmallError("MS-SSIM needs more than 160 pixels on each side")
+
     import torch
     from pytorch_msssim import ms_ssim as measure
 
-    if min(original.shape[:2]) <= 160:
-        raise ValueError("MS-SSIM needs more than 160 pixels on each side")
     # Copies, because torch takes no read-only arrays.
     both = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() for x in (original, decoded))
     return float(measure(*both, data_range=255.0))
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
-    """Return the SSIMULACRA2 score, by the package of that name: 100 is equal, below 0 is awful."""
+    """Return the SSIMULACRA2 score, by the package of that name: 100 is equal, below 0 is awful.
+
+    Raises: TooSmallError for pictures with a side of less than 8 pixels, its least scale.
+    """
     from ssimulacra2 import compute_ssimulacra2
+
+    if min(original.shape[:2]) < 8:
+        raise TooSmallError("SSIMULACRA2 needs at least 8 pixels on each side")
 
     files = []
     for pixels in (original, decoded):

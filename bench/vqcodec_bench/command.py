@@ -53,7 +53,7 @@ _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
     type=click.IntRange(min=0),
     default=24,
     show_default=True,
-    help="The page's slider has at most this many pictures, about 2 MB each.",
+    help="The page's slider has at most this many pictures, and at most 48 MB of them.",
 )
 def command(
     inputs: tuple[str, ...],
@@ -76,20 +76,24 @@ def command(
         return 1
     codecs = _codecs(peers, models)
     _set_qualities(codecs, qualities)
-    paths = _pictures(inputs)
-
-    from vqcodec_bench.results import collect, write
-
     folder = Path(out)
+    paths = _pictures(inputs, folder)
+
+    from vqcodec_bench.results import collect, measure_speed, write
+
     progress = _Progress()
+    interrupted = False
     try:
-        collected = collect(
-            codecs, paths, speed=speed, folder=folder, jobs=jobs, progress=progress.show
-        )
+        collected = collect(codecs, paths, folder=folder, jobs=jobs, progress=progress.show)
     except KeyboardInterrupt:
         progress.close()
         click.echo(f"vqcodec: interrupted; what was measured is in {folder / 'cache'}", err=True)
         return 130
+    try:
+        if speed:
+            measure_speed(collected, codecs, progress.show)
+    except KeyboardInterrupt:
+        interrupted = True
     progress.close()
     results = collected.results
     for missing in results["missing"]:
@@ -98,10 +102,16 @@ def command(
         report(f"{failed['picture']}: {failed['why']}", "")
     if not results["points"]:
         return 1
-    for name, data in write(collected, folder, page_pictures):
-        write_atomically(folder / name, data)
+    for name, data in write(collected, page_pictures):
+        if data is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(folder / name, data)
     click.echo(_table(results))
     click.echo(f"\n{folder / 'report.html'}")
+    if interrupted:
+        click.echo("vqcodec: interrupted; the report lacks some times", err=True)
+        return 130
     return 1 if results["failed"] else 0
 
 
@@ -120,28 +130,45 @@ def _codecs(peers: str, models: str | None) -> list[Codec]:
         if model == "paper":
             codecs.append(Vqcodec(model, prior=False))
         codecs.append(Vqcodec(model))
+    names = [codec.name for codec in codecs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise click.UsageError(f"two codecs would be called {twice[0]}")
+    if not codecs:
+        raise click.UsageError("neither --peers nor --models leaves a codec to measure")
     return codecs
 
 
 def _set_qualities(codecs: Sequence[Codec], settings: Sequence[str]) -> None:
-    named = {codec.name: codec for codec in codecs}
+    named = {codec.name: codec for codec in codecs if not codec.ours}
     for setting in settings:
         name, _, values = setting.partition("=")
         if name not in named:
             raise click.UsageError(f"--qualities {setting}: not one of {', '.join(named)}")
+        codec = named[name]
+        low, high = codec.span
         try:
-            named[name].qualities = tuple(float(value) for value in values.split(","))
+            qualities = tuple(float(value) for value in values.split(","))
         except ValueError:
             raise click.UsageError(f"--qualities {setting}: expected numbers") from None
+        whole = codec.scale == "quality"
+        if not all(low <= q <= high and (q.is_integer() or not whole) for q in qualities):
+            kind = "whole numbers" if whole else "numbers"
+            raise click.UsageError(f"--qualities {setting}: expected {kind} {low:g} to {high:g}")
+        codec.qualities = tuple(dict.fromkeys(qualities))
 
 
-def _pictures(inputs: Sequence[str]) -> list[Path]:
-    """Files as named, and the pictures in folders by their suffix; none twice."""
+def _pictures(inputs: Sequence[str], out: Path) -> list[Path]:
+    """Files as named, and the pictures in folders by their suffix; none twice, and none of
+    the report's own plots.
+    """
     from vqcodec.codec.pictures import is_picture
 
+    report_folder = out.resolve()
     found: dict[Path, None] = {}
     for text in inputs:
-        inside = [Path(source) for source, _ in expand(text, is_picture)]
+        inside = [Path(source).resolve() for source, _ in expand(text, is_picture)]
+        inside = [path for path in inside if report_folder not in path.parents]
         if not inside:
             raise click.UsageError(f"{text}: no pictures in this folder")
         found |= dict.fromkeys(inside)
@@ -154,17 +181,16 @@ def _split(text: str) -> list[str]:
 
 def _table(results: dict[str, Any]) -> str:
     """The mean curves, for the terminal."""
-    lines = [
-        f"{'codec':24} {'quality':>7} {'bpp':>7} {'PSNR':>6} {'MS-SSIM':>8} {'SSIMULACRA2':>11}"
-    ]
     labels = {codec["name"]: codec["label"] for codec in results["codecs"]}
+    wide = max(map(len, labels.values()))
+    lines = [f"{'codec':{wide}} quality     bpp   PSNR  MS-SSIM  SSIMULACRA2"]
     for row in results["curves"]:
         figures = [
-            format(row[key], form) if row[key] is not None else "-".rjust(int(form[0]))
-            for key, form in (("psnr", "6.2f"), ("ms_ssim", "8.4f"), ("ssimulacra2", "11.2f"))
+            f"{row[key]:{size}.{places}f}" if row[key] is not None else f"{'-':>{size}}"
+            for key, size, places in (("psnr", 6, 2), ("ms_ssim", 8, 4), ("ssimulacra2", 12, 2))
         ]
         label = labels[row["codec"]]
-        lines.append(f"{label:24} {row['quality']:7g} {row['bpp']:7.4f} {' '.join(figures)}")
+        lines.append(f"{label:{wide}} {row['quality']:7g} {row['bpp']:7.4f} {' '.join(figures)}")
     return "\n".join(lines)
 
 

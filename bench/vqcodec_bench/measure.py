@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,7 +21,7 @@ from typing import Any
 from PIL import Image
 
 from vqcodec import metrics
-from vqcodec.codec.pictures import from_image, open_image
+from vqcodec.codec.pictures import from_image, open_image, without_pillows_limit
 from vqcodec.container.layout import Limits
 from vqcodec.metrics import Pixels
 from vqcodec_bench.peers import Codec
@@ -76,12 +75,16 @@ def picture_hash(pixels: Pixels) -> str:
 
 def key_of(picture_sha256: str, codec: Codec, quality: float) -> str:
     """Return the cache's key of one result."""
-    parts = [_FORMAT, picture_sha256, codec.name, codec.fingerprint(), quality, *_metric_versions()]
+    about = (codec.name, codec.fingerprint(), float(quality))
+    parts = [_FORMAT, picture_sha256, *about, *_metric_versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def measure(codec: Codec, quality: float, pixels: Pixels) -> tuple[Point, bytes]:
-    """Compress and decompress one picture; return what came of it, and what to show."""
+    """Compress and decompress one picture; return what came of it, and what to show.
+
+    A metric that the picture is too small for is None.
+    """
     data = codec.encode(pixels, quality)
     decoded = codec.decode(data)
     if decoded.shape != pixels.shape:
@@ -89,9 +92,9 @@ def measure(codec: Codec, quality: float, pixels: Pixels) -> tuple[Point, bytes]
     point = {
         "bytes": len(data),
         "bpp": metrics.bits_per_pixel(len(data), pixels),
-        "psnr": _finite(metrics.psnr, pixels, decoded),
-        "ms_ssim": _finite(metrics.ms_ssim, pixels, decoded),
-        "ssimulacra2": _finite(metrics.ssimulacra2, pixels, decoded),
+        "psnr": metrics.psnr(pixels, decoded),
+        "ms_ssim": _unless_small(metrics.ms_ssim, pixels, decoded),
+        "ssimulacra2": _unless_small(metrics.ssimulacra2, pixels, decoded),
         **codec.details(data),
     }
     return point, data if codec.mime else webp(decoded, quality=95)
@@ -104,16 +107,18 @@ def webp(pixels: Pixels, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def _finite(
+def _unless_small(
     metric: Callable[[Pixels, Pixels], float], original: Pixels, decoded: Pixels
 ) -> float | None:
     try:
-        value = metric(original, decoded)
-    except ValueError:  # the picture is too small for it
+        with without_pillows_limit():
+            return metric(original, decoded)
+    except metrics.TooSmallError:
         return None
-    return value if math.isfinite(value) else None
 
 
 @lru_cache
 def _metric_versions() -> tuple[str, ...]:
-    return tuple(version(name) for name in ("pytorch-msssim", "ssimulacra2"))
+    """Name what decides the metrics' values, our own lines included."""
+    own = hashlib.sha256(Path(metrics.__file__).read_bytes()).hexdigest()
+    return (own, *(version(name) for name in ("pytorch-msssim", "ssimulacra2")))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, features
 
+from vqcodec.codec.pictures import without_pillows_limit
 from vqcodec.metrics import Pixels
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Codec(ABC):
     """What a quality means."""
     qualities: tuple[float, ...]
     """The ladder, low to high rate."""
+    span: tuple[float, float] = (0, 100)
+    """The lowest and the highest quality that mean something."""
+    threads: int = 1
+    """Threads that the encoder may use; one, where several processes measure."""
     mime: str | None = None
     """Type of the files if browsers show them."""
     ours: bool = False
@@ -69,7 +74,7 @@ class Codec(ABC):
 
 
 class _Pillow(Codec):
-    """A format that Pillow writes. Encoders run on one thread, as others may run beside them."""
+    """A format that Pillow writes."""
 
     _format: str
     _feature: str
@@ -89,7 +94,7 @@ class _Pillow(Codec):
         return file.getvalue()
 
     def decode(self, data: bytes) -> Pixels:
-        with Image.open(io.BytesIO(data)) as image:
+        with without_pillows_limit(), Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
 
     @abstractmethod
@@ -161,7 +166,7 @@ class Avif(_Pillow):
 
     name = "avif"
     label = "AVIF"
-    settings = "libaom, speed 4, 4:4:4, 8 bits"
+    settings = "speed 4, 4:4:4, 8 bits, libavif's own tuning"
     qualities = (10, 20, 30, 40, 50, 60, 70, 80)
     mime = "image/avif"
     _format = "AVIF"
@@ -184,8 +189,21 @@ class Avif(_Pillow):
             "codec": "aom",
             "speed": 4,
             "subsampling": "4:4:4",
-            "max_threads": 1,
+            "max_threads": self.threads,
         }
+
+
+class AvifPsnr(Avif):
+    """AVIF tuned for PSNR, as encoders of the published curve were; its own tuning gives up
+    PSNR for what looks better.
+    """
+
+    name = "avif-psnr"
+    label = "AVIF, tuned for PSNR"
+    settings = "speed 4, 4:4:4, 8 bits, tune=psnr"
+
+    def _options(self, quality: float) -> dict[str, Any]:
+        return {**super()._options(quality), "advanced": {"tune": "psnr"}}
 
 
 class JpegXl(_Pillow):
@@ -214,7 +232,7 @@ class JpegXl(_Pillow):
         return super().decode(data)
 
     def _options(self, quality: float) -> dict[str, Any]:
-        return {"quality": int(quality), "effort": 7, "num_threads": 1}
+        return {"quality": int(quality), "effort": 7, "num_threads": self.threads}
 
 
 class Jpeg2000(_Pillow):
@@ -225,6 +243,7 @@ class Jpeg2000(_Pillow):
     settings = "irreversible 9/7 wavelet, colour transform"
     scale = "compression ratio"
     qualities = (200, 120, 80, 50, 32, 20, 13, 9)
+    span = (1, 10_000)
     _format = "JPEG2000"
     _feature = "jpg_2000"
     _library = "OpenJPEG"
@@ -248,17 +267,17 @@ class Vqcodec(Codec):
     def __init__(self, model: str, *, prior: bool = True) -> None:
         self.model = model
         self.prior = prior
-        self.name = Path(model).stem + ("" if prior else "-fixed")
-        self.label = f"vqcodec {Path(model).stem}" + ("" if prior else ", fixed length")
+        stem = Path(model).name.removesuffix(".safetensors")
+        self.name = stem + ("" if prior else "-fixed")
+        self.label = f"vqcodec {stem}" + ("" if prior else ", fixed length")
         self.settings = "indices coded with the learned prior" if prior else "--prior none"
 
     def version(self) -> str:
-        from vqcodec.registry.store import find
-
-        return f"{package('vqcodec')}, model {find(self.model).sha256[:16]}"
+        return f"{package('vqcodec')}, model {_sha256(self.model)[:16]}"
 
     def fingerprint(self) -> str:
-        return f"{super().fingerprint()} {_sources()}"
+        libraries = " ".join(package(name) for name in ("torch", "constriction", "numpy"))
+        return f"{super().fingerprint()} {_sources()} {libraries}"
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         from vqcodec import compress
@@ -271,7 +290,7 @@ class Vqcodec(Codec):
         return np.asarray(decompress(data, model=self._loaded()))
 
     def details(self, data: bytes) -> dict[str, Any]:
-        """Bits per index of the payload, and how often each index occurs."""
+        """How often each index occurs and, with the prior, the payload's bits per index."""
         from vqcodec import indices
         from vqcodec.container import parse
 
@@ -279,7 +298,8 @@ class Vqcodec(Codec):
         grid = indices(data, model=model)
         payload = sum(len(tile) for tile in parse(data).tiles)
         counts = np.bincount(grid.ravel(), minlength=model.config.codebook_size)
-        return {"index_bits": 8.0 * payload / grid.size, "index_counts": counts.tolist()}
+        bits = 8.0 * payload / grid.size if self.prior else None
+        return {"index_bits": bits, "index_counts": counts.tolist()}
 
     def _loaded(self) -> VqVae:
         from vqcodec import load_model
@@ -288,7 +308,8 @@ class Vqcodec(Codec):
 
 
 PEERS: dict[str, type[_Pillow]] = {
-    peer.name: peer for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000, JpegPlain, WebpMethod4)
+    peer.name: peer
+    for peer in (Jpeg, Webp, Avif, JpegXl, Jpeg2000, JpegPlain, WebpMethod4, AvifPsnr)
 }
 """Peers whose rate and distortion can be measured, by name."""
 USUAL = ("jpeg", "webp", "avif", "jxl", "jp2")
@@ -296,8 +317,15 @@ USUAL = ("jpeg", "webp", "avif", "jxl", "jp2")
 
 
 @lru_cache
+def _sha256(model: str) -> str:
+    from vqcodec.registry.store import find
+
+    return find(model).sha256
+
+
+@lru_cache
 def _sources() -> str:
-    """Hash vqcodec's own code: a changed codec must not be answered from the cache."""
+    """Hash vqcodec's own code: for a changed codec the cache has no answer."""
     import vqcodec
 
     digest = hashlib.sha256()

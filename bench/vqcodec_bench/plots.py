@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from vqcodec.metrics import decibels
@@ -12,14 +12,16 @@ AXES = {"psnr": "PSNR (dB)", "ms_ssim": "MS-SSIM (dB)", "ssimulacra2": "SSIMULAC
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _OURS = ("#D55E00", "#B03060", "#7A3E00")
-_WIDEST = 1.5
-"""Rates above this many bpp are left out."""
+WIDEST = 1.5
+"""Rates above this many bpp are left out, here and in the page's slider: pictures look like
+the original there.
+"""
 _DRAWN = ("vtm", "mlic++[mse]", "bmshj2018-hyperprior[mse]")
 """Published curves that the plots show; the page has them all."""
 
 
-def draw(results: dict[str, Any], metric: str, out: Path) -> list[Path]:
-    """Write `out`/rd-METRIC.png and .svg; return the files, none if no codec has the metric."""
+def draw(results: dict[str, Any], metric: str) -> dict[str, bytes | None]:
+    """Draw rd-METRIC.png and .svg; None where no codec has the metric."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -53,16 +55,17 @@ def draw(results: dict[str, Any], metric: str, out: Path) -> list[Path]:
             axes.plot(x, y, label=label, color="#999999", linestyle=_dash(curve["name"]), zorder=2)
     axes.set_xlabel("bits per pixel, whole file")
     axes.set_ylabel(AXES[metric])
-    axes.set_xlim(0.0, _WIDEST)
+    axes.set_xlim(0.0, WIDEST)
     pictures = len(results["pictures"])
     axes.set_title(f"Mean of {pictures} picture{'s' * (pictures > 1)}, {results['date']}")
     axes.grid(alpha=0.3)
-    files = []
+    files: dict[str, bytes | None] = {}
     if drawn:
         axes.legend(loc="lower right", fontsize="small")
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            files.append(out / f"rd-{metric}.{suffix}")
-            figure.savefig(files[-1], dpi=160, metadata=metadata)
+    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        file = io.BytesIO()
+        figure.savefig(file, format=suffix, dpi=160, metadata=metadata)
+        files[f"rd-{metric}.{suffix}"] = file.getvalue() if drawn else None
     pyplot.close(figure)
     return files
 
@@ -71,7 +74,7 @@ def _points(rows: Sequence[dict[str, Any]], metric: str) -> tuple[list[float], l
     kept = sorted(
         (row["bpp"], row[metric])
         for row in rows
-        if row[metric] is not None and row["bpp"] <= _WIDEST
+        if row[metric] is not None and row["bpp"] <= WIDEST
     )
     values = [decibels(value) if metric == "ms_ssim" else value for _, value in kept]
     return [bpp for bpp, _ in kept], values

@@ -22,7 +22,14 @@ LABELS = {
 }
 """The curves that are drawn; the model in brackets is the one trained for that metric."""
 
-TWINS = {"jpeg": "jpeg", "jpeg-plain": "jpeg", "webp": "webp", "webp-4": "webp", "avif": "av1"}
+TWINS = {
+    "jpeg": "jpeg",
+    "jpeg-plain": "jpeg",
+    "webp": "webp",
+    "webp-4": "webp",
+    "avif": "av1",
+    "avif-psnr": "av1",
+}
 """Peers measured here that have a published curve."""
 
 

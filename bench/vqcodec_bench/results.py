@@ -14,7 +14,7 @@ from vqcodec_bench.learned import LEARNED, CompressAi
 from vqcodec_bench.measure import Cache, Point, read_picture, webp
 from vqcodec_bench.page import Shown, render
 from vqcodec_bench.peers import Codec
-from vqcodec_bench.plots import draw
+from vqcodec_bench.plots import WIDEST, draw
 from vqcodec_bench.published import is_kodak, published
 from vqcodec_bench.speed import time_codecs
 from vqcodec_bench.summary import Row, summarise, to_csv
@@ -22,8 +22,8 @@ from vqcodec_bench.summary import Row, summarise, to_csv
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
-_SHOWN_BPP = 1.5
-"""Above this rate pictures look like the original, and would fill the page."""
+_PAGE_BYTES = 48 << 20
+"""The page's pictures stop here, of large photos sooner than of small ones."""
 _TIMED_BPP = 0.25
 """Codecs are timed at the quality whose mean rate is nearest to this, that of `paper`."""
 _PRIVATE = ("key", "index_counts")
@@ -47,7 +47,6 @@ def collect(
     codecs: Sequence[Codec],
     paths: Sequence[Path],
     *,
-    speed: bool,
     folder: Path,
     jobs: int,
     progress: Progress,
@@ -62,6 +61,7 @@ def collect(
     others = published() if is_kodak(run.pictures) else []
     results: dict[str, Any] = {
         **runs.circumstances(),
+        "widest_bpp": WIDEST,
         "pictures": run.pictures,
         "codecs": [_described(codec) for codec in run.codecs],
         "missing": run.missing,
@@ -72,8 +72,6 @@ def collect(
         "points": [{k: v for k, v in point.items() if k not in _PRIVATE} for point in points],
     }
     by_name = {task.picture: task.path for task in run.tasks}
-    if speed and by_name:
-        results["speed"] = list(_speed(run, results["curves"], progress))
     return Collected(results=results, points=points, paths=by_name, cache=cache)
 
 
@@ -82,50 +80,66 @@ def _described(codec: Codec) -> Row:
     return {key: getattr(codec, key) for key in keys} | {"version": codec.version()}
 
 
-def _speed(run: runs.Run, curves: Sequence[Row], progress: Progress) -> Iterator[Row]:
-    """Time every codec on the first picture, the learned ones with untrained weights too."""
+def measure_speed(collected: Collected, codecs: Sequence[Codec], progress: Progress) -> None:
+    """Time every codec on the first picture, and learned ones with untrained weights.
+
+    Rows are added to the results as they come, so an interruption keeps the ones there.
+    """
+    results = collected.results
+    if not collected.paths:
+        return
     learned = runs.plan([], [CompressAi(name) for name in LEARNED])
-    run.missing += learned.missing
+    results["missing"] += learned.missing
+    there = {codec["name"] for codec in results["codecs"]}
     jobs = []
-    for codec in run.codecs:
-        rates = {row["quality"]: row["bpp"] for row in curves if row["codec"] == codec.name}
+    for codec in codecs:
+        rows = [row for row in results["curves"] if row["codec"] == codec.name]
+        rates = {row["quality"]: row["bpp"] for row in rows}
         nearest = min(rates, key=lambda q: abs(rates[q] - _TIMED_BPP), default=codec.qualities[0])
-        jobs.append((codec, nearest))
+        if codec.name in there:
+            jobs.append((codec, nearest))
     jobs += [(codec, codec.qualities[0]) for codec in learned.codecs]
     progress("timing", 0, 2 * len(jobs))
-    for done, row in enumerate(time_codecs(jobs, run.tasks[0].path), 1):
-        progress("timing", done, 2 * len(jobs))
-        yield row
+    for row in time_codecs(jobs, next(iter(collected.paths.values()))):
+        results["speed"].append(row)
+        progress("timing", len(results["speed"]), 2 * len(jobs))
 
 
-def write(collected: Collected, folder: Path, page_pictures: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of a report's files; draws the plots into `folder`."""
+def write(collected: Collected, page_pictures: int) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the names and contents of a report's files; None for a plot that is not to be."""
     results = collected.results
     yield "results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode()
     yield "summary.csv", to_csv(results["curves"]).encode()
     for metric in METRICS:
-        draw(results, metric, folder)
+        yield from draw(results, metric).items()
     yield "report.html", render(results, list(_shown(collected, page_pictures))).encode()
 
 
 def _shown(collected: Collected, most: int) -> Iterator[Shown]:
     """Pick the pictures of the page's slider, evenly from all, with every codec and rate."""
     names = [picture["name"] for picture in collected.results["pictures"]]
-    picked = names[:: -(-len(names) // most)] if most and names else []
+    room = _PAGE_BYTES
+    for name in names[:: -(-len(names) // most)] if most and names else []:
+        versions = list(_versions(collected, name))
+        room -= sum(len(version.data) for version in versions)
+        if room < 0:
+            return
+        yield from versions
+
+
+def _versions(collected: Collected, name: str) -> Iterator[Shown]:
     mimes = {codec["name"]: codec["mime"] for codec in collected.results["codecs"]}
-    for name in picked:
-        original = webp(read_picture(collected.paths[name]), lossless=True)
-        yield Shown(
-            picture=name, codec=None, quality=None, mime="image/webp", data=original, exact=True
-        )
-        for point in collected.points:
-            if point["picture"] == name and point["bpp"] <= _SHOWN_BPP:
-                mime = mimes[point["codec"]]
-                yield Shown(
-                    picture=name,
-                    codec=point["codec"],
-                    quality=point["quality"],
-                    mime=mime or "image/webp",
-                    data=collected.cache.shown(point["key"]).read_bytes(),
-                    exact=mime is not None,
-                )
+    original = webp(read_picture(collected.paths[name]), lossless=True)
+    kind = "image/webp"
+    yield Shown(picture=name, codec=None, quality=None, mime=kind, data=original, exact=True)
+    for point in collected.points:
+        if point["picture"] == name and point["bpp"] <= WIDEST:
+            mime = mimes[point["codec"]]
+            yield Shown(
+                picture=name,
+                codec=point["codec"],
+                quality=point["quality"],
+                mime=mime or kind,
+                data=collected.cache.shown(point["key"]).read_bytes(),
+                exact=mime is not None,
+            )

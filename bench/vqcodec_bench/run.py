@@ -6,13 +6,12 @@ only what was being computed.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import platform
-import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from vqcodec.errors import VqcError
 from vqcodec_bench.measure import Cache, Point, key_of, measure, picture_hash, read_picture
 from vqcodec_bench.peers import Codec, MissingPeerError
+from vqcodec_bench.workers import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,8 @@ def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
             run.missing.append({"codec": codec.name, "why": str(error)})
         else:
             run.codecs.append(codec)
-    folder = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
-    for path in paths:
-        name = str(path.relative_to(folder))
+    names = _names(paths)
+    for path, name in zip(paths, names, strict=True):
         try:
             pixels = read_picture(path)
         except (VqcError, OSError) as error:
@@ -81,17 +80,31 @@ def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
     return run
 
 
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Name pictures by their paths within the folder that has them all."""
+    try:
+        folder = os.path.commonpath([path.parent for path in paths])
+    except ValueError:  # none, or on several drives
+        return [str(path) for path in paths]
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
 def execute(run: Run, cache: Cache, jobs: int, progress: Callable[[int, int], None]) -> list[Point]:
     """Return a point for every task, computing those that the cache has not.
 
     `progress` is told the number of results there and in all. A task that fails is
     added to `run.failed`. KeyboardInterrupt passes through once the workers have stopped.
     """
-    found = {task.key: point for task in run.tasks if (point := cache.get(task.key)) is not None}
-    wanted = [task for task in run.tasks if task.key not in found]
-    progress(len(found), len(run.tasks))
-    if wanted:
-        _compute(run, wanted, cache, jobs, found, progress)
+    by_key = {task.key: task for task in run.tasks}  # equal pictures are measured once
+    found = {key: point for key in by_key if (point := cache.get(key)) is not None}
+    left = [task for key, task in by_key.items() if key not in found]
+    count = len(by_key)
+    progress(count - len(left), count)
+    while left:
+        left = _compute(left, run, cache, jobs, found, lambda n: progress(count - n, count))
+        if left and jobs == 1:  # tasks are begun in their order: it was the first
+            _fail(run, left.pop(0), "its process died, perhaps for want of memory")
+        jobs = 1
     return [
         {
             "codec": task.codec.name,
@@ -106,31 +119,36 @@ def execute(run: Run, cache: Cache, jobs: int, progress: Callable[[int, int], No
 
 
 def _compute(
+    tasks: Sequence[Task],
     run: Run,
-    wanted: Sequence[Task],
     cache: Cache,
     jobs: int,
     found: dict[str, Point],
-    progress: Callable[[int, int], None],
-) -> None:
+    progress: Callable[[int], None],
+) -> list[Task]:
+    """Add results to `found` and tell `progress` how many are left. Returns the tasks that
+    are left when a worker died, which ends the others too.
+    """
+    left = {task.key: task for task in tasks}
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Forked processes would inherit torch's threads, which do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=(threads,))
-    try:
-        futures: dict[Future[Point], Task] = {
-            pool.submit(work, task, cache.folder): task for task in wanted
-        }
+    with Workers(min(jobs, len(tasks)), _start_worker, threads) as workers:
+        futures = {workers.submit(work, task, cache.folder): task for task in tasks}
         for future in as_completed(futures):
             task = futures[future]
             try:
                 found[task.key] = future.result()
-            except (VqcError, ValueError, OSError, RuntimeError, MemoryError) as error:
-                why = f"{task.codec.name} at {task.quality:g}: {error}"
-                run.failed.append({"picture": task.picture, "why": why})
-            progress(len(found), len(run.tasks))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+            except BrokenProcessPool:
+                continue
+            except Exception as error:  # whatever a codec raises: the others go on
+                _fail(run, task, str(error) or type(error).__name__)
+            del left[task.key]
+            progress(len(left))
+    return list(left.values())
+
+
+def _fail(run: Run, task: Task, why: str) -> None:
+    about = f"{task.codec.name} at {task.quality:g}: {why}"
+    run.failed.append({"picture": task.picture, "why": about})
 
 
 def work(task: Task, folder: Path) -> Point:
@@ -141,10 +159,8 @@ def work(task: Task, folder: Path) -> Point:
 
 
 def _start_worker(threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    import torch
-
-    torch.set_num_threads(threads)
+    # Read by torch when it is loaded, which not every task needs.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 _STATED = (

@@ -6,18 +6,18 @@ apart, as it loads libraries and models; the median of the following ones counts
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from vqcodec.errors import VqcError
 from vqcodec_bench.measure import read_picture
 from vqcodec_bench.peers import Codec
+from vqcodec_bench.workers import Workers
 
 _CALLS = 15
 _SECONDS = 4.0
@@ -29,20 +29,25 @@ Row = dict[str, Any]
 
 
 def time_codecs(jobs: Sequence[tuple[Codec, float]], picture: Path) -> Iterator[Row]:
-    """Yield results.json's "speed", two rows per codec and quality; all threads are used."""
+    """Yield results.json's "speed", a row per codec, quality and direction. Codecs may use
+    a thread per core.
+    """
     pixels = read_picture(picture)
     size = pixels.shape[0] * pixels.shape[1]
     for codec, quality in jobs:
+        codec.threads = os.cpu_count() or 1
         row = {"codec": codec.name, "label": codec.label, "quality": quality, "pixels": size}
+        direction = "encode"
         try:
             encoded, data = _apart(_encode, codec, quality, picture)
-            yield row | {"direction": "encode"} | _rates(encoded, size)
+            yield row | {"direction": direction} | _rates(encoded, size)
+            direction = "decode"
             decoded, _ = _apart(_decode, codec, data)
-            yield row | {"direction": "decode"} | _rates(decoded, size)
-        except (VqcError, ValueError, OSError, RuntimeError, MemoryError) as error:
+            yield row | {"direction": direction} | _rates(decoded, size)
+        except Exception as error:  # whatever a codec raises: the others go on
             died = isinstance(error, BrokenProcessPool)
             note = "its process died, perhaps for want of memory" if died else str(error)
-            yield row | {"direction": "encode", "note": note} | dict.fromkeys(_FIGURES)
+            yield row | {"direction": direction, "note": note} | dict.fromkeys(_FIGURES)
 
 
 _FIGURES = ("seconds", "cpu_seconds", "first_seconds", "mp_per_s", "peak_mib")
@@ -54,14 +59,16 @@ def _rates(figures: Row, size: int) -> Row:
 
 def _apart(function: Callable[..., tuple[Row, bytes]], *arguments: Any) -> tuple[Row, bytes]:
     """Run in a fresh process, whose memory is its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+    with Workers(1) as workers:
+        result: tuple[Row, bytes] = workers.submit(function, *arguments).result()
+        return result
 
 
 def _encode(codec: Codec, quality: float, picture: Path) -> tuple[Row, bytes]:
     pixels = read_picture(picture)
-    data: list[bytes] = []
-    return _timed(lambda: data.append(codec.encode(pixels, quality))), data[0]
+    last: dict[str, bytes] = {}
+    figures = _timed(lambda: last.update(data=codec.encode(pixels, quality)))
+    return figures, last["data"]
 
 
 def _decode(codec: Codec, data: bytes) -> tuple[Row, bytes]:
@@ -100,4 +107,5 @@ def _peak_mib() -> float | None:
         import resource
     except ImportError:  # Windows
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on macOS
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, else KiB

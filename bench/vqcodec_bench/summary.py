@@ -39,8 +39,8 @@ def summarise(
 
 
 def mean_curves(points: Sequence[Point], codecs: Sequence[Codec], pictures: int) -> list[Row]:
-    """Average over the pictures, one row per codec and quality; a metric that a picture
-    lacks is None.
+    """Average over the pictures, one row per codec and quality. A metric is averaged over
+    the pictures that are large enough for it, and None if there is none.
     """
     rows = []
     for codec in codecs:
@@ -50,8 +50,8 @@ def mean_curves(points: Sequence[Point], codecs: Sequence[Codec], pictures: int)
                 continue
             row: Row = {"codec": codec.name, "quality": quality}
             for key in ("bpp", *METRICS):
-                values = [point[key] for point in found]
-                row[key] = None if None in values else float(np.mean(values))
+                values = [point[key] for point in found if point[key] is not None]
+                row[key] = float(np.mean(values)) if values else None
             rows.append(row)
     return rows
 
@@ -83,9 +83,11 @@ def ratios(
 
     Bits per index three ways: log2 K, the entropy of the histogram of all pictures'
     indices together, and what the prior pays (mean over pictures). Ratios at equal
-    quality are at the model `paper`'s mean PSNR and MS-SSIM.
+    quality are at the model `paper`'s mean PSNR and MS-SSIM. Empty without that model.
     """
     target = next(iter(by_codec.get(REFERENCE, [])), None)
+    if target is None:
+        return []
     rows = []
     for codec in sorted(codecs, key=lambda codec: (codec.name != BASELINE, not codec.ours)):
         curve = by_codec[codec.name]
@@ -108,12 +110,13 @@ def _index_bits(points: Sequence[Point]) -> Row:
     used = counts[counts > 0] / counts.sum()
     fixed = math.log2(len(counts))
     unigram = float(-(used * np.log2(used)).sum())
-    prior = float(np.mean([point["index_bits"] for point in points]))
+    paid = [point["index_bits"] for point in points if point["index_bits"] is not None]
+    prior = float(np.mean(paid)) if paid else None
     return dict(zip(names, (fixed, unigram, prior), strict=True))
 
 
-def _ratio_at(curve: Sequence[Row], metric: str, target: Row | None) -> float | None:
-    if target is None or not curve or target[metric] is None:
+def _ratio_at(curve: Sequence[Row], metric: str, target: Row) -> float | None:
+    if not curve or target[metric] is None:
         return None
     if len(curve) == 1:
         same = curve[0][metric] is not None and math.isclose(curve[0][metric], target[metric])
