@@ -13,8 +13,8 @@ import vqcodec
 
 FROZEN = Path(__file__).parent / "frozen"
 INDICES = {
-    "paper.vqc": "444314ceef22117c945348991346742ddb81b9f8cd5198c9d8d980bf8deba23e",
-    "paper-fixed.vqc": "444314ceef22117c945348991346742ddb81b9f8cd5198c9d8d980bf8deba23e",
+    "paper.vqc": "b85c4263f7a79e881bd6d73020b174db00a11c6609d6ac3752f42047ad9c77a0",
+    "paper-fixed.vqc": "b85c4263f7a79e881bd6d73020b174db00a11c6609d6ac3752f42047ad9c77a0",
 }
 """SHA-256 of the indices, row by row, as 16-bit little-endian integers."""
 
