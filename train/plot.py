@@ -33,7 +33,7 @@ def main(picture: str, *logs: str) -> None:
     done = 0
     for log in map(Path, logs):
         rows = validations(log, "autoencoder")
-        for axis, (key, label) in zip(axes, PANELS, strict=False):
+        for axis, (key, label) in zip(axes, PANELS if rows else (), strict=False):
             steps = [done + row["step"] for row in rows]
             axis.plot(steps, [row[key] for row in rows], marker=".", label=log.name.split(".")[0])
             axis.set(title="autoencoder", xlabel="step", ylabel=label)

@@ -83,7 +83,7 @@ def ratios(
 
     Bits per index three ways: log2 K, the entropy of the histogram of all pictures'
     indices together, and what the prior pays (mean over pictures). Ratios at equal
-    quality are at the model `paper`'s mean PSNR and MS-SSIM. Empty without that model.
+    quality are at the model `paper`'s mean value of each metric. Empty without that model.
     """
     target = next(iter(by_codec.get(REFERENCE, [])), None)
     if target is None:
@@ -95,7 +95,7 @@ def ratios(
         only = curve[0]["bpp"] if len(curve) == 1 else None
         row |= {"bpp": only, "ratio": 24.0 / only if only else None}
         row |= _index_bits([p for p in points if p["codec"] == codec.name])
-        for metric in ("psnr", "ms_ssim"):
+        for metric in METRICS:
             row[f"equal_{metric}"] = _ratio_at(curve, metric, target)
         rows.append(row)
     return rows
