@@ -53,7 +53,7 @@ _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
     type=click.IntRange(min=0),
     default=24,
     show_default=True,
-    help="The page's slider has at most this many pictures, and at most 48 MB of them.",
+    help="The page's slider has at most this many pictures, and at most 96 MB of them.",
 )
 def command(
     inputs: tuple[str, ...],

@@ -22,7 +22,7 @@ from vqcodec_bench.summary import Row, summarise, to_csv
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
-_PAGE_BYTES = 48 << 20
+_PAGE_BYTES = 96 << 20
 """The page's pictures stop here, of large photos sooner than of small ones."""
 _TIMED_BPP = 0.25
 """Codecs are timed at the quality whose mean rate is nearest to this, that of `paper`."""
