@@ -79,9 +79,7 @@ class AutoencoderStage:
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
         rng = np.random.default_rng([self._recipe.seed, 1, step])
-        side = self.schedule.crop
-        crops = [self._pictures.crop(side, rng) for _ in range(self.schedule.batch)]
-        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        return self._pictures.crops(self.schedule.batch, self.schedule.crop, rng)
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Eq. 3 on one batch."""

@@ -117,6 +117,11 @@ class Pictures:
             cut = np.asarray(resized)
         return cut[:, ::-1] if rng.integers(2) else cut
 
+    def crops(self, count: int, side: int, rng: np.random.Generator) -> Tensor:
+        """Draw a batch: uint8 (count, 3, side, side), channels last in memory."""
+        drawn = np.stack([self.crop(side, rng) for _ in range(count)])
+        return torch.from_numpy(drawn).permute(0, 3, 1, 2)
+
     def view(self, path: Path, least: int, rng: np.random.Generator) -> Pixels:
         """Scale and flip the whole picture at random; no side falls below `least`."""
         pixels = self.pixels(path)
