@@ -5,8 +5,11 @@ picture at quality q is
 
     (bits per pixel + lambda_q * MSE) / sqrt(lambda_q),     MSE on the scale 0..255,
 
-with additive uniform noise of width 1 in place of rounding. Each picture of a
-batch has a quality of its own. The division keeps the gradients of coarse and
+the rate with additive uniform noise of width 1 in place of rounding, while context
+and synthesis see what they will see, rounded latents, the gradient passing straight
+through (Minnen and Singh, arXiv 2007.08739, section 3.3): with noise for all three, latents
+far below one step still carry a picture, which rounding then loses. Each picture of
+a batch has a quality of its own. The division keeps the gradients of coarse and
 fine qualities at like size; it changes no quality's optimum.
 """
 
@@ -80,10 +83,12 @@ class TransformStage:
             latents = module.analysis(pixels)
         scaled = latents.float() * module.gains(qualities.float())
         noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
-        noisy = (scaled + noise).contiguous(memory_format=torch.channels_last)
+        noisy = scaled + noise
+        rounded = scaled + (scaled.round() - scaled).detach()
+        rounded = rounded.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            means, scales = module.prior(noisy, qualities)
-            decoded = module.synthesis(noisy / module.gains(qualities.float()))
+            means, scales = module.prior(rounded, qualities)
+            decoded = module.synthesis(rounded / module.gains(qualities.float()))
         area = pixels.shape[2] * pixels.shape[3]
         bpp = bits(noisy, means, scales).sum((1, 2, 3)) / area  # (B,)
         mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
