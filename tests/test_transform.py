@@ -16,13 +16,13 @@ from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.transform import TransformStage
 
 SMALL = TransformConfig(widths=(8, 12, 16), depths=(1, 1, 1), latents=12, qualities=4)
-PRIOR = LatentPriorConfig(channels=16, layers=2, slices=3, hidden=10, qualities=4)
+PRIOR = LatentPriorConfig(channels=16, layers=2, slices=3, hidden=10)
 
 
 @pytest.fixture
 def prior() -> LatentPrior:
     torch.manual_seed(1)
-    prior = LatentPrior(PRIOR, SMALL.latents)
+    prior = LatentPrior(PRIOR, SMALL)
     with torch.no_grad():
         prior.quality.weight.normal_()
     return prior
@@ -63,6 +63,11 @@ def test_context_sees_only_what_is_decoded_before(prior: LatentPrior) -> None:
             assert bool(moved[:, i, j + 1].any())
 
 
+def test_slices_divide_the_latents() -> None:
+    with pytest.raises(ValueError, match="divide"):
+        LatentPrior(LatentPriorConfig(slices=5), SMALL)
+
+
 def test_quality_matters_to_the_context(prior: LatentPrior) -> None:
     latents = torch.zeros(2, SMALL.latents, 3, 3)
     means, scales = prior(latents, torch.tensor([1, 4]))
@@ -85,7 +90,7 @@ def test_training_lowers_rate_and_distortion(tmp_path: Path) -> None:
     table = {
         "name": "small",
         "transform": {"widths": [8, 12, 16], "depths": [0, 0, 1], "latents": 12, "qualities": 4},
-        "latent_prior": {"channels": 16, "layers": 1, "slices": 3, "hidden": 8, "qualities": 4},
+        "latent_prior": {"channels": 16, "layers": 1, "slices": 3, "hidden": 8},
         "train": {"precision": "float32", "transform": {"steps": 40, "batch": 4, "crop": 64}},
     }
     recipe = from_table(PhotoRecipe, table)

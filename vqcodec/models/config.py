@@ -103,8 +103,6 @@ class LatentPriorConfig:
     """Parts that a position's channels are coded in; divides them."""
     hidden: int = 192
     """Width of the network of each slice."""
-    qualities: int = 8
-    """As the transform's."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models import fixedpoint as fx
-from vqcodec.models.config import LatentPriorConfig
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.pixelcnn import Pointwise, WedgeConv
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
 
@@ -27,16 +27,20 @@ _LIKELIHOOD_MIN = 1e-9
 class LatentPrior(nn.Module):
     """Means and scales of every latent given those before it in coding order."""
 
-    def __init__(self, config: LatentPriorConfig, latents: int) -> None:
+    def __init__(self, config: LatentPriorConfig, transform: TransformConfig) -> None:
+        """Raises ValueError if the slices do not divide the transform's latents."""
         super().__init__()
         self.config = config
+        latents = transform.latents
+        if latents % config.slices:
+            raise ValueError(f"latent_prior.slices must divide transform.latents, {latents}")
         channels, self._size = config.channels, latents // config.slices
         self.first = WedgeConv(FIRST_TAPS, latents, channels, fx.FRACTION_EMBEDDING)
         self.layers = nn.ModuleList(
             WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
             for _ in range(config.layers)
         )
-        self.quality = nn.Embedding(config.qualities, channels)
+        self.quality = nn.Embedding(transform.qualities, channels)
         nn.init.zeros_(self.quality.weight)
         self.hidden = nn.ModuleList(
             Pointwise(channels + s * self._size, config.hidden, fx.FRACTION_STREAM)

@@ -41,7 +41,7 @@ class Photo(nn.Module):
         self.analysis = Analysis(transform)
         self.synthesis = Synthesis(transform)
         self.gains = Gains(transform)
-        self.prior = LatentPrior(prior, transform.latents)
+        self.prior = LatentPrior(prior, transform)
 
 
 class TransformStage:
