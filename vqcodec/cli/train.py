@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -60,7 +61,8 @@ def command(
     """Train a model by a recipe on a folder of pictures.
 
     Ctrl-C writes a checkpoint; --resume goes on exactly where it stopped. The log is
-    log.jsonl in the run's folder, and TensorBoard files where it is installed.
+    log.jsonl in the run's folder, and TensorBoard files where it is installed. Several
+    GPUs train together under torchrun -m vqcodec train ..., with a process for each.
     """
     if not out.endswith(".safetensors"):
         raise click.UsageError("--out must end in .safetensors")
@@ -75,32 +77,36 @@ def command(
 
     from vqcodec.registry.load import pick_device
     from vqcodec.training.config import load_recipe
+    from vqcodec.training.distributed import joined, rank
     from vqcodec.training.loop import InterruptedRunError
     from vqcodec.training.run import train
 
     parsed = load_recipe(Path(recipe), overrides)
-    place = pick_device(device)
     use_threads(threads)
     reporter = _Reporter()
-    try:
-        with warnings_shown(data):
-            train(
-                parsed,
-                data=Path(data),
-                validation=Path(validation) if validation else None,
-                out=Path(out),
-                run=folder,
-                resume=resume,
-                device=place,
-                reporter=reporter,
-            )
-    except InterruptedRunError:
-        reporter.close()
-        click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
-        return 130
+    with joined(pick_device(device)) as place:
+        first = rank() == 0
+        try:
+            with warnings_shown(data) if first else nullcontext():
+                train(
+                    parsed,
+                    data=Path(data),
+                    validation=Path(validation) if validation else None,
+                    out=Path(out),
+                    run=folder,
+                    resume=resume,
+                    device=place,
+                    reporter=reporter,
+                )
+            stopped = False
+        except InterruptedRunError:
+            stopped = True
     reporter.close()
-    click.echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
-    return 0
+    if first and stopped:
+        click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
+    elif first:
+        click.echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
+    return 130 if stopped else 0
 
 
 class _Reporter:

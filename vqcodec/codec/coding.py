@@ -1,8 +1,8 @@
 """Index grids to tile streams and back: the one coding loop.
 
 Encoder and decoder run the same loop over the same steps with the same tables;
-they differ in the coder, which writes or reads, and in where logits come from:
-an encoder knows every index and asks the prior once, a decoder step by step.
+they differ in the coder, which writes or reads, and in the source of logits, which
+knows the indices, chooses them, or learns them as they are read.
 Tiles of equal size share their network calls; the results do not depend on
 which tiles do, as the prior is exact.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,88 +22,104 @@ from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import frequencies
 from vqcodec.errors import FormatError
-from vqcodec.models.integer_pixelcnn import IntegerPixelCNN
+from vqcodec.models.model import Model, Source
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
-"""Told how many indices have just been coded."""
+"""Told how many positions have just been coded."""
 
 _BATCH_POSITIONS = 1 << 16
 
 
-class LogitSource(Protocol):
-    """Where integer logits come from; the prior as seen by the loop."""
+def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> None:
+    """Code a batch of tiles, int32 (tiles, rows, columns, G), in place.
 
-    def logits(self, t: int, first: int, stop: int) -> Tensor:
-        """Return (tiles, n, K) for rows first..stop-1 of step t."""
-        ...
-
-    def put(self, t: int, first: int, indices: Tensor) -> None:
-        """Learn the indices (tiles, n) of the step."""
-        ...
-
-
-def code_tiles(source: LogitSource, coders: Sequence[Coder], indices: Indices) -> None:
-    """Code a batch of tiles, int32 (tiles, rows, columns), in place.
-
-    With encoders `indices` is read, with decoders it is filled.
+    With encoders `indices` is read where the source leaves no choice, and holds what
+    was coded in the end; with decoders it is filled.
     """
-    _, rows, columns = indices.shape
+    _, rows, columns, _ = indices.shape
     for step in steps(rows, columns):
         i = np.arange(step.first, step.stop)
         j = step.t - 2 * i
-        logits = source.logits(step.t, step.first, step.stop)  # (tiles, n, K)
-        tables = frequencies(logits.flatten(0, 1).cpu().numpy())
-        known = indices[:, i, j]
-        for tile, coder in enumerate(coders):
-            known[tile] = coder.code(tables[tile * len(i) : (tile + 1) * len(i)], known[tile])
-        indices[:, i, j] = known
-        source.put(step.t, step.first, torch.from_numpy(known))
+        done = 0
+        for part, groups in enumerate(source.parts):
+            if not groups:
+                continue
+            logits = source.logits(step.t, step.first, step.stop, part)  # (tiles, n, g, K)
+            tables = frequencies(logits.flatten(0, 2).cpu().numpy())
+            span = slice(done, done + groups)
+            known = torch.from_numpy(indices[:, i, j, span])
+            chosen = source.choose(logits, known).int().cpu().numpy()  # (tiles, n, g)
+            each = np.split(tables, len(coders))
+            coded = np.stack(
+                [
+                    coder.code(table, symbols.ravel()).reshape(symbols.shape)
+                    for coder, table, symbols in zip(coders, each, chosen, strict=True)
+                ]
+            )
+            indices[:, i, j, span] = coded
+            source.put(step.t, step.first, part, torch.from_numpy(coded))
+            done += groups
 
 
 def encode_grid(
-    prior: IntegerPixelCNN, header: Header, grid: Indices, progress: Progress | None = None
-) -> tuple[bytes, ...]:
-    """Turn an index grid, int32 (rows, columns), into the streams of its tiles."""
+    model: Model,
+    header: Header,
+    measured: Tensor,
+    weight: float = 1.0,
+    progress: Progress | None = None,
+) -> tuple[tuple[bytes, ...], Indices]:
+    """Turn what was measured of a picture, (rows, columns, C), into the streams of its tiles.
+
+    Also returns the indices that they hold, int32 (rows, columns, G).
+    """
     boxes = tile_boxes(header)
-    size = prior.config.codebook_size
-    if header.mode is Mode.FIXED:
-        return tuple(pack_fixed(grid[box].ravel(), size) for box in boxes)
+    groups = model.groups(header.quality)
+    grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
     streams: dict[int, bytes] = {}
     for batch in _batches(boxes, range(len(boxes))):
-        indices = np.stack([grid[boxes[tile]] for tile in batch])
-        encoders = [Encoder() for _ in batch]
-        code_tiles(prior.known(torch.from_numpy(indices)), encoders, indices)
-        streams |= {t: coder.finish() for t, coder in zip(batch, encoders, strict=True)}
-        _tell(progress, indices.size)
-    return tuple(streams[tile] for tile in range(len(boxes)))
+        tiles = torch.stack([measured[boxes[tile]] for tile in batch])
+        if header.mode is Mode.FIXED:
+            indices = model.nearest(tiles, header.quality).int().cpu().numpy()
+            for tile, row in zip(batch, indices, strict=True):
+                streams[tile] = pack_fixed(row.ravel(), model.codebook_size)
+        else:
+            indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
+            encoders = [Encoder() for _ in batch]
+            code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
+            streams |= {t: coder.finish() for t, coder in zip(batch, encoders, strict=True)}
+        for tile, row in zip(batch, indices, strict=True):
+            grid[boxes[tile]] = row
+        _tell(progress, tiles.shape[0] * tiles.shape[1] * tiles.shape[2])
+    return tuple(streams[tile] for tile in range(len(boxes))), grid
 
 
 def decode_grid(
-    prior: IntegerPixelCNN,
+    model: Model,
     header: Header,
     streams: Sequence[bytes],
     wanted: Iterable[int] | None = None,
     progress: Progress | None = None,
 ) -> Indices:
-    """Undo `encode_grid` for the wanted tiles (None: all); the others stay 0.
+    """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G); 0 elsewhere.
 
     Raises CorruptError if a stream is not one that an encoder writes.
     """
     boxes = tile_boxes(header)
-    size = prior.config.codebook_size
-    grid = np.zeros((header.rows, header.columns), dtype=np.int32)
+    size, groups = model.codebook_size, model.groups(header.quality)
+    grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
     for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
         shape = grid[boxes[batch[0]]].shape
         indices = np.zeros((len(batch), *shape), dtype=np.int32)
         try:
             if header.mode is Mode.FIXED:
                 for row, tile in enumerate(batch):
-                    count = shape[0] * shape[1]
+                    count = shape[0] * shape[1] * shape[2]
                     indices[row] = unpack_fixed(streams[tile], count, size).reshape(shape)
             else:
                 decoders = [Decoder(streams[tile]) for tile in batch]
-                code_tiles(prior.wavefront(len(batch), shape[0]), decoders, indices)
+                source = model.decoding(len(batch), shape[0], header.quality)
+                code_tiles(source, decoders, indices)
                 for decoder in decoders:
                     decoder.finish()
         except FormatError as error:
@@ -112,7 +127,7 @@ def decode_grid(
             raise
         for row, tile in enumerate(batch):
             grid[boxes[tile]] = indices[row]
-        _tell(progress, indices.size)
+        _tell(progress, len(batch) * shape[0] * shape[1])
     return grid
 
 

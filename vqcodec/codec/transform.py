@@ -15,76 +15,81 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.codec.coding import Indices, Progress
-from vqcodec.models.autoencoder import codeword_images
-from vqcodec.models.codebook import nearest
+from vqcodec.models.model import Model
 from vqcodec.models.precision import full_precision
-from vqcodec.models.vqvae import VqVae
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 
-WINDOW = 192
-"""Side of a window in indices: 768 pixels at 4 pixels per index."""
+WINDOW = 768
+"""Side of a window in pixels."""
 
 
 @torch.inference_mode()
 @full_precision()
-def encode_pixels(
-    model: VqVae, pixels: Pixels, *, window: int = WINDOW, progress: Progress | None = None
-) -> Indices:
-    """Return the indices, int32 (ceil(H/4), ceil(W/4)), of the nearest codewords.
+def measure_pixels(
+    model: Model, pixels: Pixels, *, window: int | None = None, progress: Progress | None = None
+) -> Tensor:
+    """Return what encoding needs to know of a picture, (rows, columns, C), on the CPU.
 
-    Sides that are no multiple of 4 are filled up by repeating the last row or column.
+    Sides that are no multiple of the stride are filled up by repeating the last row or
+    column. `window` is the side of a window in positions.
     """
-    stride, halo = model.config.stride, model.config.encoder_halo
+    stride, halo = model.stride, model.encoder_halo
+    window = window or max(1, WINDOW // stride)
     height, width = pixels.shape[:2]
     rows, columns = -(-height // stride), -(-width // stride)
-    grid = np.empty((rows, columns), dtype=np.int32)
+    measured: Tensor | None = None
     for inner, outer in _windows(slice(0, rows), slice(0, columns), rows, columns, window, halo):
         cut = pixels[tuple(slice(s.start * stride, s.stop * stride) for s in outer)]
         below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
         beside = (outer[1].stop - outer[1].start) * stride - cut.shape[1]
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
-        image = torch.from_numpy(filled).to(model.device).permute(2, 0, 1)[None]
-        latents = model.encoder(image.float() / 255.0)  # (1, D, n, m)
-        part = _inside(latents, inner, outer)
-        flat = part.permute(0, 2, 3, 1).reshape(-1, part.shape[1])
-        indices = nearest(model.codebook, flat).view(part.shape[2:])
-        grid[inner] = indices.cpu().numpy()
+        image = torch.from_numpy(filled).to(model.device).permute(2, 0, 1)
+        image = image.float().div_(255.0).contiguous(memory_format=torch.contiguous_format)
+        part = model.measure(image).cpu()
+        if measured is None:
+            measured = part.new_empty(rows, columns, part.shape[2])
+        top, left = inner[0].start - outer[0].start, inner[1].start - outer[1].start
+        high, wide = inner[0].stop - inner[0].start, inner[1].stop - inner[1].start
+        measured[inner] = part[top : top + high, left : left + wide]
         _tell(progress, inner)
-    return grid
+    assert measured is not None  # no picture is empty
+    return measured
 
 
 @torch.inference_mode()
 @full_precision()
 def decode_indices(
-    model: VqVae,
+    model: Model,
     grid: Indices,
+    quality: int,
     area: tuple[slice, slice] | None = None,
     *,
-    window: int = WINDOW,
+    window: int | None = None,
     progress: Progress | None = None,
 ) -> Pixels:
     """Return the pixels of `area` of an index grid (rows and columns of it; None: all).
 
-    Only indices within the decoder's halo of the area are looked at.
+    Only indices within the decoder's halo of the area are looked at. Raises CorruptError
+    if an index has no codeword.
     """
-    stride, halo = model.config.stride, model.config.decoder_halo
-    rows, columns = grid.shape
+    stride, halo = model.stride, model.decoder_halo
+    window = window or max(1, WINDOW // stride)
+    rows, columns, _ = grid.shape
     area = area or (slice(0, rows), slice(0, columns))
     top, left = area[0].start, area[1].start
     size = tuple((s.stop - s.start) * stride for s in area)
     pixels = np.empty((*size, 3), dtype=np.uint8)
     for inner, outer in _windows(*area, rows, columns, window, halo):
-        indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).to(model.device)
-        decoded = model.decoder(codeword_images(model.codebook, indices.long()[None]))
-        part = _inside(decoded, inner, outer, stride)[0]
+        indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).long()
+        decoded = model.pixels(indices, quality)
+        r, c = ((i.start - o.start) * stride for i, o in zip(inner, outer, strict=True))
+        high, wide = ((i.stop - i.start) * stride for i in inner)
+        part = decoded[:, r : r + high, c : c + wide]
         rounded = (part * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
-        r, c = inner
-        pixels[
-            (r.start - top) * stride : (r.stop - top) * stride,
-            (c.start - left) * stride : (c.stop - left) * stride,
-        ] = rounded.permute(1, 2, 0).cpu().numpy()
+        y, x = (inner[0].start - top) * stride, (inner[1].start - left) * stride
+        pixels[y : y + high, x : x + wide] = rounded.permute(1, 2, 0).cpu().numpy()
         _tell(progress, inner)
     return pixels
 
@@ -107,14 +112,6 @@ def _windows(
                     slice(max(0, left - halo), min(columns, right + halo)),
                 ),
             )
-
-
-def _inside(image: Tensor, inner: Box, outer: Box, stride: int = 1) -> Tensor:
-    top = (inner[0].start - outer[0].start) * stride
-    left = (inner[1].start - outer[1].start) * stride
-    height = (inner[0].stop - inner[0].start) * stride
-    width = (inner[1].stop - inner[1].start) * stride
-    return image[:, :, top : top + height, left : left + width]
 
 
 def _tell(progress: Progress | None, inner: Box) -> None:

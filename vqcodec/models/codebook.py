@@ -2,7 +2,8 @@
 
 Quantisation is eq. 1 of arXiv 1711.00937, the gradient passes straight through
 (section 3.2). The codewords learn either by the second term of the loss
-(eq. 3) or by exponential moving averages (appendix A.1).
+(eq. 3) or by exponential moving averages (appendix A.1). Processes that train
+together (`torch.distributed`) average what all of them count.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -97,6 +99,7 @@ class Codebook(nn.Module):
         """Appendix A.1, eq. 6 to 8."""
         counts = torch.bincount(indices, minlength=len(self.vectors)).float()
         sums = torch.zeros_like(self.vectors).index_add_(0, indices, flat)
+        _add_processes(counts, sums)
         self.ema_counts.lerp_(counts, 1.0 - self.gamma)
         self.ema_sums.lerp_(sums, 1.0 - self.gamma)
         self.vectors.copy_(self.ema_sums / self.ema_counts.clamp_min(1e-3)[:, None])
@@ -138,6 +141,7 @@ class Codebook(nn.Module):
     def count(self, indices: Tensor) -> None:
         """Average the usage of codewords where no EMA step does it."""
         counts = torch.bincount(indices.flatten(), minlength=len(self.vectors)).float()
+        _add_processes(counts)
         self.ema_counts.lerp_(counts, 1.0 - self.gamma)
 
     @torch.no_grad()
@@ -148,3 +152,10 @@ class Codebook(nn.Module):
         self.vectors[where] = vectors
         self.ema_counts[where] = counts
         self.ema_sums[where] = self.vectors[where] * self.ema_counts[where, None]
+
+
+def _add_processes(*counted: Tensor) -> None:
+    """Add, in place, what the other processes have counted."""
+    if dist.is_available() and dist.is_initialized():
+        for tensor in counted:
+            dist.all_reduce(tensor)

@@ -68,7 +68,7 @@ class PriorConfig:
 class TransformConfig:
     """Analysis and synthesis transform of `photo` (`models.transform`)."""
 
-    widths: tuple[int, int, int] = (112, 192, 256)
+    widths: tuple[int, int, int] = (96, 192, 256)
     """Channels at 1/4, 1/8 and 1/16 of the resolution."""
     depths: tuple[int, int, int] = (1, 2, 3)
     """Residual blocks there."""
@@ -90,24 +90,50 @@ class TransformConfig:
         """Pixels per latent along each axis."""
         return 16
 
+    @property
+    def encoder_halo(self) -> int:
+        """Positions around a window whose pixels can change its latents."""
+        fine, middle, coarse = self.depths
+        # In quarters of the resolution: each block reaches 2, each halving 1 more.
+        at_quarter = 1 + 2 * fine + 1 + 2 * (2 * middle + 1)
+        return 2 * coarse + -(-at_quarter // 4)
+
+    @property
+    def decoder_halo(self) -> int:
+        """Positions around a window that can change its pixels."""
+        fine, middle, coarse = self.depths
+        at_quarter = 2 * fine + 1 + 2 * 2 * middle
+        return 1 + 2 * coarse + -(-at_quarter // 4)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
     """The prior of `photo`'s latents (`models.latent_prior`)."""
 
-    channels: int = 192
+    channels: int = 256
     """Width of the context over positions."""
     layers: int = 3
     """Wedge-masked 3x3 layers after the first, 5x5 one."""
     slices: int = 6
     """Parts that a position's channels are coded in; divides them."""
-    hidden: int = 192
+    hidden: int = 256
     """Width of the network of each slice."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
         _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
         _require(1 <= self.slices <= 64, "latent_prior.slices must be 1 to 64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductConfig:
+    """Codebooks of `photo` (`models.product`)."""
+
+    codebook_size: int = 256
+    """Codewords K of each group."""
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.codebook_size <= 4096, "product.codebook_size must be 2 to 4096")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -23,6 +23,7 @@ passed straight through the rounding, train the network (`fake_*`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,25 @@ def activate(stream: Tensor) -> Tensor:
     return (stream * shrink).floor_().clamp_(0, ACTIVATION_MAX)
 
 
+def limit(stream: Tensor) -> Tensor:
+    """Clamp the residual stream, in place."""
+    return stream.clamp_(-STREAM_MAX, STREAM_MAX)
+
+
+def tensor(
+    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, shape: tuple[int, ...]
+) -> Tensor:
+    """Take a prior's tensor out of a file's. Raises ModelCorruptError if it is not as expected."""
+    found = tensors.get(name)
+    if found is None:
+        raise ModelCorruptError(f"prior tensor {name} is missing")
+    if found.dtype != dtype or tuple(found.shape) != shape:
+        raise ModelCorruptError(
+            f"prior tensor {name} is {found.dtype} {tuple(found.shape)}, not {dtype} {shape}"
+        )
+    return found
+
+
 # Training: the same arithmetic on real numbers, rounding with straight-through gradients.
 
 
@@ -172,6 +192,19 @@ def to_integers(
     half = torch.where(shift > 0, torch.pow(2.0, shift.double() - 1.0), 0.0)
     scaled = bias.double() * torch.pow(2.0, p.double() + fraction_in)
     return integer.to(torch.int8), (scaled.round() + half).to(torch.int32), shift.to(torch.uint8)
+
+
+def export_layer(
+    name: str, weight: Tensor, bias: Tensor, fraction_in: int, fraction_out: int
+) -> dict[str, Tensor]:
+    """Return a trained layer's integers as `name.weight`, `name.bias` and `name.shift`.
+
+    Raises ModelCorruptError if the layer could leave the exact range.
+    """
+    integers = to_integers(weight.flatten(1), bias, fraction_in, fraction_out)
+    check_bound(*integers, name)
+    keys = (f"{name}.weight", f"{name}.bias", f"{name}.shift")
+    return dict(zip(keys, integers, strict=True))
 
 
 def from_integers(

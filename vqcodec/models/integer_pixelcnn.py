@@ -41,7 +41,7 @@ class IntegerPixelCNN:
         self.tensors = dict(tensors)
         """What it was made of, for training that goes on from here."""
         width = config.channels
-        embedding = _tensor(
+        embedding = fx.tensor(
             tensors, "embedding", torch.int8, (config.codebook_size, config.embedding)
         )
         if int(embedding.min()) < -fx.ACTIVATION_MAX:
@@ -51,9 +51,9 @@ class IntegerPixelCNN:
 
         def layer(name: str, inputs: int, outputs: int) -> fx.Fixed:
             return fx.Fixed.from_integers(
-                _tensor(tensors, f"{name}.weight", torch.int8, (outputs, inputs)),
-                _tensor(tensors, f"{name}.bias", torch.int32, (outputs,)),
-                _tensor(tensors, f"{name}.shift", torch.uint8, (outputs,)),
+                fx.tensor(tensors, f"{name}.weight", torch.int8, (outputs, inputs)),
+                fx.tensor(tensors, f"{name}.bias", torch.int32, (outputs,)),
+                fx.tensor(tensors, f"{name}.shift", torch.uint8, (outputs,)),
                 name=name,
                 device=device,
                 dtype=dtype,
@@ -71,9 +71,9 @@ class IntegerPixelCNN:
         """Map indices (B, N, M), any integer dtype, to integer logits (B, N, M, K)."""
         with full_precision():
             embedded = F.embedding(indices.to(self._embedding.device).long(), self._embedding)
-            stream = _clamp(self._first(gather(embedded, FIRST_TAPS)))
+            stream = fx.limit(self._first(gather(embedded, FIRST_TAPS)))
             for layer in self._layers:
-                stream = _clamp(stream + layer(gather(fx.activate(stream), INNER_TAPS)))
+                stream = fx.limit(stream + layer(gather(fx.activate(stream), INNER_TAPS)))
             return self._head(stream)
 
     def wavefront(self, tiles: int, rows: int) -> Wavefront:
@@ -82,7 +82,7 @@ class IntegerPixelCNN:
 
     def known(self, indices: Tensor) -> Known:
         """Begin to encode a batch of tiles (B, N, M) whose indices are all known."""
-        return Known(self.logits(indices))
+        return Known(self.logits(indices), indices)
 
     def _head(self, stream: Tensor) -> Tensor:
         return self._output(fx.activate(self._hidden(fx.activate(stream))))
@@ -91,20 +91,31 @@ class IntegerPixelCNN:
 class Known:
     """Logits computed beforehand, handed out step by step."""
 
-    def __init__(self, logits: Tensor) -> None:
+    parts = (1,)
+
+    def __init__(self, logits: Tensor, indices: Tensor) -> None:
         self._logits = logits  # (B, N, M, K)
+        self._indices = indices  # (B, N, M)
+        self._here = indices
 
-    def logits(self, t: int, first: int, stop: int) -> Tensor:
-        """Return integer logits (tiles, n, K) of rows first..stop-1 of step t."""
+    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+        """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t."""
         rows = torch.arange(first, stop, device=self._logits.device)
-        return self._logits[:, rows, t - 2 * rows]
+        self._here = self._indices[:, rows, t - 2 * rows, None]
+        return self._logits[:, rows, t - 2 * rows, None]
 
-    def put(self, t: int, first: int, indices: Tensor) -> None:
+    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+        """Return the indices at the place last asked for."""
+        return self._here
+
+    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
         """Nothing to learn: every index is known."""
 
 
 class Wavefront:
     """Logits step by step; keeps the features of the last steps, recomputes none."""
+
+    parts = (1,)
 
     def __init__(self, prior: IntegerPixelCNN, tiles: int, rows: int) -> None:
         self._prior = prior
@@ -114,38 +125,26 @@ class Wavefront:
         self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior._layers]
 
     @torch.inference_mode()
-    def logits(self, t: int, first: int, stop: int) -> Tensor:
-        """Return integer logits (tiles, n, K) of rows first..stop-1 of step t.
+    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+        """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t.
 
         Steps come in order, each followed by `put`.
         """
         prior = self._prior
         with full_precision():
-            stream = _clamp(prior._first(self._indices.neighbours(t, first, stop)))
+            stream = fx.limit(prior._first(self._indices.neighbours(t, first, stop)))
             for layer, cache in zip(prior._layers, self._features, strict=True):
                 cache.put(t, first, fx.activate(stream))
-                stream = _clamp(stream + layer(cache.neighbours(t, first, stop)))
-            return prior._head(stream)
+                stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
+            return prior._head(stream)[:, :, None]
+
+    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+        """A decoder's indices are what the file says."""
+        return known
 
     @torch.inference_mode()
-    def put(self, t: int, first: int, indices: Tensor) -> None:
-        """Tell the indices (tiles, n) of rows first..first+n-1 of step t."""
+    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
+        """Tell the indices (tiles, n, 1) of rows first..first+n-1 of step t."""
         embedding = self._prior._embedding
-        self._indices.put(t, first, F.embedding(indices.to(embedding.device), embedding))
-
-
-def _clamp(stream: Tensor) -> Tensor:
-    return stream.clamp_(-fx.STREAM_MAX, fx.STREAM_MAX)
-
-
-def _tensor(
-    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, shape: tuple[int, ...]
-) -> Tensor:
-    tensor = tensors.get(name)
-    if tensor is None:
-        raise ModelCorruptError(f"prior tensor {name} is missing")
-    if tensor.dtype != dtype or tuple(tensor.shape) != shape:
-        raise ModelCorruptError(
-            f"prior tensor {name} is {tensor.dtype} {tuple(tensor.shape)}, not {dtype} {shape}"
-        )
-    return tensor
+        known = indices[:, :, 0].to(embedding.device)
+        self._indices.put(t, first, F.embedding(known, embedding))

@@ -6,9 +6,14 @@ and the channels of the same position that come in earlier slices. The mean and
 the scale of slice s are read off the features of the first by a small network
 that also sees slices 0..s-1 (channel-wise autoregression, Minnen and Singh,
 arXiv 2007.08739, here with the position's own past as the hyperprior).
+
+With `integer` set it computes on the grid of the fixed-point network, as
+`pixelcnn` does; format/SPEC.md, section "Latent prior", defines the integers.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +23,19 @@ from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.pixelcnn import Pointwise, WedgeConv
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
+
+FRACTION_LATENT = 4
+"""Fractional bits of what the prior reads of latents, as of its activations."""
+FRACTION_SCALE = 4
+SCALE_FIRST = -4 << FRACTION_SCALE
+SCALE_COUNT = 1024
+"""A scale is one of 1024, by the network's output in units of 1/16 from -4 on."""
+MEAN_MAX = (1 << 15) - 1
+"""Means are clamped to -32767..32767, in units of 1/256."""
+
+FRACTION_PRECISION = 16
+PRECISION_MAX = (1 << 21) - 1
+"""Precisions are in units of 2^-16 bits per squared distance of 1."""
 
 _SCALE_MIN = 0.11
 """The smallest scale: narrower Gaussians put all their mass into one cell anyway."""
@@ -35,7 +53,7 @@ class LatentPrior(nn.Module):
         if latents % config.slices:
             raise ValueError(f"latent_prior.slices must divide transform.latents, {latents}")
         channels, self._size = config.channels, latents // config.slices
-        self.first = WedgeConv(FIRST_TAPS, latents, channels, fx.FRACTION_EMBEDDING)
+        self.first = WedgeConv(FIRST_TAPS, latents, channels, FRACTION_LATENT)
         self.layers = nn.ModuleList(
             WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
             for _ in range(config.layers)
@@ -51,27 +69,89 @@ class LatentPrior(nn.Module):
             for _ in range(config.slices)
         )
 
-    def forward(self, latents: Tensor, qualities: Tensor) -> tuple[Tensor, Tensor]:
-        """Map scaled latents (B, D, N, M) and qualities int64 (B,), 1..Q, to means and
-        scales of the same shape, in the latents' unit.
+    def forward(
+        self, seen: Tensor, qualities: Tensor, *, integer: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Map what is read of the latents, (B, D, N, M), and qualities int64 (B,), 1..Q, to
+        means and scales of the same shape, in the unit of scaled latents.
 
         Position (i, j) depends on positions with a smaller j + 2i and, in slice s, on
-        the slices before s of its own.
+        the slices before s of its own. `seen` is about asinh of the latents: large values
+        would drown the others.
         """
-        squeezed = torch.asinh(latents)  # large values would drown the others
-        stream = self.first(squeezed, integer=False)
-        stream = stream + self.quality(qualities - 1)[:, :, None, None]
+        if integer:
+            seen = fx.fake_round(seen, FRACTION_LATENT)
+        reach = fx.ACTIVATION_MAX * 2.0**-FRACTION_LATENT
+        seen = seen.clamp(-reach, reach)
+        stream = self.first(seen, integer=integer)
+        shift = self.quality(qualities - 1)[:, :, None, None]
+        stream = stream + (fx.fake_round(shift, fx.FRACTION_STREAM) if integer else shift)
+        stream = _limit(stream, integer)
         for layer in self.layers:
-            stream = stream + layer(F.relu(stream), integer=False)
-        features = F.relu(stream)
+            active = fx.fake_activate(stream, integer=integer)
+            stream = _limit(stream + layer(active, integer=integer), integer)
+        features = fx.fake_activate(stream, integer=integer)
         means, scales = [], []
         for s, (hidden, output) in enumerate(zip(self.hidden, self.output, strict=True)):
-            seen = torch.cat([features, squeezed[:, : s * self._size]], dim=1)
-            both = output(F.relu(hidden(seen, integer=False)), integer=False).float()
-            mean, log_scale = both.chunk(2, dim=1)
-            means.append(mean)
-            scales.append(_SCALE_MIN + F.softplus(log_scale + 0.5))
+            both = torch.cat([features, seen[:, : s * self._size]], dim=1)
+            active = fx.fake_activate(hidden(both, integer=integer), integer=integer)
+            mean, raw = output(active, integer=integer).float().chunk(2, dim=1)
+            if integer:
+                raw = fx.fake_round(raw, FRACTION_SCALE)
+            means.append(mean.clamp(-MEAN_MAX / 256.0, MEAN_MAX / 256.0))
+            scales.append(scale_of(raw))
         return torch.cat(means, dim=1), torch.cat(scales, dim=1)
+
+    @torch.no_grad()
+    def export(self) -> dict[str, Tensor]:
+        """Return the integer prior's tensors by the names that SPEC.md gives them.
+
+        Raises ModelCorruptError if a layer could leave the exact range.
+        """
+        out: dict[str, Tensor] = {}
+        layers: dict[str, WedgeConv | Pointwise] = {"first": self.first}
+        for name, parts in (
+            ("layers", self.layers),
+            ("hidden", self.hidden),
+            ("output", self.output),
+        ):
+            layers |= {f"{name}.{i}": part for i, part in enumerate(parts)}  # type: ignore[misc]
+        for name, layer in layers.items():
+            out |= fx.export_layer(
+                name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
+            )
+        shift = (self.quality.weight * 2.0**fx.FRACTION_STREAM).round()
+        out["quality"] = shift.clamp(-fx.STREAM_MAX, fx.STREAM_MAX).short()
+        raw = (torch.arange(SCALE_COUNT) + SCALE_FIRST).double() * 2.0**-FRACTION_SCALE
+        precisions = precision_of(scale_of(raw)) * 2.0**FRACTION_PRECISION
+        out["precisions"] = precisions.round().clamp_max(PRECISION_MAX).int()
+        return {key: value.contiguous() for key, value in out.items()}
+
+
+def _limit(stream: Tensor, integer: bool) -> Tensor:
+    reach = fx.STREAM_MAX * 2.0**-fx.FRACTION_STREAM
+    return stream.clamp(-reach, reach) if integer else stream
+
+
+def scale_of(raw: Tensor) -> Tensor:
+    """Map the network's output to scales."""
+    low = SCALE_FIRST * 2.0**-FRACTION_SCALE
+    high = (SCALE_FIRST + SCALE_COUNT - 1) * 2.0**-FRACTION_SCALE
+    return _SCALE_MIN + F.softplus(raw.clamp(low, high) + 0.5)
+
+
+def precision_of(scales: Tensor) -> Tensor:
+    """Bits that a squared distance of 1 from the mean costs, for quantisation with step 1.
+
+    For wide Gaussians 1 / (2 ln 2 (s^2 + 1/12)), the cell's own spread included. For
+    narrow ones, whose density says little of a cell's mass, what the masses of the
+    middle cell and of its neighbour say: log2(p(0) / p(1)).
+    """
+    wide = 0.5 / math.log(2.0) / (scales.square() + 1.0 / 12.0)
+    narrow = scales.clamp_max(3.0) * 2.0**0.5
+    inner, outer = torch.erfc(0.5 / narrow), torch.erfc(1.5 / narrow)
+    ratio = (1.0 - inner) / (0.5 * (inner - outer)).clamp_min(_LIKELIHOOD_MIN)
+    return torch.where(scales < 3.0, torch.log2(ratio), wide)
 
 
 def bits(latents: Tensor, means: Tensor, scales: Tensor) -> Tensor:

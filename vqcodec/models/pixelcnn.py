@@ -135,11 +135,8 @@ class PixelCNN(nn.Module):
         """
         out = {"embedding": (self._embedding() * 2.0**fx.FRACTION_EMBEDDING).to(torch.int8)}
         for name, layer in self._parts():
-            weight = layer.weight.flatten(1)
-            integers = fx.to_integers(weight, layer.bias, layer.fraction_in, layer.fraction_out)
-            fx.check_bound(*integers, name)
-            out |= dict(
-                zip((f"{name}.weight", f"{name}.bias", f"{name}.shift"), integers, strict=True)
+            out |= fx.export_layer(
+                name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
             )
         return {key: value.contiguous() for key, value in out.items()}
 

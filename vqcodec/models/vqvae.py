@@ -7,27 +7,21 @@ in float32, `prior.*` in integers, and one JSON text in the metadata.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_tensors
-from safetensors.torch import save as serialise_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.autoencoder import Decoder, Encoder
+from vqcodec.models import file
+from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images
+from vqcodec.models.codebook import nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
-from vqcodec.models.integer_pixelcnn import IntegerPixelCNN
+from vqcodec.models.integer_pixelcnn import IntegerPixelCNN, Known, Wavefront
 from vqcodec.models.pixelcnn import PixelCNN
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""
-_HEADER_MAX = 1 << 20
-_C = TypeVar("_C", AutoencoderConfig, PriorConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +39,59 @@ class VqVae:
     prior: IntegerPixelCNN
     device: torch.device
 
+    @property
+    def qualities(self) -> int:
+        """It has none."""
+        return 0
+
+    @property
+    def codebook_size(self) -> int:
+        """Number K of codewords."""
+        return self.config.codebook_size
+
+    @property
+    def stride(self) -> int:
+        """Pixels per index along each axis."""
+        return self.config.stride
+
+    @property
+    def encoder_halo(self) -> int:
+        """Indices around a window whose pixels can change its latents."""
+        return self.config.encoder_halo
+
+    @property
+    def decoder_halo(self) -> int:
+        """Indices around a window that can change its pixels."""
+        return self.config.decoder_halo
+
+    def groups(self, quality: int) -> int:
+        """One index per position."""
+        return 1
+
+    def measure(self, pixels: Tensor) -> Tensor:
+        """Map pixels (3, H, W) in 0..1, whole strides, to nearest indices int32 (N, M, 1)."""
+        latents = self.encoder(pixels[None])[0]  # (D, N, M)
+        indices = nearest(self.codebook, latents.flatten(1).T)
+        return indices.view(*latents.shape[1:], 1).int()
+
+    def encoding(self, measured: Tensor, quality: int, weight: float) -> Known:
+        """Begin to encode a batch of tiles of indices (B, N, M, 1); there is nothing to weigh."""
+        return self.prior.known(measured[..., 0])
+
+    def decoding(self, tiles: int, rows: int, quality: int) -> Wavefront:
+        """Begin to decode a batch of tiles."""
+        return self.prior.wavefront(tiles, rows)
+
+    def nearest(self, measured: Tensor, quality: int) -> Tensor:
+        """Return what was measured."""
+        return measured.long()
+
+    def pixels(self, indices: Tensor, quality: int) -> Tensor:
+        """Map indices (N, M, 1) to pixels (3, 4 N, 4 M)."""
+        codewords = codeword_images(self.codebook, indices[None, :, :, 0].to(self.device))
+        pixels: Tensor = self.decoder(codewords)[0]
+        return pixels
+
 
 def model_bytes(
     *,
@@ -59,10 +106,7 @@ def model_bytes(
 ) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     tensors: dict[str, Tensor] = {"codebook": codebook.detach().float()}
-    parts: tuple[tuple[str, nn.Module], ...] = (("encoder", encoder), ("decoder", decoder))
-    for prefix, module in parts:
-        for key, value in module.state_dict().items():
-            tensors[f"{prefix}.{key}"] = value.detach().half()
+    tensors |= file.halves(encoder, "encoder") | file.halves(decoder, "decoder")
     tensors |= {f"prior.{key}": value for key, value in prior.export().items()}
     metadata = {
         "architecture": ARCHITECTURE,
@@ -72,8 +116,7 @@ def model_bytes(
         "autoencoder": dataclasses.asdict(config),
         "prior": dataclasses.asdict(prior.config),
     }
-    contiguous = {key: value.cpu().contiguous() for key, value in tensors.items()}
-    return serialise_tensors(contiguous, metadata={"vqcodec": json.dumps(metadata)})
+    return file.write(tensors, metadata)
 
 
 def parse_model(
@@ -83,30 +126,20 @@ def parse_model(
 
     Raises: ModelCorruptError.
     """
-    metadata = _metadata(data)
-    if metadata.get("architecture") != ARCHITECTURE:
-        raise ModelCorruptError(
-            f"the model's architecture is {metadata.get('architecture')!r}, "
-            f"this program knows {ARCHITECTURE!r}",
-            hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
-        )
-    config = _config(AutoencoderConfig, metadata.get("autoencoder"))
-    prior_config = _config(PriorConfig, metadata.get("prior"))
+    metadata = file.read_metadata(data)
+    config = file.read_config(AutoencoderConfig, metadata.get("autoencoder"))
+    prior_config = file.read_config(PriorConfig, metadata.get("prior"))
     if prior_config.codebook_size != config.codebook_size:
         raise ModelCorruptError("the prior's codebook is not the autoencoder's")
-    try:
-        tensors = parse_tensors(data)
-    except (SafetensorError, ValueError) as error:
-        raise ModelCorruptError(f"not a safetensors file: {error}") from error
+    tensors = file.read_tensors(data)
     with torch.device("meta"):
         encoder, decoder = Encoder(config), Decoder(config)
-    _fill(encoder, "encoder.", tensors, device)
-    _fill(decoder, "decoder.", tensors, device)
+    file.fill(encoder, "encoder", tensors, device)
+    file.fill(decoder, "decoder", tensors, device)
     codebook = tensors.get("codebook")
     shape = (config.codebook_size, config.code_dim)
     if codebook is None or tuple(codebook.shape) != shape or codebook.dtype != torch.float32:
         raise ModelCorruptError(f"the codebook is not float32 {shape}")
-    integers = {k.removeprefix("prior."): v for k, v in tensors.items() if k[:6] == "prior."}
     return VqVae(
         name=str(metadata.get("name", "")),
         sha256=sha256,
@@ -114,47 +147,8 @@ def parse_model(
         encoder=encoder,
         codebook=codebook.to(device),
         decoder=decoder,
-        prior=IntegerPixelCNN(prior_config, integers, device=device, dtype=dtype),
+        prior=IntegerPixelCNN(
+            prior_config, file.under(tensors, "prior."), device=device, dtype=dtype
+        ),
         device=device,
     )
-
-
-def _metadata(data: bytes) -> dict[str, Any]:
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(_HEADER_MAX, len(data) - 8):
-        raise ModelCorruptError("not a safetensors file")
-    try:
-        metadata = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["vqcodec"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelCorruptError("not a vqcodec model", hint="`vqcodec train` makes them") from error
-    if not isinstance(metadata, dict):
-        raise ModelCorruptError("not a vqcodec model")
-    return metadata
-
-
-def _config(kind: type[_C], table: object) -> _C:
-    names = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(table, dict) or set(table) != names:
-        raise ModelCorruptError(f"the model's {kind.__name__} has not the fields {sorted(names)}")
-    if not all(type(value) is int for value in table.values()):
-        raise ModelCorruptError(f"the model's {kind.__name__} has a field that is no integer")
-    try:
-        return kind(**table)
-    except ValueError as error:
-        raise ModelCorruptError(str(error)) from error
-
-
-def _fill(
-    module: nn.Module, prefix: str, tensors: Mapping[str, Tensor], device: torch.device
-) -> None:
-    """Put float16 tensors into a module on the meta device, as float32."""
-    state = {}
-    for key, meta in module.state_dict().items():
-        tensor = tensors.get(prefix + key)
-        if tensor is None or tensor.shape != meta.shape or tensor.dtype != torch.float16:
-            raise ModelCorruptError(f"tensor {prefix + key} is not float16 {tuple(meta.shape)}")
-        value = tensor.to(device=device, dtype=torch.float32)
-        four = value.dim() == 4
-        state[key] = value.contiguous(memory_format=torch.channels_last) if four else value
-    module.load_state_dict(state, assign=True)
-    module.requires_grad_(False).eval()

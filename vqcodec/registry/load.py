@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 import torch
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.vqvae import VqVae, parse_model
+from vqcodec.models import file as model_file
+from vqcodec.models import photo, vqvae
+from vqcodec.models.model import Model
 from vqcodec.registry.store import ModelFile, find, read_verified
 
-_loaded: dict[tuple[str, str], VqVae] = {}
+_PARSERS: dict[str, Callable[..., Model]] = {
+    vqvae.ARCHITECTURE: vqvae.parse_model,
+    photo.ARCHITECTURE: photo.parse_model,
+}
+_loaded: dict[tuple[str, str], Model] = {}
 _lock = threading.Lock()
 
 
 def load_model(
     model: str | os.PathLike[str] | ModelFile | None = None, *, device: str = "auto"
-) -> VqVae:
+) -> Model:
     """Load a model: a name, a path that ends in `.safetensors`, or None for the default.
 
     `device` is 'auto' (CUDA, then Apple's MPS, then the CPU), 'cpu', 'cuda' or 'mps'.
@@ -33,7 +40,7 @@ def load_model(
         return _loaded[key]
 
 
-def read_model(file: ModelFile, device: torch.device) -> VqVae:
+def read_model(file: ModelFile, device: torch.device) -> Model:
     """Read and check a model file, whether or not it is loaded already.
 
     Raises: ModelError.
@@ -43,6 +50,22 @@ def read_model(file: ModelFile, device: torch.device) -> VqVae:
     except ModelCorruptError as error:
         error.args = (f"{file.path}: {error}",)
         raise
+
+
+def parse_model(data: bytes, *, sha256: str, device: torch.device) -> Model:
+    """Read a model file of any known architecture, its hash checked.
+
+    Raises: ModelCorruptError.
+    """
+    architecture = model_file.read_metadata(data).get("architecture")
+    parse = _PARSERS.get(str(architecture))
+    if parse is None:
+        raise ModelCorruptError(
+            f"the model's architecture is {architecture!r}, "
+            f"this program knows {', '.join(_PARSERS)}",
+            hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
+        )
+    return parse(data, sha256=sha256, device=device)
 
 
 def pick_device(device: str) -> torch.device:

@@ -19,7 +19,8 @@ from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.models.vqvae import VqVae
 from vqcodec.training.config import Recipe
-from vqcodec.training.data import Pictures, centre, read_rgb
+from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.distributed import gathered, share, take_first
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 256
@@ -51,6 +52,7 @@ class AutoencoderStage:
     ) -> None:
         """`start` gives the first weights; its codewords replace the plain steps."""
         self.schedule = recipe.train.autoencoder
+        self._share = share(self.schedule.batch, "train.autoencoder.batch")
         self._recipe = recipe
         self._pictures = pictures
         self._device = device
@@ -78,8 +80,8 @@ class AutoencoderStage:
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
-        rng = np.random.default_rng([self._recipe.seed, 1, step])
-        return self._pictures.crops(self.schedule.batch, self.schedule.crop, rng)
+        rng = draws(self._recipe.seed, 1, step)
+        return self._pictures.crops(self._share, self.schedule.crop, rng)
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Eq. 3 on one batch."""
@@ -139,12 +141,14 @@ class AutoencoderStage:
         batches = [self.batch(step + 1 + i) for i in range(_KMEANS_BATCHES)]
         latents = torch.cat([self._latents(batch) for batch in batches])
         self.module.codebook.start_from(latents, self._generator(step))
+        take_first(self.module.codebook)  # a GPU's sums differ in their last bits each time
 
     @torch.no_grad()
     def _latents(self, batch: Tensor) -> Tensor:
+        """Return the latents (P, D) of a batch, all processes' shares together."""
         with self._autocast():
             latents: Tensor = self.module.encoder(batch.to(self._device).float() / 255.0)
-        return latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+        return gathered(latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1]))
 
     def _generator(self, step: int) -> torch.Generator:
         return torch.Generator().manual_seed((self._recipe.seed << 32) + step)

@@ -19,6 +19,7 @@ from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
     PriorConfig,
+    ProductConfig,
     TransformConfig,
 )
 
@@ -50,21 +51,34 @@ class ScheduleConfig:
     steps: int
     """Optimiser steps in all."""
     batch: int = 8
-    """Crops per step."""
+    """Crops per step, of all processes together."""
     crop: int = 128
     """Side of a crop: pixels for the autoencoder, indices for the prior."""
+    optimiser: str = "adam"
+    """'adam', or 'muon': Muon for the weights of layers, Adam for the rest."""
     learning_rate: float = 3e-4
-    """Peak rate of Adam."""
+    """Peak rate of the optimiser."""
     warmup: int = 100
     """Steps over which the rate rises from 0 to its peak."""
     decay: float = 0.25
     """Last part of the steps, over which the rate falls linearly to 0."""
     clip: float = 1.0
     """Largest norm of the gradient."""
+    average: float = 0.0
+    """Decay per step of the weights' moving average, which is what is validated and
+    kept; 0: the weights themselves."""
     validate_every: int = 250
     """Steps between validations."""
     checkpoint_every: int = 250
     """Steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or not 0.0 <= self.decay <= 1.0:
+            raise ValueError("train.*: steps and batch must be >= 1, decay 0 to 1")
+        if self.optimiser not in ("adam", "muon"):
+            raise ValueError("train.*.optimiser must be 'adam' or 'muon'")
+        if not 0.0 <= self.average < 1.0:
+            raise ValueError("train.*.average must be 0 to less than 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +145,9 @@ class Recipe:
     train: TrainConfig
 
     def __post_init__(self) -> None:
-        if not self.name or not all(c.islower() or c.isdigit() or c == "-" for c in self.name):
-            raise ValueError("name must be made of a-z, 0-9 and '-'")
+        _check_name(self.name)
         if self.prior.codebook_size != self.autoencoder.codebook_size:
             raise ValueError("prior.codebook_size must equal autoencoder.codebook_size")
-        for stage in (self.train.autoencoder, self.train.prior):
-            if stage.steps < 1 or stage.batch < 1 or not 0.0 <= stage.decay <= 1.0:
-                raise ValueError("train.*: steps and batch must be >= 1, decay 0 to 1")
         side = self.train.autoencoder.crop // self.autoencoder.stride
         if self.train.autoencoder.batch * side**2 < self.autoencoder.codebook_size:
             raise ValueError("train.autoencoder: a batch has fewer latents than codewords")
@@ -157,10 +167,24 @@ class TransformTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductTraining(ScheduleConfig):
+    """Training of everything with codebooks and hard indices."""
+
+    group_bits: float = 6.0
+    """Channels share a group while their rounded values have at most this entropy together."""
+    commitment: float = 0.05
+    """Weight of the latents' squared distance to their codewords, in the unit in which
+    distance and bits are weighed at assignment."""
+    integer_from: float = 0.5
+    """Part of the steps after which the prior runs on its integer grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoTrainConfig:
     """The stages of `photo`, and what they share."""
 
     transform: TransformTraining
+    product: ProductTraining
     precision: str = "auto"
     """As for `TrainConfig`."""
 
@@ -171,16 +195,36 @@ class PhotoRecipe:
 
     name: str
     """Name of the model, a-z, 0-9 and '-'."""
+    licence: str = "unspecified"
+    """Licence of the weights."""
+    description: str = ""
+    """One line on the model, for `vqcodec models list`."""
     seed: int = 0
     """Seed of every random draw."""
     transform: TransformConfig
     latent_prior: LatentPriorConfig
+    product: ProductConfig = field(default_factory=ProductConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: PhotoTrainConfig
 
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
+            if stage.crop % self.transform.stride:
+                raise ValueError(f"train.{name}.crop must be a multiple of {self.transform.stride}")
+        if self.transform.latents % self.latent_prior.slices:
+            raise ValueError("latent_prior.slices must divide transform.latents")
 
-def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recipe:
-    """Read a recipe. `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
+
+def _check_name(name: str) -> None:
+    if not name or not all(c.islower() or c.isdigit() or c == "-" for c in name):
+        raise ValueError("name must be made of a-z, 0-9 and '-'")
+
+
+def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recipe | PhotoRecipe:
+    """Read a recipe; one with a table `transform` is of `photo`'s kind.
+
+    `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
 
     Raises: ValueError for anything that is not a recipe, naming the key.
     """
@@ -200,7 +244,7 @@ def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recip
             if not isinstance(inner, dict):
                 raise ValueError(f"{dotted}: {parent} is not a table")
         inner[leaf] = value
-    return from_table(Recipe, table)
+    return from_table(PhotoRecipe, table) if "transform" in table else from_table(Recipe, table)
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:

@@ -1,7 +1,7 @@
 """Pictures for training and validation.
 
-Every draw is a pure function of (seed, stage, step), so a resumed run sees the
-crops that the uninterrupted one would have seen.
+Every draw is a pure function of (seed, stage, step, process), so a resumed run sees
+the crops that the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -20,9 +20,18 @@ from torch import Tensor
 from vqcodec.codec.pictures import is_picture
 from vqcodec.errors import VqcWarning
 from vqcodec.training.config import DataConfig
+from vqcodec.training.distributed import rank
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
+
+
+def draws(*key: int) -> np.random.Generator:
+    """Return this process's random numbers for a key, such as (seed, stage, step).
+
+    Process 0 has those of a process on its own.
+    """
+    return np.random.default_rng([*key, rank()] if rank() else key)
 
 
 def find_pictures(folder: Path) -> list[Path]:

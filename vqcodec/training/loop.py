@@ -2,8 +2,9 @@
 
 A stage says what a batch is and what its loss is. The loop owns the optimiser,
 the learning rate, checkpoints and interruption. A checkpoint holds the network,
-Adam's moments and the step; as every draw is a function of the step (see
-`data`), a resumed run continues exactly.
+its moving average, the optimiser's moments and the step; as every draw is a function
+of the step (see `data`), a resumed run continues exactly. Of several processes
+(`distributed`) the first alone writes, validates and reports.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from vqcodec.errors import ModelCorruptError
 from vqcodec.training.config import ScheduleConfig
 from vqcodec.training.data import prefetch
+from vqcodec.training.distributed import agree, any_of, means, parallel, rank, wait
+from vqcodec.training.optimise import Average, Optimisers
 
 Metrics = dict[str, float]
 
@@ -46,7 +48,10 @@ class Stage(Protocol):
         ...
 
     def batch(self, step: int) -> Tensor:
-        """Draw the batch of a step; a pure function of the step. Runs in a thread."""
+        """Draw this process's share of the batch of a step, as a pure function of the step.
+
+        Runs in a thread.
+        """
         ...
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, Metrics]:
@@ -78,6 +83,24 @@ class Reporter(Protocol):
         ...
 
 
+class _Silence:
+    """A reporter that shows nothing."""
+
+    def start(self, stage: str, step: int, steps: int) -> None:
+        """Show nothing."""
+
+    def step(self, stage: str, step: int, metrics: Metrics) -> None:
+        """Show nothing."""
+
+    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
+        """Show nothing."""
+
+
+def heard(reporter: Reporter) -> Reporter:
+    """Return the reporter in process 0; the others have nothing to report."""
+    return _Silence() if rank() else reporter
+
+
 class InterruptedRunError(Exception):
     """The run was stopped from outside; its checkpoint is written."""
 
@@ -100,15 +123,22 @@ class Trainer:
         self.stage = stage
         self._checkpoint = folder / f"{stage.name}.safetensors"
         self._log = Log(folder, stage.name)
-        self._reporter = reporter
-        self._optimiser = torch.optim.Adam(stage.module.parameters(), fused=True)
+        self._reporter = heard(reporter)
+        self._loss = parallel(stage.module, stage.loss)
+        self._optimisers = Optimisers(stage.module, stage.schedule)
+        self._average = Average(stage.module, stage.schedule.average)
 
     def run(self, *, resume: bool) -> None:
-        """Train to the last step. Raises InterruptedRunError after SIGINT or SIGTERM."""
+        """Train to the last step; the module then holds the average, if there is one.
+
+        Raises: InterruptedRunError after SIGINT or SIGTERM in any process; ValueError if
+        processes find different checkpoints.
+        """
         stage, schedule = self.stage, self.stage.schedule
-        if not resume:
+        start = self._load() if resume and self._checkpoint.exists() else 0
+        agree(start, f"the step of {self._checkpoint}")
+        if not resume and rank() == 0:
             self._checkpoint.unlink(missing_ok=True)  # or a later resumption would take it
-        start = self._load() if self._checkpoint.exists() else 0
         self._log.open(start)
         self._reporter.start(stage.name, start, schedule.steps)
         stage.module.train()
@@ -119,46 +149,52 @@ class Trainer:
                 done = step + 1
                 last = done == schedule.steps
                 if done % 50 == 0:
-                    self._log.write("train", done, metrics)
-                if done % schedule.validate_every == 0 or last:
-                    stage.module.eval()
-                    figures = stage.validate()
-                    stage.module.train()
-                    self._log.write("validation", done, figures)
-                    self._reporter.validation(stage.name, done, figures)
-                if done % schedule.checkpoint_every == 0 or last or stopped():
+                    self._log.write("train", done, means(metrics))
+                if (done % schedule.validate_every == 0 or last) and rank() == 0:
+                    self._validate(done)
+                stop = any_of(stopped())
+                if (done % schedule.checkpoint_every == 0 or last or stop) and rank() == 0:
                     self._save(done)
-                if stopped() and not last:
+                if stop and not last:
+                    wait()  # a process that ends sooner may take the others with it
                     raise InterruptedRunError
+        self._average.swap()
         stage.module.eval()
 
     def _step(self, batch: Tensor, step: int) -> Metrics:
-        schedule = self.stage.schedule
-        rate = learning_rate(schedule, step)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         began = time.perf_counter()
-        loss, metrics = self.stage.loss(batch, step)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.stage.module.parameters(), schedule.clip)
-        self._optimiser.step()
+        loss, metrics = self._loss(batch, step)
+        norm = self._optimisers.step(loss, learning_rate(self.stage.schedule, step))
         self.stage.after(batch, step)
+        self._average.update(step)
         seconds = time.perf_counter() - began
         return {
             "loss": float(loss.detach()),
             **metrics,
-            "gradient": float(norm),
+            "gradient": norm,
             "seconds": seconds,
         }
 
-    def _save(self, step: int) -> None:
+    def _validate(self, step: int) -> None:
         module = self.stage.module
-        tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
-        for name, parameter in module.named_parameters():
-            for key, value in self._optimiser.state.get(parameter, {}).items():
-                tensors[f"adam.{key}.{name}"] = value
-        tensors = {name: value.contiguous() for name, value in tensors.items()}
+        module.eval()
+        with self._average.swapped():
+            figures = self.stage.validate()
+        module.train()
+        self._log.write("validation", step, figures)
+        self._reporter.validation(self.stage.name, step, figures)
+
+    def _save(self, step: int) -> None:
+        parts = {
+            "module": self.stage.module.state_dict(),
+            "optimiser": self._optimisers.tensors(),
+            "average": self._average.tensors,
+        }
+        tensors = {
+            f"{part}.{name}": value.contiguous()
+            for part, values in parts.items()
+            for name, value in values.items()
+        }
         partial = self._checkpoint.with_suffix(".partial")
         save_file(tensors, partial, metadata={"step": str(step)})
         os.replace(partial, self._checkpoint)
@@ -167,36 +203,34 @@ class Trainer:
         with safe_open(self._checkpoint, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             step = int((file.metadata() or {})["step"])
-        state = {k.removeprefix("module."): v for k, v in tensors.items() if k[:7] == "module."}
+        parts: dict[str, dict[str, Tensor]] = {"module": {}, "optimiser": {}, "average": {}}
+        for full, value in tensors.items():
+            part, _, name = full.partition(".")
+            parts.setdefault(part, {})[name] = value
         try:
-            self.stage.module.load_state_dict(state)
-        except RuntimeError as error:
+            self.stage.module.load_state_dict(parts["module"])
+            self._optimisers.load(parts["optimiser"])
+            self._average.load(parts["average"])
+        except (RuntimeError, KeyError) as error:
             raise ModelCorruptError(
                 f"{self._checkpoint}: checkpoint is of another recipe",
                 hint="start anew without --resume, or go back to the recipe it was made with",
             ) from error
-        for name, parameter in self.stage.module.named_parameters():
-            moments = {}
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                value = tensors.get(f"adam.{key}.{name}")
-                if value is None:
-                    continue
-                # The fused optimiser walks through memory: moments must be laid out as
-                # the parameter is (channels last), which the file does not keep.
-                like = parameter if value.dim() else torch.empty((), device=parameter.device)
-                moments[key] = torch.empty_like(like, requires_grad=False).copy_(value)
-            if moments:
-                self._optimiser.state[parameter] = moments
         return step
 
 
 class Log:
-    """Figures of a run: `log.jsonl`, and TensorBoard files where it is installed."""
+    """Figures of a run: `log.jsonl`, and TensorBoard files where it is installed.
+
+    Only process 0 writes.
+    """
 
     def __init__(self, folder: Path, stage: str) -> None:
         self._path = folder / "log.jsonl"
         self._stage = stage
         self._board: Any = None
+        if rank():
+            return
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -205,7 +239,7 @@ class Log:
 
     def open(self, step: int) -> None:
         """Drop what an interrupted run logged after `step`, which is now run again."""
-        if not self._path.exists():
+        if rank() or not self._path.exists():
             return
         rows = self._path.read_text(encoding="utf-8").splitlines()
         keep = [row for row in rows if not self._is_later(json.loads(row), step)]
@@ -216,6 +250,8 @@ class Log:
 
     def write(self, kind: str, step: int, metrics: Metrics) -> None:
         """Append one row."""
+        if rank():
+            return
         rounded = {name: float(f"{value:.6g}") for name, value in metrics.items()}
         row = {"stage": self._stage, "kind": kind, "step": step, **rounded}
         with self._path.open("a", encoding="utf-8") as file:

@@ -24,7 +24,8 @@ from vqcodec.models.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.models.vqvae import VqVae
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
-from vqcodec.training.data import Pictures, Pixels, read_rgb
+from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
+from vqcodec.training.distributed import rank, share, wait
 from vqcodec.training.precision import autocast
 
 Grid = NDArray[np.uint16]
@@ -54,6 +55,7 @@ class PriorStage:
         The first weights are those of `start`, or else come from the codebook.
         """
         self.schedule = recipe.train.prior
+        self._share = share(self.schedule.batch, "train.prior.batch")
         self._recipe = recipe
         self._grids = grids
         self._pictures = pictures
@@ -71,10 +73,10 @@ class PriorStage:
 
     def batch(self, step: int) -> Tensor:
         """Draw tiles: int64 (B, crop, crop)."""
-        rng = np.random.default_rng([self._recipe.seed, 2, step])
+        rng = draws(self._recipe.seed, 2, step)
         side = self.schedule.crop
         tiles = []
-        for _ in range(self.schedule.batch):
+        for _ in range(self._share):
             views = self._grids[self._pictures.draw(rng)]
             grid = views[int(rng.integers(len(views)))]
             top = int(rng.integers(grid.shape[0] - side + 1))
@@ -120,28 +122,59 @@ def index_pictures(
     """Index every picture `views` times; keep the result in the file `cache`.
 
     `progress` is told the number of pictures done. Also returns whether the indices
-    are those of the cache: of the same pictures by the same autoencoder.
+    are those of the cache: of the same pictures by the same autoencoder. Process 0 does
+    the work and the others take its file.
+
+    Raises: ValueError in a process that cannot.
     """
     views = recipe.train.prior.views
     origin = _origin(autoencoder, pictures, views)
-    if cache.exists():
-        with safe_open(cache, framework="numpy") as file:
-            known = file.metadata() == {"origin": origin}
-        if known:
-            stored = load_file(cache)
-            return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(len(pictures))], True
+    stored = _stored(cache, origin, len(pictures), views)
+    wait()  # until all have looked for what only then may change
+    if stored is not None:
+        return stored, True
+    if rank() == 0:
+        stored = _index(autoencoder, recipe, pictures, device, progress)
+        named = {f"{p}.{v}": g for p, row in enumerate(stored) for v, g in enumerate(row)}
+        partial = cache.with_suffix(".partial")
+        save_file(named, partial, metadata={"origin": origin})
+        os.replace(partial, cache)
+    wait()
+    stored = stored or _stored(cache, origin, len(pictures), views)
+    if stored is None:
+        raise ValueError(
+            f"{cache}: process {rank()} finds no indices by process 0 of its own pictures: on "
+            "every machine processes need the same pictures, and one folder for the run"
+        )
+    return stored, False
+
+
+def _stored(cache: Path, origin: str, count: int, views: int) -> list[list[Grid]] | None:
+    """Read the indices of `count` pictures, if the file is there and of that origin."""
+    if not cache.exists():
+        return None
+    with safe_open(cache, framework="numpy") as file:
+        if file.metadata() != {"origin": origin}:
+            return None
+    stored = load_file(cache)
+    return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(count)]
+
+
+def _index(
+    autoencoder: Autoencoder,
+    recipe: Recipe,
+    pictures: Pictures,
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> list[list[Grid]]:
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     grids = []
     for number, path in enumerate(pictures.paths):
         rng = np.random.default_rng([recipe.seed, 3, number])
-        scaled = [pictures.view(path, least, rng) for _ in range(views)]
+        scaled = [pictures.view(path, least, rng) for _ in range(recipe.train.prior.views)]
         grids.append([index_pixels(autoencoder, recipe, pixels, device) for pixels in scaled])
         progress(number + 1)
-    named = {f"{p}.{v}": g for p, row in enumerate(grids) for v, g in enumerate(row)}
-    partial = cache.with_suffix(".partial")
-    save_file(named, partial, metadata={"origin": origin})
-    os.replace(partial, cache)
-    return grids, False
+    return grids
 
 
 def _origin(autoencoder: Autoencoder, pictures: Pictures, views: int) -> str:

@@ -7,21 +7,25 @@ from pathlib import Path
 
 import torch
 
-from vqcodec.models.vqvae import VqVae, model_bytes
+from vqcodec.models import photo, vqvae
 from vqcodec.registry.load import read_model
 from vqcodec.registry.store import find
 from vqcodec.training.autoencoder import AutoencoderStage
-from vqcodec.training.config import Recipe
+from vqcodec.training.codebooks import start_all
+from vqcodec.training.config import PhotoRecipe, Recipe
 from vqcodec.training.data import Pictures, find_pictures, picture_size
-from vqcodec.training.loop import Reporter, Trainer
+from vqcodec.training.distributed import rank, share, wait
+from vqcodec.training.loop import Reporter, Trainer, heard
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
+from vqcodec.training.product import ProductStage
+from vqcodec.training.transform import TransformStage
 
 _HELD_OUT = 16
 _HELD_OUT_MAX = 32
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | PhotoRecipe,
     *,
     data: Path,
     validation: Path | None = None,
@@ -31,17 +35,18 @@ def train(
     device: torch.device,
     reporter: Reporter,
 ) -> None:
-    """Train autoencoder, then prior, and write the model to `out`.
+    """Train the recipe's stages, one after the other, and write the model to `out`.
 
     `validation` is a folder of pictures; without it one of 16 pictures (at
     least one, at most 32) is held out of `data`. Checkpoints and logs go to the
-    folder `run`; `resume` continues from them.
+    folder `run`; `resume` continues from them. Of several processes (`distributed`)
+    all must call this alike, and process 0 writes.
 
-    Raises: ValueError for unusable data or a start of another architecture; ModelError
-    for a start that cannot be read; InterruptedRunError after SIGINT or SIGTERM, with a
-    checkpoint written.
+    Raises: ValueError for unusable data, a start of another architecture or batches that
+    the processes cannot share; ModelError for a start that cannot be read;
+    InterruptedRunError after SIGINT or SIGTERM, with a checkpoint written.
     """
-    start = _start(recipe, device) if recipe.start else None
+    reporter = heard(reporter)
     run.mkdir(parents=True, exist_ok=True)
     paths = find_pictures(data)
     if validation is not None:
@@ -51,10 +56,32 @@ def train(
             raise ValueError(f"{data}: training needs at least two pictures")
         held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
         paths = [path for path in paths if path not in set(held_out)]
+    pictures = Pictures(paths, recipe.data)
+    stages = _train_photo if isinstance(recipe, PhotoRecipe) else _train_vqvae
+    model = stages(recipe, pictures, held_out, run, resume, device, reporter)  # type: ignore[arg-type]
+    if rank() == 0:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_name(out.name + ".partial")
+        partial.write_bytes(model)
+        os.replace(partial, out)
+    wait()
+
+
+def _train_vqvae(
+    recipe: Recipe,
+    pictures: Pictures,
+    held_out: list[Path],
+    run: Path,
+    resume: bool,
+    device: torch.device,
+    reporter: Reporter,
+) -> bytes:
+    """Train autoencoder, then prior."""
+    share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
+    start = _start(recipe, device) if recipe.start else None
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     if not any(min(picture_size(path)) >= least for path in held_out):
         raise ValueError(f"no validation picture is at least {least} pixels high and wide")
-    pictures = Pictures(paths, recipe.data)
 
     first = AutoencoderStage(recipe, pictures, held_out, device, start)
     Trainer(first, run, reporter).run(resume=resume)
@@ -70,26 +97,59 @@ def train(
     second = PriorStage(recipe, grids, pictures, checked, codebook, device, start)
     # A prior of other indices, as after more steps of the autoencoder, is of no use.
     Trainer(second, run, reporter).run(resume=resume and known)
-
-    module = first.module
-    model = model_bytes(
+    return vqvae.model_bytes(
         name=recipe.name,
         licence=recipe.licence,
         description=recipe.description,
         config=recipe.autoencoder,
-        encoder=module.encoder,
-        codebook=module.codebook.vectors,
-        decoder=module.decoder,
+        encoder=first.module.encoder,
+        codebook=codebook,
+        decoder=first.module.decoder,
         prior=second.module,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_bytes(model)
-    os.replace(partial, out)
 
 
-def _start(recipe: Recipe, device: torch.device) -> VqVae:
+def _train_photo(
+    recipe: PhotoRecipe,
+    pictures: Pictures,
+    held_out: list[Path],
+    run: Path,
+    resume: bool,
+    device: torch.device,
+    reporter: Reporter,
+) -> bytes:
+    """Train the transform with noise, then everything with codebooks."""
+    share(recipe.train.product.batch, "train.product.batch")
+    first = TransformStage(recipe, pictures, held_out, device)
+    Trainer(first, run, reporter).run(resume=resume)
+
+    cache = run / "codebooks.safetensors"
+    if not resume and rank() == 0:
+        cache.unlink(missing_ok=True)
+    reporter.start("codebooks", 0, recipe.transform.qualities)
+    codebooks = start_all(
+        recipe, first.module, pictures, cache, device, lambda n: reporter.step("codebooks", n, {})
+    )
+    second = ProductStage(recipe, first.module, codebooks, pictures, held_out, device)
+    Trainer(second, run, reporter).run(resume=resume)
+    return photo.model_bytes(
+        name=recipe.name,
+        licence=recipe.licence,
+        description=recipe.description,
+        config=recipe.transform,
+        product=recipe.product,
+        analysis=first.module.analysis,
+        synthesis=first.module.synthesis,
+        gains=first.module.gains,
+        prior=first.module.prior,
+        codebooks=codebooks,
+    )
+
+
+def _start(recipe: Recipe, device: torch.device) -> vqvae.VqVae:
     start = read_model(find(recipe.start), device)
-    if start.config != recipe.autoencoder or start.prior.config != recipe.prior:
+    if not isinstance(start, vqvae.VqVae) or (
+        (start.config, start.prior.config) != (recipe.autoencoder, recipe.prior)
+    ):
         raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
     return start

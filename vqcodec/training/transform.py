@@ -27,7 +27,8 @@ from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.latent_prior import LatentPrior, bits
 from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
-from vqcodec.training.data import Pictures, centre, read_rgb
+from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.distributed import rank, share, size
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 512
@@ -53,41 +54,39 @@ class TransformStage:
         self, recipe: PhotoRecipe, pictures: Pictures, validation: list[Path], device: torch.device
     ) -> None:
         self.schedule = recipe.train.transform
+        self._share = share(self.schedule.batch, "train.transform.batch")
         self._recipe = recipe
         self._pictures = pictures
         self._device = device
         torch.manual_seed(recipe.seed)
         module = Photo(recipe.transform, recipe.latent_prior).to(device)
         self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        count = recipe.transform.qualities
-        low, high = (math.log10(weight) for weight in self.schedule.lambdas)
-        self._lambdas = torch.logspace(low, high, count, device=device)
+        self._lambdas = rate_weights(recipe, device)
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
-        rng = np.random.default_rng([self._recipe.seed, 1, step])
-        return self._pictures.crops(self.schedule.batch, self.schedule.crop, rng)
+        rng = draws(self._recipe.seed, 1, step)
+        return self._pictures.crops(self._share, self.schedule.crop, rng)
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
         module, count = self.module, len(self._lambdas)
         generator = torch.Generator(self._device).manual_seed((self._recipe.seed << 32) + step)
         pixels = batch.to(self._device).float() / 255.0
-        # Spread evenly, the rest by chance: every quality is seen in every few steps.
-        offset = int(torch.randint(count, (), generator=generator, device=self._device))
-        places = torch.arange(len(batch), device=self._device) * count // len(batch)
-        qualities = (places + offset) % count + 1
+        qualities = spread_qualities(len(batch), count, generator)
         with self._autocast():
             latents = module.analysis(pixels)
         scaled = latents.float() * module.gains(qualities.float())
+        if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
+            generator.manual_seed((self._recipe.seed << 32) + (rank() << 24) + step)
         noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
         noisy = scaled + noise
         rounded = scaled + (scaled.round() - scaled).detach()
         rounded = rounded.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            means, scales = module.prior(rounded, qualities)
+            means, scales = module.prior(torch.asinh(rounded), qualities)
             decoded = module.synthesis(rounded / module.gains(qualities.float()))
         area = pixels.shape[2] * pixels.shape[3]
         bpp = bits(noisy, means, scales).sum((1, 2, 3)) / area  # (B,)
@@ -121,7 +120,7 @@ class TransformStage:
         gains = module.gains(at.float())
         with self._autocast():
             rounded = (module.analysis(pixels).float() * gains).round()
-            means, scales = module.prior(rounded, at)
+            means, scales = module.prior(torch.asinh(rounded), at)
             decoded = module.synthesis(rounded / gains).float().clamp(0.0, 1.0)
         rate = float(bits(rounded, means, scales).sum()) / (pixels.shape[2] * pixels.shape[3])
         levels = (decoded * 255.0).round() - pixels * 255.0
@@ -130,3 +129,21 @@ class TransformStage:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._recipe.train.precision)
+
+
+def rate_weights(recipe: PhotoRecipe, device: torch.device) -> Tensor:
+    """Return lambda of each quality, (Q,)."""
+    low, high = (math.log10(weight) for weight in recipe.train.transform.lambdas)
+    return torch.logspace(low, high, recipe.transform.qualities, device=device)
+
+
+def spread_qualities(batch: int, count: int, generator: torch.Generator) -> Tensor:
+    """Give each picture of a batch a quality, 1..count: int64 (batch,).
+
+    Spread evenly, over the shares of all processes, whose generators must be alike; the
+    rest by chance: every quality is seen in every few steps.
+    """
+    offset = int(torch.randint(count, (), generator=generator, device=generator.device))
+    pictures = torch.arange(batch, device=generator.device) + rank() * batch
+    places = pictures * count // (size() * batch)
+    return (places + offset) % count + 1

@@ -1,0 +1,112 @@
+"""From a wish (a quality, a size, a PSNR) to what a model is told.
+
+A quality is a real number. Its nearest whole number is the model's quality; what is
+left becomes the weight of bits against distance in the choice of indices, which no
+decoder needs to know: half a step below, bits weigh 1.5 times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+STEP = 16
+"""A search tries qualities that are multiples of 1/16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a model is told."""
+
+    quality: int
+    """1..Q, or 0 for a model without qualities."""
+    weight: float
+    """Of bits against distance, 0.5 to 1.5."""
+
+
+def setting(quality: float | None, qualities: int) -> Setting:
+    """Turn a quality from 1 to `qualities` into a setting; None is the middle.
+
+    Raises ValueError if it is out of range, or given for a model without qualities.
+    """
+    if not qualities:
+        if quality is not None:
+            raise ValueError("the model has no qualities to choose from")
+        return Setting(0, 1.0)
+    if quality is None:
+        quality = qualities // 2 + 1
+    if not 1 <= quality <= qualities:
+        raise ValueError(f"quality is {quality:g}, not 1 to {qualities}")
+    return between(quality, qualities)
+
+
+def between(quality: float, qualities: int) -> Setting:
+    """Turn a quality from 0.5 to `qualities` + 0.5 into a setting."""
+    level = min(max(math.ceil(quality - 0.5), 1), qualities)
+    return Setting(level, 1.0 + level - quality)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """An attempt and how far it went."""
+
+    result: T
+    reached: float
+
+
+def largest_within(
+    attempt: Callable[[Setting], Found[T]], qualities: int, limit: float, what: str
+) -> T:
+    """Return the attempt of the highest quality that reaches at most `limit`.
+
+    `what` words the error: ValueError if even the lowest quality reaches more, or the
+    model has no qualities.
+    """
+    return _bisect(attempt, qualities, lambda reached: reached <= limit, "least", what)
+
+
+def smallest_reaching(
+    attempt: Callable[[Setting], Found[T]], qualities: int, least: float, what: str
+) -> T:
+    """Return the attempt of the lowest quality that reaches at least `least`.
+
+    Raises ValueError if even the highest quality does not, or the model has no qualities.
+    """
+    return _bisect(attempt, qualities, lambda reached: reached >= least, "most", what)
+
+
+def _bisect(
+    attempt: Callable[[Setting], Found[T]],
+    qualities: int,
+    fits: Callable[[float], bool],
+    end: str,
+    what: str,
+) -> T:
+    """Return the fitting attempt nearest to where qualities stop fitting.
+
+    `end` tells which end of the qualities fits best, "least" or "most".
+    """
+    if not qualities:
+        raise ValueError("the model has no qualities to search")
+    # Multiples of 1/STEP from one half below the lowest quality to one half above the highest.
+    fitting, failing = STEP // 2, qualities * STEP + STEP // 2
+    if end == "most":
+        fitting, failing = failing, fitting
+    best = attempt(between(fitting / STEP, qualities))
+    if not fits(best.reached):
+        raise ValueError(f"the {end} that this picture can have is {best.reached:.6g} {what}")
+    last = attempt(between(failing / STEP, qualities))
+    if fits(last.reached):
+        return last.result
+    while abs(failing - fitting) > 1:
+        middle = (fitting + failing) // 2
+        found = attempt(between(middle / STEP, qualities))
+        if fits(found.reached):
+            best, fitting = found, middle
+        else:
+            failing = middle
+    return best.result

@@ -1,0 +1,96 @@
+"""Model files: safetensors with one JSON text in the metadata.
+
+Networks are stored in float16, everything that must be exact in integers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from vqcodec.errors import ModelCorruptError
+
+_HEADER_MAX = 1 << 20
+_C = TypeVar("_C")
+
+
+def write(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
+    """Write a model file."""
+    contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    return save(contiguous, metadata={"vqcodec": json.dumps(metadata)})
+
+
+def read_metadata(data: bytes) -> dict[str, Any]:
+    """Read the JSON text alone. Raises ModelCorruptError."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > min(_HEADER_MAX, len(data) - 8):
+        raise ModelCorruptError("not a safetensors file")
+    try:
+        metadata = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["vqcodec"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelCorruptError("not a vqcodec model", hint="`vqcodec train` makes them") from error
+    if not isinstance(metadata, dict):
+        raise ModelCorruptError("not a vqcodec model")
+    return metadata
+
+
+def read_tensors(data: bytes) -> dict[str, Tensor]:
+    """Read the tensors. Raises ModelCorruptError."""
+    try:
+        return load(data)
+    except (SafetensorError, ValueError) as error:
+        raise ModelCorruptError(f"not a safetensors file: {error}") from error
+
+
+def read_config(kind: type[_C], table: object) -> _C:
+    """Build a configuration of a metadata table, all its fields given. Raises ModelCorruptError."""
+    fields = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(table, dict) or set(table) != set(fields):
+        raise ModelCorruptError(f"the model's {kind.__name__} has not the fields {sorted(fields)}")
+    values = {}
+    for name, value in table.items():
+        right = (int, float) if fields[name] == "float" else (int,)
+        parts = value if isinstance(value, list) else [value]
+        if not all(type(part) in right for part in parts):
+            raise ModelCorruptError(f"the model's {kind.__name__} has a field that is no number")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise ModelCorruptError(str(error)) from error
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def halves(module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Return a network's weights in float16."""
+    return {f"{prefix}.{key}": value.detach().half() for key, value in module.state_dict().items()}
+
+
+def fill(
+    module: nn.Module, prefix: str, tensors: Mapping[str, Tensor], device: torch.device
+) -> None:
+    """Put float16 tensors into a module on the meta device, as float32, ready to run.
+
+    Raises ModelCorruptError.
+    """
+    state = {}
+    for key, meta in module.state_dict().items():
+        tensor = tensors.get(f"{prefix}.{key}")
+        if tensor is None or tensor.shape != meta.shape or tensor.dtype != torch.float16:
+            raise ModelCorruptError(f"tensor {prefix}.{key} is not float16 {tuple(meta.shape)}")
+        value = tensor.to(device=device, dtype=torch.float32)
+        four = value.dim() == 4
+        state[key] = value.contiguous(memory_format=torch.channels_last) if four else value
+    module.load_state_dict(state, assign=True)
+    module.requires_grad_(False).eval()

@@ -1,0 +1,188 @@
+"""The latent prior as it codes: in integers, step by step along the wavefront.
+
+Arithmetic and names of tensors are those of format/SPEC.md, section "Latent prior".
+Encoder and decoder run the same steps: what an encoder chooses for a group decides
+what the next ones cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vqcodec.errors import ModelCorruptError
+from vqcodec.models import fixedpoint as fx
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.integer_product import IntegerCodebooks
+from vqcodec.models.latent_prior import (
+    FRACTION_SCALE,
+    MEAN_MAX,
+    PRECISION_MAX,
+    SCALE_COUNT,
+    SCALE_FIRST,
+)
+from vqcodec.models.precision import full_precision
+from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache
+
+
+class IntegerLatentPrior:
+    """The networks' integers; `Coding` runs them."""
+
+    def __init__(
+        self,
+        config: LatentPriorConfig,
+        transform: TransformConfig,
+        tensors: Mapping[str, Tensor],
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Take the tensors that `LatentPrior.export` made, after checking them.
+
+        `dtype` is float32 or float64; the results are the same. Raises
+        ModelCorruptError if a tensor is missing, has another shape or dtype,
+        or could make a sum leave the exact range.
+        """
+        self.config = config
+        self.latents = transform.latents
+        self.slices = config.slices
+        self.like = torch.empty(0, device=device, dtype=dtype)
+        """An empty tensor of the device and dtype of the arithmetic."""
+        width, size = config.channels, transform.latents // config.slices
+
+        def layer(name: str, inputs: int, outputs: int) -> fx.Fixed:
+            return fx.Fixed.from_integers(
+                fx.tensor(tensors, f"{name}.weight", torch.int8, (outputs, inputs)),
+                fx.tensor(tensors, f"{name}.bias", torch.int32, (outputs,)),
+                fx.tensor(tensors, f"{name}.shift", torch.uint8, (outputs,)),
+                name=name,
+                device=device,
+                dtype=dtype,
+            )
+
+        self.first = layer("first", len(FIRST_TAPS) * self.latents, width)
+        self.layers = [
+            layer(f"layers.{i}", len(INNER_TAPS) * width, width) for i in range(config.layers)
+        ]
+        hidden = [
+            layer(f"hidden.{s}", width + s * size, config.hidden) for s in range(config.slices)
+        ]
+        # What all slices read of the features is one product.
+        self.shared = torch.cat([fixed.weight[:width] for fixed in hidden], dim=1)
+        self.shared_bias = torch.cat([fixed.bias for fixed in hidden])
+        self.own = [fixed.weight[width:] for fixed in hidden]
+        self.scale = [fixed.scale for fixed in hidden]
+        self.output = [layer(f"output.{s}", config.hidden, 2 * size) for s in range(config.slices)]
+        quality = fx.tensor(tensors, "quality", torch.int16, (transform.qualities, width))
+        self.quality = quality.to(device=device, dtype=dtype)
+        self.precisions = fx.tensor(tensors, "precisions", torch.int32, (SCALE_COUNT,))
+        if not 0 <= int(self.precisions.min()) <= int(self.precisions.max()) <= PRECISION_MAX:
+            raise ModelCorruptError("prior tensor precisions is out of range")
+
+
+class Coding:
+    """Logits step by step; keeps the features of the last steps, recomputes none."""
+
+    def __init__(
+        self,
+        prior: IntegerLatentPrior,
+        codebooks: IntegerCodebooks,
+        quality: int,
+        tiles: int,
+        rows: int,
+    ) -> None:
+        self.parts = codebooks.parts
+        self._prior = prior
+        self._codebooks = codebooks
+        self._quality = prior.quality[quality - 1]
+        self._width = prior.latents // prior.slices
+        self._latents = StepCache(FIRST_TAPS, tiles, rows, prior.like.new_empty(prior.latents))
+        wide = prior.like.new_empty(prior.config.channels)
+        self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior.layers]
+        self._step = -1
+        self._shared = self._seen = prior.like
+        self._shape = (tiles, 0)
+
+    @torch.inference_mode()
+    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+        """Return integer logits (tiles, n, g, K), float64 on the CPU; see `model.Source`."""
+        prior, width = self._prior, self._width
+        with full_precision():
+            if t != self._step:
+                self._begin(t, first, stop)
+            hidden = prior.config.hidden
+            sums = self._shared[:, part * hidden : (part + 1) * hidden]
+            if part:
+                sums = sums + self._seen[:, : part * width] @ prior.own[part]
+            active = fx.activate((sums * prior.scale[part]).floor_())
+            both = prior.output[part](active).cpu()
+        means = both[:, :width].clamp(-MEAN_MAX, MEAN_MAX)
+        raw = both[:, width:]
+        half = 1 << (fx.FRACTION_STREAM - FRACTION_SCALE - 1)
+        level = torch.floor((raw + half) * 2.0 ** (FRACTION_SCALE - fx.FRACTION_STREAM))
+        at = (level - SCALE_FIRST).clamp_(0, SCALE_COUNT - 1).long()
+        logits = self._codebooks.logits(part, means, prior.precisions[at])
+        return logits.view(*self._shape, *logits.shape[1:])
+
+    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+        """A decoder's indices are what the file says."""
+        return known
+
+    @torch.inference_mode()
+    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
+        """Tell the indices (tiles, n, g); see `model.Source`."""
+        width = self._width
+        embedded = self._codebooks.embed(part, indices.flatten(0, 1))
+        self._seen[:, part * width : (part + 1) * width] = embedded
+        self._latents.put(t, first, self._seen.view(*self._shape, -1))
+
+    def _begin(self, t: int, first: int, stop: int) -> None:
+        prior = self._prior
+        stream = prior.first(self._latents.neighbours(t, first, stop)) + self._quality
+        stream = fx.limit(stream)
+        for layer, cache in zip(prior.layers, self._features, strict=True):
+            cache.put(t, first, fx.activate(stream))
+            stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
+        features = fx.activate(stream).flatten(0, 1)  # (P, C)
+        self._shared = torch.addmm(prior.shared_bias, features, prior.shared)
+        self._seen = prior.like.new_zeros(len(features), prior.latents)
+        self._shape = (stream.shape[0], stop - first)
+        self._step = t
+        # Slices without a group are never put.
+        self._latents.put(t, first, self._seen.view(*self._shape, -1))
+
+
+class Encoding(Coding):
+    """The same for an encoder, which chooses what costs least, bits and distance together."""
+
+    def __init__(
+        self,
+        prior: IntegerLatentPrior,
+        codebooks: IntegerCodebooks,
+        quality: int,
+        scaled: Tensor,
+        weight: float,
+    ) -> None:
+        """Take scaled latents float32 (tiles, N, M, D) on the CPU, and the weight of bits."""
+        super().__init__(prior, codebooks, quality, *scaled.shape[:2])
+        self._scaled = scaled
+        self._weight = weight
+        self._here = (0, scaled.new_empty(0))
+
+    @torch.inference_mode()
+    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+        """See `Coding`."""
+        rows = torch.arange(first, stop)
+        span = slice(part * self._width, (part + 1) * self._width)
+        here = self._scaled[:, rows, t - 2 * rows, span]  # (tiles, n, W)
+        self._here = (part, here.flatten(0, 1))
+        return super().logits(t, first, stop, part)
+
+    @torch.inference_mode()
+    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+        """Return the indices (tiles, n, g) of least cost at the place last asked for."""
+        part, latents = self._here
+        flat = self._codebooks.choose(part, latents, logits.flatten(0, 1), self._weight)
+        return flat.view(logits.shape[:3])

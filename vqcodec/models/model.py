@@ -1,0 +1,115 @@
+"""What the codec asks of a model, whatever its networks are.
+
+A grid has N x M positions, each with G indices. They are coded position by position
+along the wavefront, and within a position in parts, each of some of its indices.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Source(Protocol):
+    """Integer logits of a batch of tiles of equal size, in coding order."""
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Number of a position's indices in each part; they sum to G."""
+        ...
+
+    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+        """Return logits (tiles, n, g, K) in units of 1/16 bit for rows first..stop-1 of step t.
+
+        Steps come in order, in each the parts in order, each followed by `put`; empty
+        parts are left out.
+        """
+        ...
+
+    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+        """Return the indices (tiles, n, g) to code after `logits` was called: `known`, unless
+        the source is an encoder's that weighs bits against distance.
+        """
+        ...
+
+    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
+        """Learn the indices (tiles, n, g) of the part."""
+        ...
+
+
+class Model(Protocol):
+    """Networks, codebooks and prior under a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Full SHA-256 of the model file, hexadecimal."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        ...
+
+    @property
+    def qualities(self) -> int:
+        """Qualities are 1..this; 0 if the model has none, its only quality then being 0."""
+        ...
+
+    @property
+    def codebook_size(self) -> int:
+        """Indices are below this."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Pixels per position along each axis, a power of two."""
+        ...
+
+    @property
+    def encoder_halo(self) -> int:
+        """Positions around a window whose pixels can change what is measured in it."""
+        ...
+
+    @property
+    def decoder_halo(self) -> int:
+        """Positions around a window that can change its pixels."""
+        ...
+
+    def groups(self, quality: int) -> int:
+        """Return the number G of indices per position."""
+        ...
+
+    def measure(self, pixels: Tensor) -> Tensor:
+        """Map pixels (3, H, W) in 0..1, whole strides, to all that encoding needs to know of
+        them, at any quality: (N, M, C).
+        """
+        ...
+
+    def encoding(self, measured: Tensor, quality: int, weight: float) -> Source:
+        """Begin to encode a batch of tiles (B, N, M, C).
+
+        `weight` is that of bits against distance, where the model can weigh them.
+        """
+        ...
+
+    def decoding(self, tiles: int, rows: int, quality: int) -> Source:
+        """Begin to decode a batch of tiles."""
+        ...
+
+    def nearest(self, measured: Tensor, quality: int) -> Tensor:
+        """Map (..., C) to the indices (..., G) of the nearest codewords, int64."""
+        ...
+
+    def pixels(self, indices: Tensor, quality: int) -> Tensor:
+        """Map int64 indices (N, M, G) to pixels (3, H, W), about 0..1.
+
+        Raises CorruptError if an index has no codeword.
+        """
+        ...

@@ -1,0 +1,180 @@
+"""`photo`: one network, many qualities, product codebooks on a learned transform.
+
+A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32, and
+`prior.*` and `codebooks.Q.*` in integers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqcodec.errors import ModelCorruptError
+from vqcodec.models import file
+from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
+from vqcodec.models.integer_latent_prior import Coding, Encoding, IntegerLatentPrior
+from vqcodec.models.integer_product import IntegerCodebooks, export
+from vqcodec.models.latent_prior import LatentPrior
+from vqcodec.models.product import Codebooks
+from vqcodec.models.transform import Analysis, Gains, Synthesis
+
+ARCHITECTURE = "photo-1"
+"""Names the networks; other networks need another name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """What `vqcodec.load_model` returns for it; see `model.Model`."""
+
+    name: str
+    sha256: str
+    config: TransformConfig
+    codebook_size: int
+    analysis: Analysis
+    synthesis: Synthesis
+    gains: Tensor
+    """float32 (Q, D), above 0."""
+    prior: IntegerLatentPrior
+    codebooks: tuple[IntegerCodebooks, ...]
+    """Of qualities 1..Q."""
+    device: torch.device
+
+    @property
+    def qualities(self) -> int:
+        """Qualities are 1..this."""
+        return self.config.qualities
+
+    @property
+    def stride(self) -> int:
+        """Pixels per position along each axis."""
+        return self.config.stride
+
+    @property
+    def encoder_halo(self) -> int:
+        """Positions around a window whose pixels can change its latents."""
+        return self.config.encoder_halo
+
+    @property
+    def decoder_halo(self) -> int:
+        """Positions around a window that can change its pixels."""
+        return self.config.decoder_halo
+
+    def groups(self, quality: int) -> int:
+        """Indices per position."""
+        return sum(self.codebooks[quality - 1].parts)
+
+    def measure(self, pixels: Tensor) -> Tensor:
+        """Map pixels (3, H, W) in 0..1, whole strides, to latents (N, M, D)."""
+        latents: Tensor = self.analysis(pixels[None])[0]
+        return latents.permute(1, 2, 0)
+
+    def encoding(self, measured: Tensor, quality: int, weight: float) -> Encoding:
+        """Begin to encode a batch of tiles of latents (B, N, M, D)."""
+        scaled = measured.cpu() * self.gains[quality - 1].cpu()
+        return Encoding(self.prior, self.codebooks[quality - 1], quality, scaled, weight)
+
+    def decoding(self, tiles: int, rows: int, quality: int) -> Coding:
+        """Begin to decode a batch of tiles."""
+        return Coding(self.prior, self.codebooks[quality - 1], quality, tiles, rows)
+
+    def nearest(self, measured: Tensor, quality: int) -> Tensor:
+        """Map latents (..., D) to indices int64 (..., G)."""
+        scaled = measured.cpu() * self.gains[quality - 1].cpu()
+        flat = self.codebooks[quality - 1].nearest(scaled.flatten(0, -2))
+        return flat.view(*measured.shape[:-1], -1)
+
+    def pixels(self, indices: Tensor, quality: int) -> Tensor:
+        """Map indices (N, M, G) to pixels (3, 16 N, 16 M). Raises CorruptError."""
+        rows, columns, _ = indices.shape
+        scaled = self.codebooks[quality - 1].values(indices.flatten(0, 1)).to(self.device)
+        latents = (scaled / self.gains[quality - 1]).view(1, rows, columns, -1)
+        pixels: Tensor = self.synthesis(latents.permute(0, 3, 1, 2))[0]
+        return pixels
+
+
+def model_bytes(
+    *,
+    name: str,
+    licence: str,
+    description: str,
+    config: TransformConfig,
+    product: ProductConfig,
+    analysis: Analysis,
+    synthesis: Synthesis,
+    gains: Gains,
+    prior: LatentPrior,
+    codebooks: Sequence[Codebooks],
+) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    qualities = torch.arange(1, config.qualities + 1, device=gains.octaves.device)
+    tensors = file.halves(analysis, "analysis") | file.halves(synthesis, "synthesis")
+    tensors["gains"] = gains(qualities.float()).detach()[:, :, 0, 0].float()
+    tensors |= {f"prior.{key}": value for key, value in prior.export().items()}
+    for quality, books in enumerate(codebooks, 1):
+        exported = export(books, prior.config.slices)
+        tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
+    metadata = {
+        "architecture": ARCHITECTURE,
+        "name": name,
+        "licence": licence,
+        "description": description,
+        "transform": dataclasses.asdict(config),
+        "latent_prior": dataclasses.asdict(prior.config),
+        "product": dataclasses.asdict(product),
+    }
+    return file.write(tensors, metadata)
+
+
+def parse_model(
+    data: bytes, *, sha256: str, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Photo:
+    """Read a model file whose hash has been checked. `dtype` is that of the prior's arithmetic.
+
+    Raises: ModelCorruptError.
+    """
+    metadata = file.read_metadata(data)
+    config = file.read_config(TransformConfig, metadata.get("transform"))
+    prior = file.read_config(LatentPriorConfig, metadata.get("latent_prior"))
+    product = file.read_config(ProductConfig, metadata.get("product"))
+    if config.latents % prior.slices:
+        raise ModelCorruptError("the prior's slices do not divide the latents")
+    tensors = file.read_tensors(data)
+    with torch.device("meta"):
+        analysis, synthesis = Analysis(config), Synthesis(config)
+    file.fill(analysis, "analysis", tensors, device)
+    file.fill(synthesis, "synthesis", tensors, device)
+    gains = tensors.get("gains")
+    shape = (config.qualities, config.latents)
+    if gains is None or tuple(gains.shape) != shape or gains.dtype != torch.float32:
+        raise ModelCorruptError(f"gains are not float32 {shape}")
+    if not bool((gains > 0.0).all()) or not bool(gains.isfinite().all()):
+        raise ModelCorruptError("gains are not above 0")
+    codebooks = tuple(
+        IntegerCodebooks(
+            file.under(tensors, f"codebooks.{quality}."),
+            slices=prior.slices,
+            latents=config.latents,
+            size=product.codebook_size,
+            device=device,
+            dtype=dtype,
+        )
+        for quality in range(1, config.qualities + 1)
+    )
+    return Photo(
+        name=str(metadata.get("name", "")),
+        sha256=sha256,
+        config=config,
+        codebook_size=product.codebook_size,
+        analysis=analysis,
+        synthesis=synthesis,
+        gains=gains.to(device),
+        prior=IntegerLatentPrior(
+            prior, config, file.under(tensors, "prior."), device=device, dtype=dtype
+        ),
+        codebooks=codebooks,
+        device=device,
+    )

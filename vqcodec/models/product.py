@@ -1,0 +1,113 @@
+"""Product codebooks: several indices per position, each for a few latent channels.
+
+Every quality has codebooks of its own. A slice of the latent prior is cut into
+groups of 1, 2, 4 or 8 channels, busy channels into small groups and quiet ones into
+large, so that K codewords suffice for each; groups of equal size form a block and
+are computed together. Channels without a group are constant.
+
+A codeword serves three: the decoder as the value of its channels (`vectors`), the
+prior as what it reads of them (`embedding`), and the logits, which fall with the
+squared distance of `vectors` from the prior's mean, as under a Gaussian, plus a
+term of the codeword's own (`bias`):
+
+    logit_k = bias_k - sum_d precision_d (vectors_kd - mean_d)^2          in bits.
+
+This is linear in [mean precision, precision], so one product with [2 v, -v^2] gives
+all K of them. Shapes: P positions, G groups of d channels, K codewords each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+SIZES = (1, 2, 4, 8)
+"""Channels that a group may have."""
+FRACTION_VECTOR = 5
+"""Codewords are multiples of 1/32, -127.97 to 127.97."""
+VECTOR_MAX = (1 << 12) - 1
+
+
+class Block(nn.Module):
+    """Groups of one size in one slice at one quality."""
+
+    channels: Tensor
+    unigram: Tensor
+
+    def __init__(
+        self, channels: Tensor, vectors: Tensor, bias: Tensor, embedding: Tensor, unigram: Tensor
+    ) -> None:
+        """Take channels int64 (G, d) within 0..D-1, vectors (G, K, d), in the unit of scaled
+        latents, bias (G, K) in bits, embedding (G, K, d), and the bits (G, K) that each
+        codeword costs without context.
+        """
+        super().__init__()
+        self.register_buffer("channels", channels)
+        self.register_buffer("unigram", unigram)
+        self.vectors = nn.Parameter(vectors)
+        self.bias = nn.Parameter(bias)
+        self.embedding = nn.Parameter(embedding)
+
+    @property
+    def groups(self) -> int:
+        """Number of groups G."""
+        return int(self.channels.shape[0])
+
+    def of(self, latents: Tensor) -> Tensor:
+        """Take the block's channels out of (P, D): (G, P, d)."""
+        return latents[:, self.channels].transpose(0, 1)
+
+    def logits(self, means: Tensor, precisions: Tensor) -> Tensor:
+        """Map means and precisions (G, P, d) to logits (G, P, K) in bits, but for a
+        summand that all K share.
+        """
+        linear = torch.cat([2.0 * means * precisions, -precisions], dim=2)
+        terms = torch.cat([self.vectors, self.vectors.square()], dim=2)  # (G, K, 2d)
+        return torch.baddbmm(self.bias[:, None], linear, terms.mT)
+
+    def distances(self, latents: Tensor) -> Tensor:
+        """Squared distances (G, P, K) of latents (G, P, d) to the codewords, but for a
+        summand that all K share.
+        """
+        norms = self.vectors.square().sum(2)  # (G, K)
+        return torch.baddbmm(norms[:, None], latents, self.vectors.mT, alpha=-2.0)
+
+
+class Codebooks(nn.Module):
+    """The codebooks of one quality."""
+
+    rest: Tensor
+
+    def __init__(self, slices: list[list[Block]], rest: Tensor) -> None:
+        """Take each slice's blocks by ascending size of their groups, and the values (D,) of
+        channels without a group, 0 elsewhere.
+        """
+        super().__init__()
+        self.slices = nn.ModuleList(nn.ModuleList(blocks) for blocks in slices)
+        self.register_buffer("rest", rest)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in coding order."""
+        for blocks in self.slices:
+            yield from blocks  # type: ignore[misc]
+
+    @property
+    def groups(self) -> int:
+        """Indices per position."""
+        return sum(block.groups for block in self.blocks())
+
+    def place(self, parts: list[Tensor], base: Tensor) -> Tensor:
+        """Put each block's values (G, P, d) over a copy of `base` (P, D)."""
+        blocks = list(self.blocks())
+        if not blocks:
+            return base
+        channels = torch.cat([block.channels.flatten() for block in blocks])
+        flat = [part.transpose(0, 1).flatten(1) for part in parts]  # (P, G d)
+        return base.index_copy(1, channels, torch.cat(flat, dim=1))
+
+
+def take(table: Tensor, indices: Tensor) -> Tensor:
+    """Look up (G, K, d) at indices (G, P): (G, P, d)."""
+    return torch.take_along_dim(table, indices[:, :, None], dim=1)

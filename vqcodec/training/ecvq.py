@@ -1,0 +1,126 @@
+"""How codebooks begin: grouping of channels, entropy-constrained k-means, biases.
+
+Latents trained with noise are as good as quantised with step 1, so codewords are
+chosen for what they cost: k-means whose assignment adds a codeword's own bits to
+its distance (entropy-constrained vector quantisation, Chou, Lookabaugh and Gray,
+1989). A squared distance is worth 6 / ln 2 bits, the slope of distortion against
+rate at step 1 (D = 1/12 and falling as 2^-2R).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vqcodec.models.product import FRACTION_VECTOR as FRACTION
+from vqcodec.models.product import SIZES, VECTOR_MAX, Block, Codebooks
+
+DISTANCE_BITS = 6.0 / math.log(2.0)
+"""Bits that a squared distance of 1 is worth."""
+_NEVER = 40.0
+"""Bits of a codeword that does not occur."""
+_QUIET = 2e-3
+"""A channel of fewer bits per position, rounded, gets no group."""
+_ROUNDS = 8
+
+
+def start_codebooks(latents: Tensor, slices: int, size: int, group_bits: float) -> Codebooks:
+    """Make the codebooks of one quality, of at most `size` codewords, from latents (P, D).
+
+    Channels whose rounded values have together at most `group_bits` of entropy share a group.
+    """
+    entropies = channel_bits(latents)
+    width = latents.shape[1] // slices
+    quiet = entropies < _QUIET
+    reach = VECTOR_MAX * 2.0**-FRACTION
+    made = []
+    for s in range(slices):
+        blocks = []
+        for channels in group(entropies, range(s * width, (s + 1) * width), group_bits):
+            data = latents[:, channels].transpose(0, 1).contiguous()  # (G, P, d)
+            vectors, bits = ecvq(data, size)
+            vectors = vectors.clamp(-reach, reach)
+            bias = torch.zeros(vectors.shape[:2])
+            blocks.append(Block(channels, vectors, bias, torch.asinh(vectors), bits))
+        made.append(blocks)
+    return Codebooks(made, torch.where(quiet, latents.mean(0), 0.0).clamp(-reach, reach))
+
+
+def channel_bits(latents: Tensor) -> Tensor:
+    """Entropy in bits of each channel's rounded values: (P, D) to (D,)."""
+    out = []
+    for column in latents.round().long().unbind(1):
+        counts = torch.bincount(column - column.min()).float()
+        shares = counts[counts > 0] / len(column)
+        out.append(-(shares * shares.log2()).sum())
+    return torch.stack(out)
+
+
+def group(entropies: Tensor, channels: range, group_bits: float) -> list[Tensor]:
+    """Group channels: for each size that occurs, ascending, int64 (G, size)."""
+    order = sorted(channels, key=lambda c: -float(entropies[c]))
+    order = [c for c in order if float(entropies[c]) >= _QUIET]
+    found: dict[int, list[list[int]]] = {}
+    while order:
+        fits = [
+            d
+            for d in SIZES
+            if d <= len(order) and (d == 1 or float(entropies[order[:d]].sum()) <= group_bits)
+        ]
+        found.setdefault(fits[-1], []).append(order[: fits[-1]])
+        order = order[fits[-1] :]
+    return [torch.tensor(found[d]) for d in sorted(found)]
+
+
+def ecvq(data: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Make codebooks for each of G sets of P vectors, (G, P, d).
+
+    Returns at most `size` codewords (G, K, d) and the bits that each costs, (G, K).
+    """
+    starts = [_first(points, size) for points in data]
+    size = max(len(cells) for cells, _ in starts)
+    centres = torch.stack([_fill(cells, size) for cells, _ in starts])
+    costs = torch.stack([F.pad(bits, (0, size - len(bits)), value=_NEVER) for _, bits in starts])
+    for _ in range(_ROUNDS):
+        norms = centres.square().sum(2)
+        spread = torch.baddbmm(norms[:, None], data, centres.mT, alpha=-2.0)
+        picked = (DISTANCE_BITS * spread + costs[:, None]).argmin(2)  # (G, P)
+        counts = torch.zeros_like(costs).scatter_add_(1, picked, torch.ones(picked.shape))
+        places = picked[:, :, None].expand_as(data)
+        sums = torch.zeros_like(centres).scatter_add_(1, places, data)
+        means = sums / counts.clamp_min(1.0)[:, :, None]
+        centres = torch.where(counts[:, :, None] > 0, means, centres)
+        costs = torch.where(counts > 0, -torch.log2(counts / data.shape[1]), _NEVER)
+    return centres, costs
+
+
+def _first(points: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Begin with the most frequent cells of the integer grid and their bits.
+
+    More codewords than the grid has cells would cost more bits than their distance saves.
+    """
+    cells, counts = torch.unique(points.round(), dim=0, return_counts=True)
+    best = counts.argsort(descending=True, stable=True)[:size]
+    return cells[best], -torch.log2(counts[best] / len(points))
+
+
+def _fill(cells: Tensor, size: int) -> Tensor:
+    """Repeat the first cell until there are `size`."""
+    return torch.cat([cells, cells[:1].expand(size - len(cells), -1)])
+
+
+@torch.no_grad()
+def match_marginals(block: Block, indices: Tensor, means: Tensor, precisions: Tensor) -> None:
+    """Set the biases so that each codeword is expected as often as it occurs.
+
+    Takes the indices (G, P) and what the prior says of their channels, (G, P, d).
+    """
+    counts = torch.zeros_like(block.bias).scatter_add_(1, indices, torch.ones_like(means[:, :, 0]))
+    for _ in range(8):
+        expected = torch.softmax(block.logits(means, precisions) * math.log(2.0), dim=2).sum(1)
+        # A tenth more for each codeword keeps those not seen possible.
+        block.bias.add_(torch.log2((counts + 0.1) / (expected + 0.1)).clamp(-4.0, 4.0))
+    block.bias.sub_(block.bias.amax(1, keepdim=True))

@@ -1,0 +1,232 @@
+"""Second stage of `photo`: codebooks on the latents, trained with hard indices.
+
+The codebooks start on the latents of the first stage (`ecvq`) and the prior where
+its conditional Gaussians ended (`models.product`). From then on everything trains
+together with the indices that coding will use:
+
+- an index is what costs least, bits and distance together, where the bits are those
+  of the context that a first assignment, without any, gives (coding does it exactly, in
+  order);
+- the synthesis sees the codewords, which learn from it, and the gradient passes
+  straight through to the analysis (arXiv 1711.00937, section 3.2);
+- the rate's gradient reaches the analysis through soft assignments, softmax of minus
+  the same costs, against the prior's logits (as RDVQ does).
+
+For the last part of the steps the prior runs on its integer grid.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqcodec.models.autoencoder import psnr_of_mse
+from vqcodec.models.latent_prior import precision_of
+from vqcodec.models.product import Codebooks, take
+from vqcodec.training.codebooks import cheapest
+from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.distributed import share
+from vqcodec.training.ecvq import DISTANCE_BITS
+from vqcodec.training.precision import autocast
+from vqcodec.training.transform import Photo, rate_weights, spread_qualities
+
+_VALIDATION_SIDE = 512
+
+
+class ProductPhoto(nn.Module):
+    """The whole model, for the optimiser and the checkpoint."""
+
+    def __init__(self, photo: Photo, codebooks: list[Codebooks]) -> None:
+        super().__init__()
+        self.photo = photo
+        self.codebooks = nn.ModuleList(codebooks)
+
+
+class ProductStage:
+    """See the module's docstring."""
+
+    name = "product"
+
+    def __init__(
+        self,
+        recipe: PhotoRecipe,
+        photo: Photo,
+        codebooks: list[Codebooks],
+        pictures: Pictures,
+        validation: list[Path],
+        device: torch.device,
+    ) -> None:
+        """Take what the first stage trained, and what `start_all` made of it."""
+        self.schedule = recipe.train.product
+        self._share = share(self.schedule.batch, "train.product.batch")
+        self._recipe = recipe
+        self._pictures = pictures
+        self._device = device
+        self.module = ProductPhoto(photo, codebooks).to(device)
+        self._lambdas = rate_weights(recipe, device)
+        stride = recipe.transform.stride
+        self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
+
+    def batch(self, step: int) -> Tensor:
+        """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
+        return self._pictures.crops(
+            self._share, self.schedule.crop, draws(self._recipe.seed, 4, step)
+        )
+
+    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Rate and distortion of one batch, weighed as in the first stage."""
+        photo = self.module.photo
+        integer = step >= self.schedule.integer_from * self.schedule.steps
+        generator = torch.Generator(self._device).manual_seed((self._recipe.seed << 32) + step)
+        pixels = batch.to(self._device).float() / 255.0
+        qualities = spread_qualities(len(batch), len(self._lambdas), generator)
+        with self._autocast():
+            latents = photo.analysis(pixels)
+        gains = photo.gains(qualities.float())
+        scaled = latents.float() * gains
+        indices = self._assign(scaled, qualities, integer)
+        with self._autocast():
+            means, scales = photo.prior(
+                self._seen(indices, scaled, qualities), qualities, integer=integer
+            )
+        rates, values = [], []
+        precisions = precision_of(scales)
+        for row, quality in enumerate(qualities.tolist()):
+            said = (_flat(means[row]), _flat(precisions[row]))
+            rate, value = self._quantise(quality, _flat(scaled[row]), indices[row], said)
+            rates.append(rate)
+            values.append(value)
+        area = pixels.shape[2] * pixels.shape[3]
+        bpp = torch.stack(rates) / area  # (B,)
+        quantised = torch.stack(values).view(len(batch), *scaled.shape[2:], -1).permute(0, 3, 1, 2)
+        through = quantised + (scaled - scaled.detach())
+        with self._autocast():
+            decoded = photo.synthesis(through / gains)
+        mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
+        lambdas = self._lambdas[qualities - 1]
+        strayed = (scaled - quantised.detach()).square().sum((1, 2, 3)) / area
+        held = self.schedule.commitment * DISTANCE_BITS * strayed
+        loss = ((bpp + held + lambdas * mse) / lambdas.sqrt()).mean()
+        psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
+        return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+
+    def after(self, batch: Tensor, step: int) -> None:
+        """Nothing follows a step."""
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Rate and PSNR per quality, and the loss of all; the rate of the integer prior too."""
+        figures: dict[str, float] = {}
+        total = 0.0
+        for quality, weight in enumerate(self._lambdas.tolist(), 1):
+            rows = [self._measure(crop, quality) for crop in self._validation]
+            bpp, exact, mse, psnr = (float(np.mean(column)) for column in zip(*rows, strict=True))
+            figures |= {f"bpp{quality}": bpp, f"integer{quality}": exact, f"psnr{quality}": psnr}
+            total += (exact + weight * mse) / weight**0.5 / len(self._lambdas)
+        return {"loss": total, **figures}
+
+    def _measure(self, crop: Tensor, quality: int) -> tuple[float, float, float, float]:
+        """Return bits per pixel, with the integer prior too, MSE on 0..255 and PSNR."""
+        photo = self.module.photo
+        pixels = crop.to(self._device).float() / 255.0
+        at = torch.tensor([quality], device=self._device)
+        gains = photo.gains(at.float())
+        with self._autocast():
+            scaled = photo.analysis(pixels).float() * gains
+        indices = self._assign(scaled, at, integer=True)
+        seen = self._seen(indices, scaled, at)
+        rates = []
+        for integer in (False, True):
+            means, scales = photo.prior(seen, at, integer=integer)
+            said = (_flat(means[0]), _flat(precision_of(scales)[0]))
+            rate, value = self._quantise(quality, _flat(scaled[0]), indices[0], said)
+            rates.append(float(rate) / (pixels.shape[2] * pixels.shape[3]))
+        quantised = value.view(1, *scaled.shape[2:], -1).permute(0, 3, 1, 2)
+        with self._autocast():
+            decoded = photo.synthesis(quantised / gains).float().clamp(0.0, 1.0)
+        mse = ((decoded * 255.0).round() - pixels * 255.0).square().mean()
+        return rates[0], rates[1], float(mse), float(psnr_of_mse(mse / 255.0**2))
+
+    @torch.no_grad()
+    def _assign(self, scaled: Tensor, qualities: Tensor, integer: bool) -> list[list[Tensor]]:
+        """Return, for each picture and block, indices (G, P) of least cost."""
+        first = [
+            [cheapest(block, flat) for block in codebooks.blocks()]
+            for codebooks, flat in self._each(scaled, qualities)
+        ]
+        with self._autocast():
+            seen = self._seen(first, scaled, qualities)
+            means, scales = self.module.photo.prior(seen, qualities, integer=integer)
+        precisions = precision_of(scales)
+        picked = []
+        for row, (codebooks, flat) in enumerate(self._each(scaled, qualities)):
+            mean, precision = _flat(means[row]), _flat(precisions[row])
+            indices = []
+            for block in codebooks.blocks():
+                costs = DISTANCE_BITS * block.distances(block.of(flat))
+                costs -= block.logits(block.of(mean), block.of(precision))
+                indices.append(costs.argmin(2))
+            picked.append(indices)
+        return picked
+
+    def _quantise(
+        self, quality: int, flat: Tensor, indices: list[Tensor], said: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the bits of one picture and its quantised latents (P, D).
+
+        `flat` are its latents (P, D), `said` the prior's means and precisions, (P, D) each.
+        """
+        codebooks = self._codebooks(quality)
+        rate = flat.new_zeros(())
+        values = []
+        for block, picked in zip(codebooks.blocks(), indices, strict=True):
+            logits = block.logits(block.of(said[0]), block.of(said[1]))
+            costs = -torch.log_softmax(logits * math.log(2.0), dim=2) / math.log(2.0)
+            rate = rate + costs.gather(2, picked[:, :, None]).sum()
+            if flat.requires_grad:
+                costs = costs.detach()
+                fixed = block.vectors.detach()
+                spread = torch.baddbmm(
+                    fixed.square().sum(2)[:, None], block.of(flat), fixed.mT, alpha=-2.0
+                )
+                likely = torch.softmax(-math.log(2.0) * (DISTANCE_BITS * spread + costs), dim=2)
+                soft = (likely * costs).sum()
+                rate = rate + (soft - soft.detach())
+            values.append(take(block.vectors, picked))
+        base = codebooks.rest.expand(len(flat), -1)
+        return rate, codebooks.place(values, base)
+
+    def _seen(self, indices: list[list[Tensor]], scaled: Tensor, qualities: Tensor) -> Tensor:
+        """Return what the prior reads at the indices: (B, D, N, M)."""
+        rows = []
+        for (codebooks, flat), picked in zip(self._each(scaled, qualities), indices, strict=True):
+            parts = [take(b.embedding, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
+            rows.append(codebooks.place(parts, torch.zeros_like(flat)))
+        seen = torch.stack(rows).view(len(rows), *scaled.shape[2:], -1)
+        return seen.permute(0, 3, 1, 2)
+
+    def _each(self, scaled: Tensor, qualities: Tensor) -> list[tuple[Codebooks, Tensor]]:
+        """Pair each picture's codebooks with its latents (P, D)."""
+        detached = scaled.detach()
+        return [
+            (self._codebooks(q), _flat(row))
+            for q, row in zip(qualities.tolist(), detached, strict=True)
+        ]
+
+    def _codebooks(self, quality: int) -> Codebooks:
+        codebooks = self.module.codebooks[quality - 1]
+        assert isinstance(codebooks, Codebooks)
+        return codebooks
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(self._device, self._recipe.train.precision)
+
+
+def _flat(latents: Tensor) -> Tensor:
+    """(D, N, M) to (P, D)."""
+    return latents.flatten(1).T
