@@ -19,7 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import vqcodec
 from vqcodec.codec.coding import code_tiles, decode_grid, encode_grid
-from vqcodec.codec.transform import decode_indices, encode_pixels
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import parse
 from vqcodec.entropy.coder import Encoder
@@ -31,7 +31,9 @@ EXAMPLE = Path(__file__).parent / "hills.jpg"
 
 @pytest.fixture(scope="module")
 def model() -> VqVae:
-    return vqcodec.load_model("paper")
+    loaded = vqcodec.load_model("paper")
+    assert isinstance(loaded, VqVae)
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def data(image: Image.Image, model: VqVae) -> bytes:
 
 @pytest.fixture(scope="module")
 def grid(data: bytes, model: VqVae) -> np.ndarray:
-    return vqcodec.indices(data, model=model)
+    return vqcodec.indices(data, model=model)[:, :, 0]
 
 
 @pytest.mark.benchmark(group="whole")
@@ -68,19 +70,19 @@ def test_container_parse(benchmark: BenchmarkFixture, data: bytes) -> None:
 
 @pytest.mark.benchmark(group="parts")
 def test_encoder_network(benchmark: BenchmarkFixture, image: Image.Image, model: VqVae) -> None:
-    benchmark(encode_pixels, model, np.asarray(image))
+    benchmark(measure_pixels, model, np.asarray(image))
 
 
 @pytest.mark.benchmark(group="parts")
 def test_decoder_network(benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae) -> None:
-    benchmark(decode_indices, model, grid)
+    benchmark(decode_indices, model, grid[:, :, None], 0)
 
 
 @pytest.mark.benchmark(group="parts")
 def test_entropy_encode(
     benchmark: BenchmarkFixture, data: bytes, grid: np.ndarray, model: VqVae
 ) -> None:
-    benchmark(encode_grid, model.prior, parse(data).header, grid)
+    benchmark(encode_grid, model, parse(data).header, torch.from_numpy(grid[:, :, None]))
 
 
 @pytest.mark.benchmark(group="entropy decoding")
@@ -88,7 +90,7 @@ def test_entropy_decode_by_wavefront(
     benchmark: BenchmarkFixture, data: bytes, model: VqVae
 ) -> None:
     container = parse(data)
-    benchmark(decode_grid, model.prior, container.header, container.tiles)
+    benchmark(decode_grid, model, container.header, container.tiles)
     benchmark.extra_info["positions"] = container.header.rows * container.header.columns
 
 
@@ -129,7 +131,7 @@ def test_entropy_decode_position_by_position_cached(
     benchmark: BenchmarkFixture, model: VqVae
 ) -> None:
     """The wavefront's own cache, but one position per step: a tile of one row."""
-    row = np.zeros((1, 1, 512), dtype=np.int32)
+    row = np.zeros((1, 1, 512, 1), dtype=np.int32)
     benchmark(lambda: code_tiles(model.prior.wavefront(1, 1), [Encoder()], row))
     benchmark.extra_info["positions"] = row.size
 
@@ -142,9 +144,9 @@ def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: Vq
     def walk() -> None:
         front = model.prior.wavefront(header.tile_count, rows)
         for step in steps(rows, columns):
-            front.logits(step.t, step.first, step.stop)
-            count = step.stop - step.first
-            front.put(step.t, step.first, torch.zeros(header.tile_count, count, dtype=torch.int32))
+            front.logits(step.t, step.first, step.stop, 0)
+            zeros = torch.zeros(header.tile_count, step.stop - step.first, 1, dtype=torch.int32)
+            front.put(step.t, step.first, 0, zeros)
 
     benchmark(walk)
 

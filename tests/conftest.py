@@ -11,9 +11,20 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from vqcodec.models import photo as photo_model
 from vqcodec.models.autoencoder import Decoder, Encoder
-from vqcodec.models.config import AutoencoderConfig, PriorConfig
+from vqcodec.models.config import (
+    AutoencoderConfig,
+    LatentPriorConfig,
+    PriorConfig,
+    ProductConfig,
+    TransformConfig,
+)
+from vqcodec.models.latent_prior import LatentPrior
+from vqcodec.models.photo import Photo
 from vqcodec.models.pixelcnn import PixelCNN
+from vqcodec.models.product import Block, Codebooks
+from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.models.vqvae import VqVae, model_bytes, parse_model
 
 CODEBOOK = 24
@@ -64,6 +75,75 @@ def model_data() -> bytes:
 def model(model_data: bytes) -> VqVae:
     digest = hashlib.sha256(model_data).hexdigest()
     return parse_model(model_data, sha256=digest, device=torch.device("cpu"))
+
+
+TRANSFORM = TransformConfig(widths=(8, 12, 16), depths=(1, 1, 1), latents=24, qualities=3)
+LATENT_PRIOR = LatentPriorConfig(channels=16, layers=2, slices=3, hidden=12)
+
+
+def random_codebooks(seed: int) -> Codebooks:
+    """Blocks of every size; the last slice has none, as a quiet one would."""
+    rng = torch.Generator().manual_seed(seed)
+    slices = []
+    for first, counts in ((0, {1: 2, 2: 1, 4: 1}), (8, {8: 1}), (16, {})):
+        blocks = []
+        for d, count in counts.items():
+            channels = torch.arange(first, first + count * d).view(count, d)
+            first += count * d
+            size = 7 if d == 1 else 20
+            vectors = 3.0 * torch.randn(count, size, d, generator=rng)
+            bias = -torch.rand(count, size, generator=rng)
+            blocks.append(Block(channels, vectors, bias, torch.asinh(vectors), -bias))
+        slices.append(blocks)
+    return Codebooks(slices, torch.randn(24, generator=rng) * (torch.arange(24) >= 16))
+
+
+def random_latent_prior() -> LatentPrior:
+    """A prior with opinions."""
+    torch.manual_seed(3)
+    prior = LatentPrior(LATENT_PRIOR, TRANSFORM)
+    with torch.no_grad():
+        prior.quality.weight.normal_()
+        for parameter in prior.parameters():
+            if parameter.dim() == 1:
+                parameter.uniform_(-0.3, 0.6)
+        for output in prior.output:
+            output.weight.mul_(3.0)
+    return prior
+
+
+def random_photo_bytes() -> bytes:
+    torch.manual_seed(5)
+    analysis, synthesis, gains = Analysis(TRANSFORM), Synthesis(TRANSFORM), Gains(TRANSFORM)
+    with torch.no_grad():
+        for module in (analysis, synthesis):
+            for name, parameter in module.named_parameters():
+                # Blocks begin as the identity: without this their halo would not matter.
+                parameter.normal_(0.0, 0.1) if "second" in name else parameter.mul_(2.0)
+    return photo_model.model_bytes(
+        name="random-photo",
+        licence="CC0-1.0",
+        description="fixed random weights",
+        config=TRANSFORM,
+        product=ProductConfig(codebook_size=32),
+        analysis=analysis,
+        synthesis=synthesis,
+        gains=gains,
+        prior=random_latent_prior(),
+        codebooks=[random_codebooks(seed) for seed in range(3)],
+    )
+
+
+@pytest.fixture(scope="session")
+def photo_data() -> bytes:
+    return random_photo_bytes()
+
+
+@pytest.fixture(scope="session")
+def photo_like(photo_data: bytes) -> Photo:
+    """A model with qualities."""
+    digest = hashlib.sha256(photo_data).hexdigest()
+    return photo_model.parse_model(photo_data, sha256=digest, device=torch.device("cpu"))
 
 
 @pytest.fixture

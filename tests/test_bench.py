@@ -281,7 +281,7 @@ def test_summary_says_what_the_points_say() -> None:
     points = [
         {"codec": "paper", "quality": 1, "picture": p, "bpp": bpp, "psnr": 30.0, "ms_ssim": 0.9}
         | {"ssimulacra2": 20.0, "index_counts": counts, "index_bits": bits}
-        for p, bpp, counts, bits in (("a", 0.2, [3, 1], 0.5), ("b", 0.4, [1, 3], 0.7))
+        for p, bpp, counts, bits in (("a", 0.2, [[3, 1]], 0.5), ("b", 0.4, [[1, 3]], 0.7))
     ]
     points += [
         {"codec": "rounding", "quality": q, "picture": p, "bpp": b, "psnr": v, "ms_ssim": None}

@@ -11,7 +11,8 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
-from vqcodec.models.vqvae import VqVae, parse_model
+from vqcodec.models.vqvae import VqVae
+from vqcodec.registry.load import parse_model
 
 CPU = torch.device("cpu")
 CONFIG = AutoencoderConfig(hidden=8, residual_blocks=1, code_dim=3, codebook_size=16)

@@ -50,8 +50,8 @@ def by_wavefront(prior: IntegerPixelCNN, indices: Tensor) -> Tensor:
     for step in steps(rows, columns):
         i = torch.arange(step.first, step.stop)
         j = step.t - 2 * i
-        out[:, i, j] = front.logits(step.t, step.first, step.stop).float()
-        front.put(step.t, step.first, indices[:, i, j])
+        out[:, i, j] = front.logits(step.t, step.first, step.stop, 0)[:, :, 0].float()
+        front.put(step.t, step.first, 0, indices[:, i, j, None])
     return out
 
 

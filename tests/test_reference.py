@@ -21,7 +21,9 @@ def test_reference_decodes_the_same_indices(
     model: VqVae, model_data: bytes, size: tuple[int, int], prior: bool
 ) -> None:
     data = vqcodec.compress(photo(*size), model=model, prior=prior)
-    assert reference.decode(data, model_data) == vqcodec.indices(data, model=model).tolist()
+    assert (
+        reference.decode(data, model_data) == vqcodec.indices(data, model=model)[:, :, 0].tolist()
+    )
 
 
 def test_reference_rejects_what_the_codec_rejects(model: VqVae, model_data: bytes) -> None:

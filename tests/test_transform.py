@@ -91,7 +91,11 @@ def test_training_lowers_rate_and_distortion(tmp_path: Path) -> None:
         "name": "small",
         "transform": {"widths": [8, 12, 16], "depths": [0, 0, 1], "latents": 12, "qualities": 4},
         "latent_prior": {"channels": 16, "layers": 1, "slices": 3, "hidden": 8},
-        "train": {"precision": "float32", "transform": {"steps": 40, "batch": 4, "crop": 64}},
+        "train": {
+            "precision": "float32",
+            "transform": {"steps": 40, "batch": 4, "crop": 64},
+            "product": {"steps": 1},
+        },
     }
     recipe = from_table(PhotoRecipe, table)
     paths = find_pictures(tmp_path)

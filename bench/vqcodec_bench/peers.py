@@ -23,7 +23,7 @@ from vqcodec.codec.pictures import without_pillows_limit
 from vqcodec.metrics import Pixels
 
 if TYPE_CHECKING:
-    from vqcodec.models.vqvae import VqVae
+    from vqcodec.models.model import Model
 
 
 class MissingPeerError(Exception):
@@ -260,8 +260,6 @@ class Jpeg2000(_Pillow):
 class Vqcodec(Codec):
     """vqcodec with one of its models; `prior=False` codes the indices at fixed length."""
 
-    scale = "model"
-    qualities = (1,)
     ours = True
 
     def __init__(self, model: str, *, prior: bool = True) -> None:
@@ -271,6 +269,9 @@ class Vqcodec(Codec):
         self.name = stem + ("" if prior else "-fixed")
         self.label = f"vqcodec {stem}" + ("" if prior else ", fixed length")
         self.settings = "indices coded with the learned prior" if prior else "--prior none"
+        count = self._loaded().qualities
+        self.scale = "quality" if count else "model"
+        self.qualities = tuple(range(1, count + 1)) if count else (1,)
 
     def version(self) -> str:
         return f"{package('vqcodec')}, model {_sha256(self.model)[:16]}"
@@ -282,7 +283,9 @@ class Vqcodec(Codec):
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         from vqcodec import compress
 
-        return compress(pixels, model=self._loaded(), prior=self.prior)
+        model = self._loaded()
+        chosen = quality if model.qualities else None
+        return compress(pixels, model=model, quality=chosen, prior=self.prior)
 
     def decode(self, data: bytes) -> Pixels:
         from vqcodec import decompress
@@ -297,11 +300,14 @@ class Vqcodec(Codec):
         model = self._loaded()
         grid = indices(data, model=model)
         payload = sum(len(tile) for tile in parse(data).tiles)
-        counts = np.bincount(grid.ravel(), minlength=model.config.codebook_size)
+        counts = [
+            np.bincount(grid[:, :, group].ravel(), minlength=model.codebook_size).tolist()
+            for group in range(grid.shape[2])
+        ]
         bits = 8.0 * payload / grid.size if self.prior else None
-        return {"index_bits": bits, "index_counts": counts.tolist()}
+        return {"index_bits": bits, "index_counts": counts}
 
-    def _loaded(self) -> VqVae:
+    def _loaded(self) -> Model:
         from vqcodec import load_model
 
         return load_model(self.model, device="cpu")

@@ -52,7 +52,7 @@ def mean_curves(points: Sequence[Point], codecs: Sequence[Codec], pictures: int)
             for key in ("bpp", *METRICS):
                 values = [point[key] for point in found if point[key] is not None]
                 row[key] = float(np.mean(values)) if values else None
-            rows.append(row)
+            rows.append(row | _index_bits(found))
     return rows
 
 
@@ -94,25 +94,29 @@ def ratios(
         row: Row = {"codec": codec.name, "label": codec.label}
         only = curve[0]["bpp"] if len(curve) == 1 else None
         row |= {"bpp": only, "ratio": 24.0 / only if only else None}
-        row |= _index_bits([p for p in points if p["codec"] == codec.name])
+        row |= {name: curve[0].get(name) if only else None for name in _INDEX_BITS}
         for metric in METRICS:
             row[f"equal_{metric}"] = _ratio_at(curve, metric, target)
         rows.append(row)
     return rows
 
 
+_INDEX_BITS = ("fixed_bits", "unigram_bits", "prior_bits")
+
+
 def _index_bits(points: Sequence[Point]) -> Row:
-    """Bits per index of the only quality of a codec with indices."""
-    names = ("fixed_bits", "unigram_bits", "prior_bits")
-    if not points or "index_counts" not in points[0] or len({p["quality"] for p in points}) > 1:
-        return dict.fromkeys(names)
-    counts = np.sum([point["index_counts"] for point in points], axis=0)
-    used = counts[counts > 0] / counts.sum()
-    fixed = math.log2(len(counts))
-    unigram = float(-(used * np.log2(used)).sum())
+    """Bits per index of one quality: log2 K, the entropy of each group's histogram of all
+    pictures, mean over the groups, and what the prior pays. Empty for codecs without indices.
+    """
+    if "index_counts" not in points[0]:
+        return {}
+    counts = np.sum([point["index_counts"] for point in points], axis=0)  # (G, K)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    information = np.where(counts > 0, -np.log2(np.where(counts > 0, shares, 1.0)), 0.0)
+    unigram = float((shares * information).sum(axis=1).mean())
     paid = [point["index_bits"] for point in points if point["index_bits"] is not None]
     prior = float(np.mean(paid)) if paid else None
-    return dict(zip(names, (fixed, unigram, prior), strict=True))
+    return dict(zip(_INDEX_BITS, (math.log2(counts.shape[1]), unigram, prior), strict=True))
 
 
 def _ratio_at(curve: Sequence[Row], metric: str, target: Row) -> float | None:

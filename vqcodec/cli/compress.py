@@ -10,6 +10,7 @@ import click
 
 from vqcodec.cli import files
 from vqcodec.cli.options import (
+    SIZE,
     compute_options,
     max_pixels_option,
     model_option,
@@ -30,6 +31,15 @@ from vqcodec.cli.progress import bar
     show_default=True,
     help="'none' codes indices at fixed length, for comparison.",
 )
+@click.option(
+    "-q",
+    "--quality",
+    type=float,
+    help="From 1, smallest, to 8, finest; steps between count. Default: 5.",
+)
+@click.option("--target-size", type=SIZE, help="Best quality of at most this size, as in 40KB.")
+@click.option("--target-bpp", type=float, help="Best quality of at most so many bits per pixel.")
+@click.option("--target-psnr", type=float, help="Smallest file of at least this PSNR in dB.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @compute_options
 @max_pixels_option
@@ -40,6 +50,10 @@ def command(
     force: bool,
     model: str | None,
     prior: str,
+    quality: float | None,
+    target_size: int | None,
+    target_bpp: float | None,
+    target_psnr: float | None,
     strip: bool,
     device: str,
     threads: int | None,
@@ -50,6 +64,9 @@ def command(
     IN is a picture, a folder (every picture in it) or '-' (stdin). The result is
     written beside the input, photo.png becoming photo.vqc.
     """
+    wishes = (quality, target_size, target_bpp, target_psnr)
+    if sum(wish is not None for wish in wishes) > 1:
+        raise click.UsageError("-q and the --target options exclude each other")
     jobs = files.plan(
         inputs, output=output, directory=directory, force=force, suffix=".vqc", is_input=_readable
     )
@@ -69,6 +86,10 @@ def command(
             data = compress(
                 image,
                 model=loaded,
+                quality=quality,
+                target_size=target_size,
+                target_bpp=target_bpp,
+                target_psnr=target_psnr,
                 prior=prior == "model",
                 strip=strip,
                 max_pixels=max_pixels,

@@ -54,11 +54,13 @@ def _verify(
 def _print(found: Inspection, digest: str | None) -> None:
     rows, columns = found.grid
     name = found.model_name or "not installed"
+    bits = found.bits_per_position
     click.echo(f"picture       {found.width}x{found.height} pixels")
     click.echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
     click.echo(f"model         {found.model} ({name})")
-    click.echo(f"indices       {rows}x{columns} in {found.tiles} tiles, mode {found.mode}")
-    click.echo(f"payload       {found.payload_bytes} bytes, {found.bits_per_index:.3f} bits/index")
+    quality = f", quality {found.quality}" if found.quality else ""
+    click.echo(f"grid          {rows}x{columns} in {found.tiles} tiles, mode {found.mode}{quality}")
+    click.echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
         click.echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
     click.echo()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -62,6 +63,25 @@ max_pixels_option = click.option(
     show_default=True,
     help="Refuse pictures with more pixels.",
 )
+
+
+class _Size(click.ParamType[int]):
+    """A number of bytes: 40000, 40KB or 39KiB."""
+
+    name = "size"
+    _units: ClassVar = {"": 1, "K": 1000, "KI": 1 << 10, "M": 1000**2, "MI": 1 << 20}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse the option's text."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([KM]?I?)B?", str(value).strip().upper())
+        if found is None or found[2] not in self._units:
+            self.fail(f"{value!r} is no size like 40000, 40KB or 39KiB", param, ctx)
+        return int(float(found[1]) * self._units[found[2]])
+
+
+SIZE = _Size()
 
 
 def use_threads(threads: int | None) -> None:

@@ -26,7 +26,7 @@ class Inspection:
     model_name: str | None
     """None if the model is not there."""
     grid: tuple[int, int]
-    """Rows and columns of indices."""
+    """Rows and columns of positions."""
     tiles: int
     bpp: float
     """File size in bits per pixel."""
@@ -34,8 +34,8 @@ class Inspection:
     """8-bit RGB pixels over file size."""
     payload_bytes: int
     """Bytes of the tiles' streams."""
-    bits_per_index: float
-    """Payload bits per index."""
+    bits_per_position: float
+    """Payload bits per position of the grid, which may have several indices."""
     spans: tuple[Span, ...]
     """Every field of the file; sizes sum to `bytes`."""
 
@@ -71,6 +71,6 @@ def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
         bpp=8 * len(data) / pixels,
         ratio=3 * pixels / len(data),
         payload_bytes=payload,
-        bits_per_index=8 * payload / (header.rows * header.columns),
+        bits_per_position=8 * payload / (header.rows * header.columns),
         spans=tuple(spans(data, limits)),
     )

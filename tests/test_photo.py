@@ -1,0 +1,322 @@
+"""A model with qualities and several indices per position, through the whole codec."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import LATENT_PRIOR, TRANSFORM, photo, random_codebooks, random_latent_prior
+from test_models import damaged
+from torch import Tensor
+
+import vqcodec
+from vqcodec.codec.search import Found, Setting, between, largest_within, setting
+from vqcodec.codec.transform import decode_indices, measure_pixels
+from vqcodec.codec.wavefront import steps
+from vqcodec.container import parse, serialise
+from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
+from vqcodec.metrics import psnr
+from vqcodec.models.integer_product import IntegerCodebooks, export
+from vqcodec.models.latent_prior import precision_of
+from vqcodec.models.photo import Photo
+from vqcodec.models.photo import parse_model as parse_photo
+from vqcodec.models.product import take
+from vqcodec.registry.load import parse_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 40), (130, 97)])
+@pytest.mark.parametrize("quality", [1, 2, 3])
+def test_round_trip(photo_like: Photo, size: tuple[int, int], quality: int) -> None:
+    image = photo(*size)
+    data = vqcodec.compress(image, model=photo_like, quality=quality)
+    out = vqcodec.decompress(data, model=photo_like)
+    assert out.size == size
+    grid = vqcodec.indices(data, model=photo_like)
+    assert grid.shape == (-(-size[1] // 16), -(-size[0] // 16), photo_like.groups(quality))
+    pixels = decode_indices(photo_like, grid, quality)[: size[1], : size[0]]
+    assert np.array_equal(pixels, np.asarray(out))
+    assert vqcodec.inspect(data).quality == quality
+
+
+def test_fixed_length(photo_like: Photo) -> None:
+    data = vqcodec.compress(photo(64, 48), model=photo_like, quality=2, prior=False)
+    assert sum(map(len, parse(data).tiles)) == -(-4 * 3 * photo_like.groups(2) * 5 // 8)
+    nearest = photo_like.nearest(measure_pixels(photo_like, np.asarray(photo(64, 48))), 2)
+    assert np.array_equal(vqcodec.indices(data, model=photo_like), nearest.numpy())
+    assert vqcodec.decompress(data, model=photo_like).size == (64, 48)
+
+
+def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
+    photo_like: Photo, photo_data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vqcodec.codec.pipeline.TILE_LOG2", 4)
+    image = photo(600, 300)
+    data = vqcodec.compress(image, model=photo_like)
+    assert parse(data).header.tile_count == 6
+    grid = vqcodec.indices(data, model=photo_like)
+    digest = hashlib.sha256(photo_data).hexdigest()
+    double = parse_photo(photo_data, sha256=digest, device=CPU, dtype=torch.float64)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            for positions in (1, 1 << 16):
+                monkeypatch.setattr("vqcodec.codec.coding._BATCH_POSITIONS", positions)
+                assert np.array_equal(vqcodec.indices(data, model=photo_like), grid)
+                assert np.array_equal(vqcodec.indices(data, model=double), grid)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cuda_gives_the_same(photo_like: Photo, photo_data: bytes) -> None:
+    data = vqcodec.compress(photo(600, 300), model=photo_like)
+    there = parse_photo(photo_data, sha256=photo_like.sha256, device=torch.device("cuda"))
+    here = vqcodec.indices(data, model=photo_like)
+    assert np.array_equal(vqcodec.indices(data, model=there), here)
+
+
+@torch.no_grad()
+def test_integers_say_what_training_says(photo_like: Photo) -> None:
+    """Step by step in integers, and all at once on the training network's integer grid."""
+    prior, quality, rows, columns = random_latent_prior().double(), 2, 5, 7
+    codebooks = random_codebooks(quality - 1).double()
+    for block in codebooks.blocks():
+        block.vectors.copy_((block.vectors * 32.0).round() / 32.0)
+        block.bias.copy_(((block.bias - block.bias.amax(1, keepdim=True)) * 16.0).round() / 16.0)
+    rng = torch.Generator().manual_seed(0)
+    picked = [
+        torch.randint(b.bias.shape[1], (b.groups, rows * columns), generator=rng)
+        for b in codebooks.blocks()
+    ]
+    parts = [take(block.embedding, k) for block, k in zip(codebooks.blocks(), picked, strict=True)]
+    seen = codebooks.place(parts, torch.zeros(rows * columns, 24, dtype=torch.float64))
+    image = seen.view(1, rows, columns, 24).permute(0, 3, 1, 2)
+    means, scales = prior(image, torch.tensor([quality]), integer=True)
+    flat = [values[0].flatten(1).T.double() for values in (means, precision_of(scales))]
+    expected = [b.logits(b.of(flat[0]), b.of(flat[1])) for b in codebooks.blocks()]
+
+    indices = torch.cat(picked).T.view(1, rows, columns, -1).int()
+    source = photo_like.decoding(1, rows, quality)
+    compared = 0
+    for step in steps(rows, columns):
+        i = torch.arange(step.first, step.stop)
+        j = step.t - 2 * i
+        done = block_number = 0
+        for part, groups in enumerate(source.parts):
+            if not groups:
+                continue
+            logits = source.logits(step.t, step.first, step.stop, part)[0]  # (n, g, K)
+            at = 0
+            while at < groups:
+                said = expected[block_number][:, i * columns + j].transpose(0, 1)  # (n, G, K)
+                count, size = said.shape[1:]
+                ours = logits[:, at : at + count, :size] / 16.0
+                # Both are logits but for a summand; ours are rounded down to 1/16 bit.
+                difference = (ours - ours[..., :1]) - (said - said[..., :1])
+                assert difference.abs().max() < 0.13
+                assert (logits[:, at : at + count, size:] == -(1 << 20)).all()
+                compared += said.numel()
+                at += count
+                block_number += 1
+            source.put(step.t, step.first, part, indices[:, i, j, done : done + groups])
+            done += groups
+    assert compared == sum(e.numel() for e in expected)
+
+
+def test_the_encoder_weighs_bits_against_distance(photo_like: Photo) -> None:
+    image = photo(200, 200)
+    sizes = [len(vqcodec.compress(image, model=photo_like, quality=q)) for q in (1.6, 2.0, 2.4)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[2]
+    grids = [
+        vqcodec.indices(vqcodec.compress(image, model=photo_like, quality=q), model=photo_like)
+        for q in (1.6, 2.4)
+    ]
+    assert not np.array_equal(*grids)
+
+
+def test_qualities_become_settings() -> None:
+    assert setting(None, 8) == Setting(5, 1.0)
+    assert setting(3, 8) == Setting(3, 1.0)
+    assert setting(2.75, 8) == Setting(3, 1.25)
+    assert setting(3.5, 8) == Setting(3, 0.5)
+    assert setting(None, 0) == Setting(0, 1.0)
+    assert between(0.5, 8) == Setting(1, 1.5)
+    assert between(8.5, 8) == Setting(8, 0.5)
+    for quality, qualities in ((0.9, 8), (8.1, 8), (1, 0), (float("nan"), 8)):
+        with pytest.raises(ValueError, match=r"quality|qualities"):
+            setting(quality, qualities)
+
+
+def test_searches_find_the_best_that_fits() -> None:
+    asked = []
+
+    def attempt(told: Setting) -> Found[float]:
+        asked.append(told)
+        quality = told.quality + 1.0 - told.weight
+        return Found(quality, 100.0 * quality)
+
+    assert largest_within(attempt, 8, 437.0, "bytes") == 4.3125
+    assert len(asked) < 12
+    assert largest_within(attempt, 8, 5000.0, "bytes") == 8.5
+    with pytest.raises(ValueError, match=r"least .* is 50 bytes"):
+        largest_within(attempt, 8, 49.0, "bytes")
+    with pytest.raises(ValueError, match="no qualities"):
+        largest_within(attempt, 0, 49.0, "bytes")
+
+
+def test_targets(photo_like: Photo) -> None:
+    image = photo(160, 120)
+    low, high = (len(vqcodec.compress(image, model=photo_like, quality=q)) for q in (1, 3))
+    size = (low + high) // 2
+    data = vqcodec.compress(image, model=photo_like, target_size=size)
+    assert low <= len(data) <= size
+    bpp = 8.0 * size / (160 * 120)
+    assert vqcodec.compress(image, model=photo_like, target_bpp=bpp) == data
+    reached = [
+        psnr(np.asarray(image), np.asarray(vqcodec.decompress(d, model=photo_like)))
+        for d in (data, vqcodec.compress(image, model=photo_like, quality=1))
+    ]
+    best = vqcodec.compress(image, model=photo_like, target_psnr=min(reached))
+    assert psnr(np.asarray(image), np.asarray(vqcodec.decompress(best, model=photo_like))) >= min(
+        reached
+    )
+    with pytest.raises(ValueError, match="least"):
+        vqcodec.compress(image, model=photo_like, target_size=10)
+    with pytest.raises(ValueError, match="most"):
+        vqcodec.compress(image, model=photo_like, target_psnr=90.0)
+    with pytest.raises(ValueError, match="one of"):
+        vqcodec.compress(image, model=photo_like, quality=1, target_size=10)
+
+
+def test_windows_meet_without_a_seam(photo_like: Photo) -> None:
+    pixels = np.asarray(photo(500, 420))
+    whole = measure_pixels(photo_like, pixels, window=1000)
+    cut = measure_pixels(photo_like, pixels, window=7)
+    assert (whole - cut).abs().max() < 1e-3 * whole.abs().max()
+    grid = photo_like.nearest(whole, 2).int().numpy()
+    for window in (5, 11):
+        seamed = decode_indices(photo_like, grid, 2, window=window).astype(int)
+        assert abs(seamed - decode_indices(photo_like, grid, 2, window=1000)).max() <= 1
+
+
+def test_halos_cover_the_receptive_fields(photo_like: Photo) -> None:
+    halo = photo_like.encoder_halo
+    size = 16 * (2 * halo + 3)
+    pixels = torch.rand(3, size, size)
+    changed = pixels.clone()
+    changed[:, : 16 * 1] += 0.5
+    moved = (photo_like.measure(pixels) != photo_like.measure(changed)).any(2).any(1)
+    assert int(moved.nonzero().max()) <= halo
+    halo = photo_like.decoder_halo
+    grid = torch.zeros(2 * halo + 3, 2, photo_like.groups(1), dtype=torch.int64)
+    other = grid.clone()
+    other[0] = 3
+    drawn = (photo_like.pixels(grid, 1) != photo_like.pixels(other, 1)).any(0).any(1)
+    assert int(drawn.nonzero().max()) // 16 <= halo
+
+
+def test_another_quality_is_corrupt(photo_like: Photo) -> None:
+    container = parse(vqcodec.compress(photo(40, 30), model=photo_like))
+    for quality in (0, 4, 255):
+        strange = replace(container, header=replace(container.header, quality=quality))
+        with pytest.raises(CorruptError, match="quality"):
+            vqcodec.decompress(serialise(strange), model=photo_like)
+
+
+def test_damaged_streams_are_format_errors_or_pictures(photo_like: Photo) -> None:
+    container = parse(vqcodec.compress(photo(70, 50), model=photo_like))
+    fixed = parse(vqcodec.compress(photo(70, 50), model=photo_like, prior=False))
+    rng = np.random.default_rng(0)
+    ended = 0
+    for number in range(20):
+        whole = fixed if number % 2 else container
+        size = len(whole.tiles[0]) if number % 2 else 4 * int(rng.integers(0, 40))
+        noise = rng.integers(0, 256, size=size, dtype=np.uint8).tobytes()
+        data = serialise(replace(whole, tiles=(noise,)))
+        try:
+            vqcodec.decompress(data, model=photo_like)
+        except FormatError:
+            ended += 1
+    assert ended > 10
+
+
+def _twice(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["codebooks.1.0.1.channels"][:] = 0
+
+
+def _outside(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["codebooks.2.1.8.channels"][0, 0] = 8
+
+
+def _huge(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["codebooks.1.0.2.vectors"][0, 0, 0] = 4096
+
+
+def _lack(tensors: dict[str, Tensor], metadata: dict) -> None:
+    del tensors["codebooks.3.0.4.embedding"]
+
+
+def _dead(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["gains"][0, 0] = 0.0
+
+
+def _precise(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["prior.precisions"][5] = 1 << 21
+
+
+def _overflow(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["prior.hidden.1.bias"][:] = (1 << 24) - 1
+
+
+def _slices(tensors: dict[str, Tensor], metadata: dict) -> None:
+    metadata["latent_prior"]["slices"] = 5
+
+
+def _text(tensors: dict[str, Tensor], metadata: dict) -> None:
+    metadata["transform"]["widths"] = ["a", 12, 16]
+
+
+def _float(tensors: dict[str, Tensor], metadata: dict) -> None:
+    tensors["analysis.layers.0.weight"] = tensors["analysis.layers.0.weight"].float()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_twice, _outside, _huge, _lack, _dead, _precise, _overflow, _slices, _text, _float],
+)
+def test_wrong_models_are_refused(photo_data: bytes, change: object) -> None:
+    with pytest.raises(ModelCorruptError):
+        parse_model(damaged(photo_data, change), sha256="", device=CPU)
+
+
+def test_codebooks_survive_their_file() -> None:
+    codebooks = random_codebooks(1)
+    tensors = export(codebooks, LATENT_PRIOR.slices)
+    integers = IntegerCodebooks(
+        tensors,
+        slices=LATENT_PRIOR.slices,
+        latents=TRANSFORM.latents,
+        size=32,
+        device=CPU,
+        dtype=torch.float32,
+    )
+    assert integers.parts == (4, 1, 0)
+    latents = 3.0 * torch.randn(50, 24)
+    indices = integers.nearest(latents)
+    values = integers.values(indices)
+    blocks = list(codebooks.blocks())
+    with torch.no_grad():
+        found = [block.distances(block.of(latents)).argmin(2) for block in blocks]
+        parts = [take(block.vectors, k) for block, k in zip(blocks, found, strict=True)]
+        expected = codebooks.place(parts, codebooks.rest.expand(50, -1))
+    # Rounding to 1/32 may tip which of two codewords is nearer.
+    assert ((values - expected).abs() <= 1.0 / 32.0).double().mean() > 0.98
+    with pytest.raises(CorruptError, match="codebook of 7"):
+        integers.values(torch.full((1, 5), 7))

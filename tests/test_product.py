@@ -1,0 +1,214 @@
+"""Codebooks of `photo`: how they begin, how they train, and a whole run."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import photo
+
+import vqcodec
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.latent_prior import precision_of
+from vqcodec.models.photo import Photo
+from vqcodec.models.product import Block
+from vqcodec.training.codebooks import cheapest, start_all
+from vqcodec.training.config import PhotoRecipe, from_table
+from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.ecvq import channel_bits, ecvq, group, match_marginals, start_codebooks
+from vqcodec.training.product import ProductStage
+from vqcodec.training.run import train
+from vqcodec.training.transform import TransformStage
+
+CPU = torch.device("cpu")
+RECIPE = {
+    "name": "tiny",
+    "licence": "CC0-1.0",
+    "transform": {"widths": [8, 12, 16], "depths": [1, 1, 1], "latents": 12, "qualities": 2},
+    "latent_prior": {"channels": 12, "layers": 1, "slices": 2, "hidden": 8},
+    "product": {"codebook_size": 16},
+    "train": {
+        "precision": "float32",
+        "transform": {
+            "steps": 30,
+            "batch": 4,
+            "crop": 64,
+            "optimiser": "muon",
+            "validate_every": 15,
+        },
+        "product": {
+            "steps": 24,
+            "batch": 4,
+            "crop": 64,
+            "optimiser": "muon",
+            "average": 0.9,
+            "validate_every": 12,
+        },
+    },
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for seed in range(5):
+        photo(140, 120, seed=seed).save(pictures / f"{seed}.png")
+    return pictures
+
+
+class Silent:
+    def start(self, stage: str, step: int, steps: int) -> None: ...
+    def step(self, stage: str, step: int, metrics: dict[str, float]) -> None: ...
+    def validation(self, stage: str, step: int, metrics: dict[str, float]) -> None: ...
+
+
+def test_entropy_of_channels() -> None:
+    latents = torch.tensor([[0.2, 0.0, -1.0], [0.1, 1.2, -1.0], [-0.3, 2.1, -1.0], [0.4, 3, -1.0]])
+    assert channel_bits(latents).tolist() == [0.0, 2.0, 0.0]
+
+
+def test_busy_channels_get_small_groups() -> None:
+    entropies = torch.tensor([5.0, 0.5, 3.0, 2.5, 0.5, 0.0, 0.4, 0.6, 9.0])
+    blocks = {block.shape[1]: block.tolist() for block in group(entropies, range(9), 6.0)}
+    assert blocks == {1: [[8], [0]], 2: [[2, 3]], 4: [[7, 1, 4, 6]]}
+    assert group(entropies, range(5, 6), 6.0) == []
+
+
+def test_ecvq_pays_for_bits() -> None:
+    torch.manual_seed(0)
+    data = torch.randn(2, 4000, 2) * torch.tensor([1.5, 0.2])
+    vectors, bits = ecvq(data, 64)
+    assert vectors.shape[:2] == bits.shape
+    assert bits.shape[1] <= 64
+    from vqcodec.training.ecvq import DISTANCE_BITS
+
+    def cost(centres: torch.Tensor, price: torch.Tensor) -> float:
+        spread = (data[:, :, None] - centres[:, None]).square().sum(3)
+        return float((DISTANCE_BITS * spread + price[:, None]).amin(2).mean())
+
+    grid = torch.stack(torch.meshgrid(torch.arange(-6.0, 7), torch.arange(-1.0, 2), indexing="ij"))
+    points = grid.flatten(1).T.expand(2, -1, -1)
+    counts = torch.stack(
+        [
+            torch.bincount(torch.cdist(d, p).argmin(1), minlength=len(p))
+            for d, p in zip(data, points, strict=True)
+        ]
+    )
+    assert cost(vectors, bits) < cost(points, -torch.log2((counts + 1e-9) / 4000.0))
+
+
+@torch.no_grad()
+def test_biases_match_what_occurs() -> None:
+    torch.manual_seed(0)
+    block = Block(
+        torch.tensor([[0]]),
+        torch.tensor([[[-1.0], [0.0], [1.0]]]),
+        torch.zeros(1, 3),
+        torch.zeros(1, 3, 1),
+        torch.zeros(1, 3),
+    )
+    indices = torch.tensor([[1] * 70 + [0] * 25 + [2] * 5])
+    means, precisions = torch.zeros(1, 100, 1), torch.full((1, 100, 1), 0.3)
+    match_marginals(block, indices, means, precisions)
+    shares = torch.softmax(block.logits(means, precisions)[0, 0] * math.log(2.0), dim=0)
+    assert shares.tolist() == pytest.approx([0.25, 0.7, 0.05], abs=0.01)
+
+
+def test_precision_is_the_price_of_a_step() -> None:
+    scales = torch.tensor([0.11, 0.3, 1.0, 2.99, 3.01, 40.0], dtype=torch.float64)
+    normal = torch.distributions.Normal(0.0, scales)
+    masses = [
+        normal.cdf(torch.tensor(x + 0.5)) - normal.cdf(torch.tensor(x - 0.5)) for x in (0.0, -1.0)
+    ]
+    expected = torch.log2(masses[0] / masses[1])
+    assert precision_of(scales[:5]).tolist() == pytest.approx(expected[:5].tolist(), rel=0.02)
+    assert float(precision_of(scales[5:])) == pytest.approx(float(expected[5]), rel=0.02)
+
+
+def test_quiet_channels_are_constant() -> None:
+    torch.manual_seed(0)
+    latents = torch.cat([torch.randn(500, 3), torch.full((500, 1), 2.25)], dim=1)
+    codebooks = start_codebooks(latents, 2, 16, 6.0)
+    assert [c for b in codebooks.blocks() for c in b.channels.flatten().tolist()] == [0, 1, 2]
+    assert codebooks.rest.tolist() == [0.0, 0.0, 0.0, 2.25]
+    assert codebooks.groups == sum(block.groups for block in codebooks.blocks())
+
+
+def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> None:
+    recipe = from_table(PhotoRecipe, RECIPE)
+    paths = find_pictures(folder)
+    pictures = Pictures(paths, recipe.data)
+    first = TransformStage(recipe, pictures, paths[:2], CPU)
+    cache = tmp_path / "codebooks.safetensors"
+    codebooks = start_all(recipe, first.module, pictures, cache, CPU, lambda n: None)
+    again = start_all(recipe, first.module, pictures, cache, CPU, lambda n: None)
+    for one, other in zip(codebooks, again, strict=True):
+        assert one.state_dict().keys() == other.state_dict().keys()
+    stage = ProductStage(recipe, first.module, codebooks, pictures, paths[:2], CPU)
+    before = stage.validate()
+    optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-3)
+    for step in range(20):
+        loss, metrics = stage.loss(stage.batch(step), step)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        assert math.isfinite(metrics["psnr"])
+    for name in ("analysis.layers.0.weight", "prior.first.weight", "gains.octaves"):
+        gradient = dict(stage.module.photo.named_parameters())[name].grad
+        assert gradient is not None
+        assert gradient.abs().sum() > 0
+    assert stage.validate()["loss"] < before["loss"]
+
+
+def test_unigram_prices_steer_the_first_assignment() -> None:
+    block = Block(
+        torch.tensor([[0]]),
+        torch.tensor([[[0.0], [1.0]]]),
+        torch.zeros(1, 2),
+        torch.zeros(1, 2, 1),
+        torch.tensor([[0.0, 40.0]]),
+    )
+    assert cheapest(block, torch.tensor([[1.0]])).tolist() == [[0]]
+
+
+def test_a_whole_run_makes_a_model(folder: Path, tmp_path: Path) -> None:
+    recipe = from_table(PhotoRecipe, RECIPE)
+    out = tmp_path / "tiny.safetensors"
+    arguments = {"data": folder, "out": out, "run": tmp_path / "run", "device": CPU}
+    train(recipe, resume=False, reporter=Silent(), **arguments)  # type: ignore[arg-type]
+    first = out.read_bytes()
+    # Everything is there already: resuming writes the same model.
+    train(recipe, resume=True, reporter=Silent(), **arguments)  # type: ignore[arg-type]
+    assert out.read_bytes() == first
+    model = vqcodec.load_model(out, device="cpu")
+    assert isinstance(model, Photo)
+    assert model.qualities == 2
+    image = photo(140, 120, seed=9)
+    data = vqcodec.compress(image, model=model, quality=2)
+    assert vqcodec.decompress(data, model=model).size == image.size
+    rows = [json.loads(row) for row in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in rows} == {"transform", "product"}
+    last = rows[-1]
+    assert last["integer1"] == pytest.approx(last["bpp1"], rel=0.2)
+
+
+def test_recipes_say_what_is_wrong() -> None:
+    for change, key in (
+        ({"name": "Not so"}, "name"),
+        ({"transform": {"latents": 13}}, "slices"),
+        ({"product": {"codebook_size": 1}}, "codebook_size"),
+        ({"train": {"transform": {"steps": 1, "crop": 60}, "product": {"steps": 1}}}, "crop"),
+    ):
+        with pytest.raises(ValueError, match=key):
+            from_table(PhotoRecipe, RECIPE | change)
+
+
+def test_configurations_have_bounds() -> None:
+    with pytest.raises(ValueError, match="qualities"):
+        TransformConfig(qualities=0)
+    with pytest.raises(ValueError, match="slices"):
+        LatentPriorConfig(slices=0)
