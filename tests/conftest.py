@@ -124,13 +124,15 @@ def random_photo_bytes() -> bytes:
         name="random-photo",
         licence="CC0-1.0",
         description="fixed random weights",
-        config=TRANSFORM,
-        product=ProductConfig(codebook_size=32),
-        analysis=analysis,
-        synthesis=synthesis,
-        gains=gains,
-        prior=random_latent_prior(),
-        codebooks=[random_codebooks(seed) for seed in range(3)],
+        parts=photo_model.Parts(
+            config=TRANSFORM,
+            product=ProductConfig(codebook_size=32),
+            analysis=analysis,
+            synthesis=synthesis,
+            gains=gains,
+            prior=random_latent_prior(),
+            codebooks=[random_codebooks(seed) for seed in range(3)],
+        ),
     )
 
 

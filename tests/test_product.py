@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import photo
+from conftest import LATENT_PRIOR, TRANSFORM, photo
 
 import vqcodec
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.file import read_tensors
 from vqcodec.models.latent_prior import precision_of
-from vqcodec.models.photo import Photo
+from vqcodec.models.photo import Photo, model_bytes, model_parts
 from vqcodec.models.product import Block
 from vqcodec.training.codebooks import cheapest, start_all
 from vqcodec.training.config import PhotoRecipe, from_table
@@ -60,6 +62,9 @@ def folder(tmp_path: Path) -> Path:
     return pictures
 
 
+def unheard(done: int) -> None: ...
+
+
 class Silent:
     def start(self, stage: str, step: int, steps: int) -> None: ...
     def step(self, stage: str, step: int, metrics: dict[str, float]) -> None: ...
@@ -92,12 +97,8 @@ def test_ecvq_pays_for_bits() -> None:
 
     grid = torch.stack(torch.meshgrid(torch.arange(-6.0, 7), torch.arange(-1.0, 2), indexing="ij"))
     points = grid.flatten(1).T.expand(2, -1, -1)
-    counts = torch.stack(
-        [
-            torch.bincount(torch.cdist(d, p).argmin(1), minlength=len(p))
-            for d, p in zip(data, points, strict=True)
-        ]
-    )
+    nearest = torch.cdist(data, points.contiguous()).argmin(2)
+    counts = torch.stack([torch.bincount(row, minlength=points.shape[1]) for row in nearest])
     assert cost(vectors, bits) < cost(points, -torch.log2((counts + 1e-9) / 4000.0))
 
 
@@ -144,8 +145,8 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
     pictures = Pictures(paths, recipe.data)
     first = TransformStage(recipe, pictures, paths[:2], CPU)
     cache = tmp_path / "codebooks.safetensors"
-    codebooks = start_all(recipe, first.module, pictures, cache, CPU, lambda n: None)
-    again = start_all(recipe, first.module, pictures, cache, CPU, lambda n: None)
+    codebooks = start_all(recipe, first.module, None, pictures, cache, CPU, unheard)
+    again = start_all(recipe, first.module, None, pictures, cache, CPU, unheard)
     for one, other in zip(codebooks, again, strict=True):
         assert one.state_dict().keys() == other.state_dict().keys()
     stage = ProductStage(recipe, first.module, codebooks, pictures, paths[:2], CPU)
@@ -194,6 +195,36 @@ def test_a_whole_run_makes_a_model(folder: Path, tmp_path: Path) -> None:
     assert {row["stage"] for row in rows} == {"transform", "product"}
     last = rows[-1]
     assert last["integer1"] == pytest.approx(last["bpp1"], rel=0.2)
+
+
+def test_training_goes_on_from_a_model(
+    folder: Path, tmp_path: Path, photo_data: bytes, photo_like: Photo
+) -> None:
+    parts = model_parts(photo_data)
+    again = model_bytes(
+        name="random-photo", licence="CC0-1.0", description="fixed random weights", parts=parts
+    )
+    assert read_tensors(again).keys() == read_tensors(photo_data).keys()
+    for key, tensor in read_tensors(photo_data).items():
+        assert torch.allclose(read_tensors(again)[key].double(), tensor.double(), atol=1e-6), key
+
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(photo_data)
+    table = RECIPE | {
+        "start": str(start),
+        "transform": asdict(TRANSFORM) | {"widths": [8, 12, 16], "depths": [1, 1, 1]},
+        "latent_prior": asdict(LATENT_PRIOR),
+        "product": {"codebook_size": 32},
+    }
+    recipe = from_table(PhotoRecipe, table)
+    out = tmp_path / "more.safetensors"
+    arguments = {"data": folder, "out": out, "run": tmp_path / "run", "device": CPU}
+    train(recipe, resume=False, reporter=Silent(), **arguments)  # type: ignore[arg-type]
+    model = vqcodec.load_model(out, device="cpu")
+    assert [model.groups(q) for q in (1, 2, 3)] == [photo_like.groups(q) for q in (1, 2, 3)]
+    other = from_table(PhotoRecipe, RECIPE | {"start": str(start)})
+    with pytest.raises(ValueError, match="another architecture"):
+        train(other, resume=False, reporter=Silent(), **arguments)  # type: ignore[arg-type]
 
 
 def test_recipes_say_what_is_wrong() -> None:

@@ -21,9 +21,6 @@ from vqcodec.models.precision import full_precision
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 
-WINDOW = 768
-"""Side of a window in pixels."""
-
 
 @torch.inference_mode()
 @full_precision()
@@ -36,7 +33,7 @@ def measure_pixels(
     column. `window` is the side of a window in positions.
     """
     stride, halo = model.stride, model.encoder_halo
-    window = window or max(1, WINDOW // stride)
+    window = window or model.window
     height, width = pixels.shape[:2]
     rows, columns = -(-height // stride), -(-width // stride)
     measured: Tensor | None = None
@@ -75,7 +72,7 @@ def decode_indices(
     if an index has no codeword.
     """
     stride, halo = model.stride, model.decoder_halo
-    window = window or max(1, WINDOW // stride)
+    window = window or model.window
     rows, columns, _ = grid.shape
     area = area or (slice(0, rows), slice(0, columns))
     top, left = area[0].start, area[1].start

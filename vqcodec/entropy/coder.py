@@ -45,8 +45,7 @@ class Encoder:
 
     def finish(self) -> bytes:
         """Return the stream: little-endian 32-bit words."""
-        words: NDArray[np.uint32] = self._coder.get_compressed()
-        return words.astype("<u4").tobytes()
+        return _words(self._coder)
 
 
 class Decoder:
@@ -60,23 +59,30 @@ class Decoder:
         self._coder = constriction.stream.queue.RangeDecoder(words)
         self._stream = stream
         # Encoding again costs little and leaves one way to write given symbols.
-        self._again = Encoder()
+        self._again = constriction.stream.queue.RangeEncoder()
 
     def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
         """Read as many symbols as there are tables, int32 (P,).
 
         `symbols` is not looked at. Raises CorruptError if no encoder writes such a stream.
         """
+        rest = frequencies - 1.0
         try:
-            decoded: Symbols = self._coder.decode(_FAMILY, frequencies - 1.0)
+            decoded: Symbols = self._coder.decode(_FAMILY, rest)
         except AssertionError as error:
             raise CorruptError("a range-coded stream does not decode") from error
-        return self._again.code(frequencies, decoded)
+        self._again.encode(decoded, _FAMILY, rest)
+        return decoded
 
     def finish(self) -> None:
         """Check the whole stream. Raises CorruptError if no encoder writes it."""
-        if self._again.finish() != self._stream:
+        if _words(self._again) != self._stream:
             raise CorruptError("a range-coded stream is not the one of its symbols")
+
+
+def _words(coder: constriction.stream.queue.RangeEncoder) -> bytes:
+    words: NDArray[np.uint32] = coder.get_compressed()
+    return words.astype("<u4").tobytes()
 
 
 def pack_fixed(symbols: Symbols, codebook_size: int) -> bytes:

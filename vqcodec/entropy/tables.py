@@ -51,20 +51,30 @@ POWERS = _powers()
 _POWERS = np.array(POWERS, dtype=np.float64)
 
 
+_ROWS = 128
+"""Rows that are worked on at a time: what fits into a processor's cache takes half the time."""
+
+
 def frequencies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Map integer logits (P, K) to frequencies (P, K), integers >= 1 with row sums 2^24.
 
     Both arrays hold integers in a floating dtype.
     """
-    symbols = logits.shape[1]
+    table = np.empty(logits.shape, dtype=np.float64)
+    for start in range(0, len(logits), _ROWS):
+        _fill(logits[start : start + _ROWS], table[start : start + _ROWS])
+    return table
+
+
+def _fill(logits: NDArray[np.floating], table: NDArray[np.float64]) -> None:
     best = logits.argmax(axis=1)
     rows = np.arange(len(logits))
     distance = logits[rows, best][:, None] - logits
-    powers = _POWERS.take(np.minimum(distance, FLOOR, out=distance).astype(np.intp))
-    total = powers.sum(axis=1).astype(np.int64)
-    reciprocal = ((TOTAL - symbols) << PRECISION) // total
-    powers *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
-    table: NDArray[np.float64] = np.floor(powers, out=powers)
+    np.minimum(distance, FLOOR, out=distance)
+    np.take(_POWERS, distance.astype(np.int16), out=table, mode="clip")
+    total = table.sum(axis=1).astype(np.int64)
+    reciprocal = ((TOTAL - logits.shape[1]) << PRECISION) // total
+    table *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
+    np.floor(table, out=table)
     table += 1.0
     table[rows, best] += TOTAL - table.sum(axis=1)
-    return table

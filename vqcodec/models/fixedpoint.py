@@ -215,3 +215,18 @@ def from_integers(
     half = torch.where(shift > 0, torch.pow(2.0, shift.double() - 1.0), 0.0)
     reals = weight.double() * torch.pow(2.0, -p)[:, None]
     return reals.float(), ((bias.double() - half) * torch.pow(2.0, -p - fraction_in)).float()
+
+
+def load_layer(
+    tensors: Mapping[str, Tensor],
+    name: str,
+    weight: Tensor,
+    bias: Tensor,
+    fraction_in: int,
+    fraction_out: int,
+) -> None:
+    """Undo `export_layer`: write the weights and biases that the integers stand for."""
+    integers = (tensors[f"{name}.{key}"] for key in ("weight", "bias", "shift"))
+    reals = from_integers(*integers, fraction_in=fraction_in, fraction_out=fraction_out)
+    weight.copy_(reals[0].view_as(weight))
+    bias.copy_(reals[1])

@@ -20,7 +20,7 @@ from torch import Tensor
 from vqcodec.errors import CorruptError, ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.latent_prior import FRACTION_LATENT
-from vqcodec.models.product import FRACTION_VECTOR, SIZES, VECTOR_MAX, Codebooks
+from vqcodec.models.product import FRACTION_VECTOR, SIZES, VECTOR_MAX, Block, Codebooks
 
 BIAS_MAX = (1 << 12) - 1
 _PAD = -(1 << 20)
@@ -169,6 +169,33 @@ def export(codebooks: Codebooks, slices: int) -> dict[str, Tensor]:
                 ).to(torch.int8),
             }
     return out
+
+
+def reals(tensors: Mapping[str, Tensor], slices: int) -> Codebooks:
+    """Undo `export`, for training that goes on from there. No codeword costs more than
+    another without context: the file does not know.
+    """
+    rest = tensors["rest"] * 2.0**-FRACTION_VECTOR
+    width = len(rest) // slices
+    made: list[list[Block]] = []
+    for s in range(slices):
+        blocks = []
+        for d in SIZES:
+            name = f"{s}.{d}"
+            if f"{name}.channels" not in tensors:
+                continue
+            bias = tensors[f"{name}.bias"] * 2.0**-fx.FRACTION_LOGIT
+            blocks.append(
+                Block(
+                    tensors[f"{name}.channels"].long() + s * width,
+                    tensors[f"{name}.vectors"] * 2.0**-FRACTION_VECTOR,
+                    bias,
+                    tensors[f"{name}.embedding"] * 2.0**-FRACTION_LATENT,
+                    torch.zeros_like(bias),
+                )
+            )
+        made.append(blocks)
+    return Codebooks(made, rest)
 
 
 def _integers(values: Tensor, fraction: int, largest: int) -> Tensor:

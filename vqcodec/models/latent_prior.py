@@ -14,6 +14,7 @@ With `integer` set it computes on the grid of the fixed-point network, as
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -109,14 +110,7 @@ class LatentPrior(nn.Module):
         Raises ModelCorruptError if a layer could leave the exact range.
         """
         out: dict[str, Tensor] = {}
-        layers: dict[str, WedgeConv | Pointwise] = {"first": self.first}
-        for name, parts in (
-            ("layers", self.layers),
-            ("hidden", self.hidden),
-            ("output", self.output),
-        ):
-            layers |= {f"{name}.{i}": part for i, part in enumerate(parts)}  # type: ignore[misc]
-        for name, layer in layers.items():
+        for name, layer in self._parts():
             out |= fx.export_layer(
                 name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
             )
@@ -126,6 +120,24 @@ class LatentPrior(nn.Module):
         precisions = precision_of(scale_of(raw)) * 2.0**FRACTION_PRECISION
         out["precisions"] = precisions.round().clamp_max(PRECISION_MAX).int()
         return {key: value.contiguous() for key, value in out.items()}
+
+    @torch.no_grad()
+    def load_integers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Undo `export`: take the weights that the tensors of an integer prior stand for.
+
+        They must be of a prior of this configuration.
+        """
+        for name, layer in self._parts():
+            fx.load_layer(
+                tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
+            )
+        self.quality.weight.copy_(tensors["quality"] * 2.0**-fx.FRACTION_STREAM)
+
+    def _parts(self) -> Iterator[tuple[str, WedgeConv | Pointwise]]:
+        yield "first", self.first
+        for name in ("layers", "hidden", "output"):
+            for i, layer in enumerate(getattr(self, name)):
+                yield f"{name}.{i}", layer
 
 
 def _limit(stream: Tensor, integer: bool) -> Tensor:

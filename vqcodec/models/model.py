@@ -82,6 +82,11 @@ class Model(Protocol):
         """Positions around a window that can change its pixels."""
         ...
 
+    @property
+    def window(self) -> int:
+        """Side, in positions, of a window whose networks take about 1 GiB."""
+        ...
+
     def groups(self, quality: int) -> int:
         """Return the number G of indices per position."""
         ...

@@ -7,7 +7,6 @@ A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
 from vqcodec.models.integer_latent_prior import Coding, Encoding, IntegerLatentPrior
-from vqcodec.models.integer_product import IntegerCodebooks, export
+from vqcodec.models.integer_product import IntegerCodebooks, export, reals
 from vqcodec.models.latent_prior import LatentPrior
 from vqcodec.models.product import Codebooks
 from vqcodec.models.transform import Analysis, Gains, Synthesis
@@ -63,6 +62,11 @@ class Photo:
         """Positions around a window that can change its pixels."""
         return self.config.decoder_halo
 
+    @property
+    def window(self) -> int:
+        """128 positions are 2048 pixels."""
+        return 128
+
     def groups(self, quality: int) -> int:
         """Indices per position."""
         return sum(self.codebooks[quality - 1].parts)
@@ -96,37 +100,74 @@ class Photo:
         return pixels
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a model is made of while it trains."""
+
+    config: TransformConfig
+    product: ProductConfig
+    analysis: Analysis
+    synthesis: Synthesis
+    gains: Gains
+    prior: LatentPrior
+    codebooks: list[Codebooks]
+
+
 def model_bytes(
     *,
     name: str,
     licence: str,
     description: str,
-    config: TransformConfig,
-    product: ProductConfig,
-    analysis: Analysis,
-    synthesis: Synthesis,
-    gains: Gains,
-    prior: LatentPrior,
-    codebooks: Sequence[Codebooks],
+    parts: Parts,
 ) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
-    qualities = torch.arange(1, config.qualities + 1, device=gains.octaves.device)
-    tensors = file.halves(analysis, "analysis") | file.halves(synthesis, "synthesis")
-    tensors["gains"] = gains(qualities.float()).detach()[:, :, 0, 0].float()
-    tensors |= {f"prior.{key}": value for key, value in prior.export().items()}
-    for quality, books in enumerate(codebooks, 1):
-        exported = export(books, prior.config.slices)
+    tensors = file.halves(parts.analysis, "analysis") | file.halves(parts.synthesis, "synthesis")
+    octaves = parts.gains.octaves
+    qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
+    tensors["gains"] = parts.gains(qualities.float())[:, :, 0, 0].float()
+    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
+    for quality, books in enumerate(parts.codebooks, 1):
+        exported = export(books, parts.prior.config.slices)
         tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
     metadata = {
         "architecture": ARCHITECTURE,
         "name": name,
         "licence": licence,
         "description": description,
-        "transform": dataclasses.asdict(config),
-        "latent_prior": dataclasses.asdict(prior.config),
-        "product": dataclasses.asdict(product),
+        "transform": dataclasses.asdict(parts.config),
+        "latent_prior": dataclasses.asdict(parts.prior.config),
+        "product": dataclasses.asdict(parts.product),
     }
     return file.write(tensors, metadata)
+
+
+def model_parts(data: bytes) -> Parts:
+    """Undo `model_bytes`, for training that goes on from there.
+
+    Raises: ModelCorruptError.
+    """
+    parse_model(data, sha256="", device=torch.device("cpu"))  # every check there is
+    metadata, tensors = file.read_metadata(data), file.read_tensors(data)
+    config = file.read_config(TransformConfig, metadata["transform"])
+    prior_config = file.read_config(LatentPriorConfig, metadata["latent_prior"])
+    parts = Parts(
+        config=config,
+        product=file.read_config(ProductConfig, metadata["product"]),
+        analysis=Analysis(config),
+        synthesis=Synthesis(config),
+        gains=Gains(config),
+        prior=LatentPrior(prior_config, config),
+        codebooks=[
+            reals(file.under(tensors, f"codebooks.{quality}."), prior_config.slices)
+            for quality in range(1, config.qualities + 1)
+        ],
+    )
+    parts.analysis.load_state_dict(file.under(tensors, "analysis."))
+    parts.synthesis.load_state_dict(file.under(tensors, "synthesis."))
+    parts.prior.load_integers(file.under(tensors, "prior."))
+    with torch.no_grad():
+        parts.gains.octaves.copy_(torch.log2(tensors["gains"]))
+    return parts
 
 
 def parse_model(

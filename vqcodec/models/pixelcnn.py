@@ -148,10 +148,9 @@ class PixelCNN(nn.Module):
         """
         self.embedding.copy_(tensors["embedding"] * 2.0**-fx.FRACTION_EMBEDDING)
         for name, layer in self._parts():
-            weight, bias, shift = (tensors[f"{name}.{key}"] for key in ("weight", "bias", "shift"))
-            reals = fx.from_integers(weight, bias, shift, layer.fraction_in, layer.fraction_out)
-            layer.weight.copy_(reals[0].view_as(layer.weight))
-            layer.bias.copy_(reals[1])
+            fx.load_layer(
+                tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
+            )
 
     def _parts(self) -> Iterator[tuple[str, WedgeConv | Pointwise]]:
         """Every layer by its name in SPEC.md."""

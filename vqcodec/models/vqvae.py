@@ -64,6 +64,11 @@ class VqVae:
         """Indices around a window that can change its pixels."""
         return self.config.decoder_halo
 
+    @property
+    def window(self) -> int:
+        """192 indices are 768 pixels."""
+        return 192
+
     def groups(self, quality: int) -> int:
         """One index per position."""
         return 1

@@ -16,7 +16,7 @@ from vqcodec.models.product import Block, Codebooks, take
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures
 from vqcodec.training.distributed import rank, wait
-from vqcodec.training.ecvq import DISTANCE_BITS, match_marginals, start_codebooks
+from vqcodec.training.ecvq import DISTANCE_BITS, match_marginals, prices, start_codebooks
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo
 
@@ -30,15 +30,28 @@ def cheapest(block: Block, flat: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def count_codewords(codebooks: Codebooks, latents: Tensor) -> None:
+    """Price codewords by how often they occur in latents (P, D), themselves weighing the prices."""
+    for block in codebooks.blocks():
+        for _ in range(3):
+            picked = cheapest(block, latents)
+            ones = torch.ones_like(picked, dtype=latents.dtype)
+            counts = torch.zeros_like(block.unigram).scatter_add_(1, picked, ones)
+            block.unigram.copy_(prices(counts))
+
+
+@torch.no_grad()
 def start_all(
     recipe: PhotoRecipe,
     photo: Photo,
+    given: list[Codebooks] | None,
     pictures: Pictures,
     cache: Path,
     device: torch.device,
     progress: Callable[[int], None],
 ) -> list[Codebooks]:
-    """Start every quality's codebooks on crops of the training pictures.
+    """Start every quality's codebooks on crops of the training pictures; if they are `given`,
+    only what their codewords cost without context is found out there.
 
     Keeps them in the file `cache`, and takes them from there if it exists: another
     machine's k-means may end elsewhere. `progress` is told the number of qualities done.
@@ -48,7 +61,7 @@ def start_all(
     if not done and rank() == 0:
         tensors = {
             f"{quality}.{name}": value.contiguous()
-            for quality, made in enumerate(_start(recipe, photo, pictures, device, progress))
+            for quality, made in enumerate(_start(recipe, photo, given, pictures, device, progress))
             for name, value in made.state_dict().items()
         }
         partial = cache.with_suffix(".partial")
@@ -61,6 +74,7 @@ def start_all(
 def _start(
     recipe: PhotoRecipe,
     photo: Photo,
+    given: list[Codebooks] | None,
     pictures: Pictures,
     device: torch.device,
     progress: Callable[[int], None],
@@ -79,13 +93,17 @@ def _start(
         gains = photo.gains(at.float())
         scaled = [part * gains for part in latents]
         flat = torch.cat([part.permute(0, 2, 3, 1).flatten(0, 2) for part in scaled])
-        codebooks = start_codebooks(
-            flat.cpu(),
-            recipe.latent_prior.slices,
-            recipe.product.codebook_size,
-            settings.group_bits,
-        ).to(device)
-        _match(photo, codebooks, scaled, at, recipe, device)
+        if given is None:
+            codebooks = start_codebooks(
+                flat.cpu(),
+                recipe.latent_prior.slices,
+                recipe.product.codebook_size,
+                settings.group_bits,
+            ).to(device)
+            _match(photo, codebooks, scaled, at, recipe, device)
+        else:
+            codebooks = given[quality - 1]
+            count_codewords(codebooks, flat)
         progress(quality)
         yield codebooks
 

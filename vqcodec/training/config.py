@@ -201,6 +201,9 @@ class PhotoRecipe:
     """One line on the model, for `vqcodec models list`."""
     seed: int = 0
     """Seed of every random draw."""
+    start: str = ""
+    """Model whose weights and codebooks training goes on from, a name or a file, without
+    the first stage; empty: random weights."""
     transform: TransformConfig
     latent_prior: LatentPriorConfig
     product: ProductConfig = field(default_factory=ProductConfig)

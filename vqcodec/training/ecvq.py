@@ -93,8 +93,14 @@ def ecvq(data: Tensor, size: int) -> tuple[Tensor, Tensor]:
         sums = torch.zeros_like(centres).scatter_add_(1, places, data)
         means = sums / counts.clamp_min(1.0)[:, :, None]
         centres = torch.where(counts[:, :, None] > 0, means, centres)
-        costs = torch.where(counts > 0, -torch.log2(counts / data.shape[1]), _NEVER)
+        costs = prices(counts)
     return centres, costs
+
+
+def prices(counts: Tensor) -> Tensor:
+    """Map how often codewords occur, (G, K), to the bits that each costs without context."""
+    shares = counts / counts.sum(1, keepdim=True)
+    return torch.where(counts > 0, -torch.log2(shares), _NEVER)
 
 
 def _first(points: Tensor, size: int) -> tuple[Tensor, Tensor]:

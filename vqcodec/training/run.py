@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from vqcodec.models import photo, vqvae
+from vqcodec.models.file import read_metadata
+from vqcodec.models.product import Codebooks
 from vqcodec.registry.load import read_model
-from vqcodec.registry.store import find
+from vqcodec.registry.store import find, read_verified
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.codebooks import start_all
 from vqcodec.training.config import PhotoRecipe, Recipe
@@ -18,7 +20,7 @@ from vqcodec.training.distributed import rank, share, wait
 from vqcodec.training.loop import Reporter, Trainer, heard
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 from vqcodec.training.product import ProductStage
-from vqcodec.training.transform import TransformStage
+from vqcodec.training.transform import Photo, TransformStage
 
 _HELD_OUT = 16
 _HELD_OUT_MAX = 32
@@ -120,30 +122,48 @@ def _train_photo(
 ) -> bytes:
     """Train the transform with noise, then everything with codebooks."""
     share(recipe.train.product.batch, "train.product.batch")
-    first = TransformStage(recipe, pictures, held_out, device)
-    Trainer(first, run, reporter).run(resume=resume)
-
     cache = run / "codebooks.safetensors"
     if not resume and rank() == 0:
         cache.unlink(missing_ok=True)
+    given: list[Codebooks] | None = None
+    if recipe.start:
+        parts = _photo_start(recipe)
+        module = Photo(parts.analysis, parts.synthesis, parts.gains, parts.prior).to(device)
+        given = [codebooks.to(device) for codebooks in parts.codebooks]
+    else:
+        first = TransformStage(recipe, pictures, held_out, device)
+        Trainer(first, run, reporter).run(resume=resume)
+        module = first.module
     reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
-        recipe, first.module, pictures, cache, device, lambda n: reporter.step("codebooks", n, {})
+        recipe, module, given, pictures, cache, device, lambda n: reporter.step("codebooks", n, {})
     )
-    second = ProductStage(recipe, first.module, codebooks, pictures, held_out, device)
+    second = ProductStage(recipe, module, codebooks, pictures, held_out, device)
     Trainer(second, run, reporter).run(resume=resume)
     return photo.model_bytes(
         name=recipe.name,
         licence=recipe.licence,
         description=recipe.description,
-        config=recipe.transform,
-        product=recipe.product,
-        analysis=first.module.analysis,
-        synthesis=first.module.synthesis,
-        gains=first.module.gains,
-        prior=first.module.prior,
-        codebooks=codebooks,
+        parts=photo.Parts(
+            config=recipe.transform,
+            product=recipe.product,
+            analysis=module.analysis,
+            synthesis=module.synthesis,
+            gains=module.gains,
+            prior=module.prior,
+            codebooks=codebooks,
+        ),
     )
+
+
+def _photo_start(recipe: PhotoRecipe) -> photo.Parts:
+    file = find(recipe.start)
+    data = read_verified(file)
+    if read_metadata(data).get("architecture") == photo.ARCHITECTURE:
+        parts = photo.model_parts(data)
+        if (parts.config, parts.prior.config) == (recipe.transform, recipe.latent_prior):
+            return parts
+    raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
 
 
 def _start(recipe: Recipe, device: torch.device) -> vqvae.VqVae:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.autoencoder import psnr_of_mse
-from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.latent_prior import LatentPrior, bits
 from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
@@ -37,12 +36,15 @@ _VALIDATION_SIDE = 512
 class Photo(nn.Module):
     """The parts as one module, for the optimiser and the checkpoint."""
 
-    def __init__(self, transform: TransformConfig, prior: LatentPriorConfig) -> None:
+    def __init__(
+        self, analysis: Analysis, synthesis: Synthesis, gains: Gains, prior: LatentPrior
+    ) -> None:
         super().__init__()
-        self.analysis = Analysis(transform)
-        self.synthesis = Synthesis(transform)
-        self.gains = Gains(transform)
-        self.prior = LatentPrior(prior, transform)
+        self.analysis = analysis
+        self.synthesis = synthesis
+        self.gains = gains
+        self.prior = prior
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class TransformStage:
@@ -59,8 +61,13 @@ class TransformStage:
         self._pictures = pictures
         self._device = device
         torch.manual_seed(recipe.seed)
-        module = Photo(recipe.transform, recipe.latent_prior).to(device)
-        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        config = recipe.transform
+        self.module = Photo(
+            Analysis(config),
+            Synthesis(config),
+            Gains(config),
+            LatentPrior(recipe.latent_prior, config),
+        ).to(device)
         self._lambdas = rate_weights(recipe, device)
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
