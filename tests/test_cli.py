@@ -343,3 +343,50 @@ def test_light_commands_do_not_load_torch(code: str, tmp_path: Path) -> None:
 def test_container_is_standard_library_only() -> None:
     check = "import vqcodec.container, sys; assert not {'torch', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+@pytest.fixture
+def with_qualities(run, photo_data: bytes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "random-photo.safetensors"
+    path.write_bytes(photo_data)
+    assert run("models", "install", path).code == 0
+
+
+@pytest.mark.usefixtures("with_qualities")
+def test_qualities_and_targets(run) -> None:  # type: ignore[no-untyped-def]
+    photo(200, 160).save("photo.png")
+    sizes = {}
+    for quality in ("1", "3"):
+        out = f"{quality}.vqc"
+        result = run("compress", "photo.png", "-q", quality, "--model", "random-photo", "-o", out)
+        assert result.code == 0
+        sizes[quality] = Path(out).stat().st_size
+        shown = run("inspect", out)
+        assert f"quality {quality}" in shown.out
+    assert sizes["1"] < sizes["3"]
+    target = sum(sizes.values()) // 2
+    for name, option, value in (
+        ("a.vqc", "--target-size", f"{target}"),
+        ("b.vqc", "--target-size", f"{target / 1000} KB"),
+        ("c.vqc", "--target-size", f"{target / 1024}KiB"),
+        ("d.vqc", "--target-bpp", f"{8 * target / (200 * 160)}"),
+    ):
+        result = run("compress", "photo.png", option, value, "--model", "random-photo", "-o", name)
+        assert result.code == 0, result.err
+        assert sizes["1"] <= Path(name).stat().st_size <= target
+    result = run("compress", "photo.png", "--target-psnr", "5", "--model", "random-photo")
+    assert result.code == 0
+
+
+@pytest.mark.usefixtures("with_qualities", "installed")
+def test_wishes_that_cannot_be_met(run) -> None:  # type: ignore[no-untyped-def]
+    photo(200, 160).save("photo.png")
+    common = ("compress", "photo.png", "--model", "random-photo")
+    assert "exclude" in one_line_error(run(*common, "-q", "2", "--target-bpp", "0.2"), 2)
+    assert "40KB" in one_line_error(run(*common, "--target-size", "small"), 2)
+    assert "not 1 to 3" in one_line_error(run(*common, "-q", "9"), 2)
+    assert "least" in one_line_error(run(*common, "--target-size", "10"), 2)
+    assert "no qualities" in one_line_error(
+        run("compress", "photo.png", "--model", "random", "-q", "2"), 2
+    )
+    assert not Path("photo.vqc").exists()

@@ -226,7 +226,7 @@ def load_layer(
     fraction_out: int,
 ) -> None:
     """Undo `export_layer`: write the weights and biases that the integers stand for."""
-    integers = (tensors[f"{name}.{key}"] for key in ("weight", "bias", "shift"))
-    reals = from_integers(*integers, fraction_in=fraction_in, fraction_out=fraction_out)
+    integer, sums, shift = (tensors[f"{name}.{key}"] for key in ("weight", "bias", "shift"))
+    reals = from_integers(integer, sums, shift, fraction_in, fraction_out)
     weight.copy_(reals[0].view_as(weight))
     bias.copy_(reals[1])
