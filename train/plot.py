@@ -2,8 +2,9 @@
 
 python train/plot.py train/paper.png train/paper-first.log.jsonl train/paper.log.jsonl \
     train/paper-float.log.jsonl
+python train/plot.py train/photo.png train/photo.log.jsonl
 
-Runs of the autoencoder are joined end to end; priors are drawn beside each other.
+Runs of a first stage are joined end to end; priors are drawn beside each other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,41 @@ def validations(log: Path, stage: str) -> list[dict[str, Any]]:
 
 
 def main(picture: str, *logs: str) -> None:
+    """Draw the curves of the architecture that the first log is of."""
+    draw = draw_photo if validations(Path(logs[0]), "transform") else draw_vqvae
+    draw(picture, *logs)
+
+
+def draw_photo(picture: str, *logs: str) -> None:
+    """Draw the loss of both stages over the steps, and rate and PSNR at the last one."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    done = 0
+    for log in map(Path, logs):
+        for stage in ("transform", "product"):
+            rows = validations(log, stage)
+            if not rows:
+                continue
+            steps = [done + row["step"] for row in rows]
+            name = f"{log.name.split('.')[0]}, {stage}"
+            axes[0].plot(steps, [row["loss"] for row in rows], marker=".", label=name)
+            last, rate = rows[-1], "integer" if stage == "product" else "bpp"
+            qualities = range(1, 1 + sum(key.startswith("psnr") for key in last))
+            axes[1].plot(
+                [last[f"{rate}{q}"] for q in qualities],
+                [last[f"psnr{q}"] for q in qualities],
+                marker=".",
+                label=f"{name}, step {last['step']}",
+            )
+            done += rows[-1]["step"]
+    axes[0].set(xlabel="step", ylabel="loss", yscale="log")
+    axes[1].set(xlabel="bits per pixel", ylabel="PSNR, dB")
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    figure.savefig(picture, dpi=110)
+
+
+def draw_vqvae(picture: str, *logs: str) -> None:
     """Draw one panel per figure of the autoencoder, and one for the priors."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     done = 0

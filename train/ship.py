@@ -1,9 +1,10 @@
 """Put a trained model into the package.
 
-    python train/ship.py runs/paper.safetensors
+    python train/ship.py runs/photo.safetensors [--default]
 
-Copies the file beside the manifest and appends its entry. A name that is in the
-manifest is refused: names are never given to other weights.
+Copies the file beside the manifest and appends its entry, or puts it first, where the
+default model is. A name that is in the manifest is refused: names are never given to
+other weights.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from vqcodec.registry.store import read_metadata
 REGISTRY = Path(__file__).parent.parent / "vqcodec" / "registry"
 
 
-def main(model: str) -> None:
-    """Ship one model."""
+def main(model: str, option: str = "") -> None:
+    """Ship one model; with the option --default as the default one."""
     path = Path(model)
     metadata = read_metadata(path)
     name = str(metadata["name"])
@@ -40,7 +41,10 @@ def main(model: str) -> None:
     target = REGISTRY / "weights" / str(entry["file"])
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(path, target)
-    manifest.write_text(text + "\n[[model]]\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    made = "\n[[model]]\n" + "\n".join(lines) + "\n"
+    head, *others = text.partition("\n[[model]]\n")
+    text = head + made + "".join(others) if option == "--default" else text + made
+    manifest.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
