@@ -1,6 +1,7 @@
 """A .vqc decoder written from format/SPEC.md alone: file + model -> grid of indices.
 
 Plain Python and numpy integer arrays; slow and literal. Section numbers are SPEC.md's.
+Of a model it reads, and checks, only what gives the indices: neither transform nor decoder.
 """
 
 import hashlib
@@ -174,68 +175,154 @@ def parse_chunks(r, count):
     return chunks
 
 
-# ---- model file: sections 6 and 10 ---------------------------------------------------
+# ---- models: sections 6 and 10 -------------------------------------------------------
 
-DTYPES = {"I8": "<i1", "U8": "<u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
+DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4"}
 
 
-class Model:
+class Tensors:
     def __init__(self, data):
-        self.id = hashlib.sha256(data).digest()[:8]
         size = int.from_bytes(data[:8], "little")
         self.header = json.loads(data[8 : 8 + size])
         self.body = memoryview(data)[8 + size :]
-        config = json.loads(self.header["__metadata__"]["vqcodec"])
-        if config["architecture"] != "vqvae-pixelcnn-1":
-            raise ModelError("architecture")
-        self.stride_log2 = 2  # section 9: two transposed convolutions of stride 2
-        self.k = config["autoencoder"]["codebook_size"]
-        prior = config["prior"]
-        if not 2 <= self.k <= 4096 or prior["codebook_size"] != self.k:
-            raise ModelError("codebook size")
-        k, e, c = self.k, prior["embedding"], prior["channels"]
-        self.channels, self.embedding_size = c, e
-        self.embedding = self.tensor("prior.embedding", "I8", (k, e))
-        if np.abs(self.embedding).max() > 127:
-            raise ModelError("embedding")
-        self.first = self.linear("prior.first", c, 11 * e)
-        self.layers = [self.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
-        self.hidden = self.linear("prior.hidden", c, c)
-        self.output = self.linear("prior.output", k, c)
+        self.config = json.loads(self.header["__metadata__"]["vqcodec"])
 
-    def tensor(self, name, dtype, shape):
+    def tensor(self, name, dtype, shape, low=-(2**31), high=2**31 - 1):
+        """As int64; all elements are low..high."""
         entry = self.header[name]
         if entry["dtype"] != dtype or tuple(entry["shape"]) != shape:
             raise ModelError(name)
         start, end = entry["data_offsets"]
-        flat = np.frombuffer(self.body[start:end], DTYPES[dtype])
-        return flat.reshape(shape).astype(np.int64)
+        flat = np.frombuffer(self.body[start:end], DTYPES[dtype]).astype(np.int64)
+        if ((flat < low) | (flat > high)).any():
+            raise ModelError(f"{name} out of range")
+        return flat.reshape(shape)
 
     def linear(self, name, outputs, inputs):
-        weight = self.tensor(name + ".weight", "I8", (outputs, inputs))
+        weight = self.tensor(name + ".weight", "I8", (outputs, inputs), -127, 127)
         bias = self.tensor(name + ".bias", "I32", (outputs,))
-        shift = self.tensor(name + ".shift", "U8", (outputs,))
-        bound = 127 * np.abs(weight).sum(1) + np.abs(bias)
-        if np.abs(weight).max() > 127 or shift.max() > 20 or bound.max() >= 2**24:
-            raise ModelError(name)
+        shift = self.tensor(name + ".shift", "U8", (outputs,), 0, 20)
+        if (127 * np.abs(weight).sum(1) + np.abs(bias) >= 2**24).any():
+            raise ModelError(f"{name} has sums of 2^24 or more")
         return lambda x: (x @ weight.T + bias) >> shift
+
+
+def check(*ranges):
+    for value, low, high in ranges:
+        if not low <= value <= high:
+            raise ModelError(f"{value} is not {low}..{high}")
+
+
+class VqVae:
+    """Architecture vqvae-pixelcnn-1: one slice with one group, whose input is e(i, j)."""
+
+    stride_log2 = 2
+
+    def __init__(self, file):
+        prior = file.config["prior"]
+        k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
+        check((k, 2, 4096), (e, 1, 90), (c, 1, 192), (prior["layers"], 0, 32))
+        check((file.config["autoencoder"]["codebook_size"], k, k))
+        self.k, self.inputs, self.channels = k, e, c
+        self.quality = {0: 0}  # what each quality adds to the sums of first
+        self.embedding = file.tensor("prior.embedding", "I8", (k, e), -127, 127)
+        self.first = file.linear("prior.first", c, 11 * e)
+        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.hidden = file.linear("prior.hidden", c, c)
+        self.output = file.linear("prior.output", k, c)
+
+    def sizes(self, quality):
+        """Of each slice the number of codewords of each of its groups."""
+        return [[self.k]]
+
+    def logits(self, quality, s, x, y):
+        """Of positions, groups of slice s and codewords."""
+        return self.output(activate(self.hidden(x)))[:, None]
+
+    def read(self, quality, s, indices, y):
+        """Put what the indices of slice s mean into y."""
+        y[:] = self.embedding[indices[:, 0]]
+
+
+class Photo:
+    """Architecture photo-1."""
+
+    stride_log2 = 4
+
+    def __init__(self, file):
+        prior, transform = file.config["latent_prior"], file.config["transform"]
+        self.k, slices = file.config["product"]["codebook_size"], prior["slices"]
+        d, q = transform["latents"], transform["qualities"]
+        c, h = prior["channels"], prior["hidden"]
+        check((self.k, 2, 4096), (d, 1, 1024), (slices, 1, 64), (q, 1, 64), (c, 1, 512))
+        check((d % slices, 0, 0), (h, 1, 1024), (prior["layers"], 0, 32))
+        w = d // slices
+        self.w, self.inputs, self.channels = w, d, c
+        self.first = file.linear("prior.first", c, 11 * d)
+        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.hidden = [file.linear(f"prior.hidden.{s}", h, c + s * w) for s in range(slices)]
+        self.output = [file.linear(f"prior.output.{s}", 2 * w, h) for s in range(slices)]
+        self.quality = dict(enumerate(file.tensor("prior.quality", "I16", (q, c)), start=1))
+        self.precisions = file.tensor("prior.precisions", "I32", (1024,), 0, 2**21 - 1)
+        self.groups = {}  # quality, slice -> (channels, vectors, bias, embedding) of each group
+        for q in self.quality:
+            file.tensor(f"codebooks.{q}.rest", "I16", (d,))
+            for s in range(slices):
+                self.groups[q, s] = self.codebooks(file, f"codebooks.{q}.{s}")
+
+    def codebooks(self, file, name):
+        groups = []
+        for d in 1, 2, 4, 8:
+            block = f"{name}.{d}"
+            if block + ".channels" not in file.header:
+                continue
+            n, k, _ = file.header[block + ".vectors"]["shape"]
+            check((n, 1, self.w), (k, 2, self.k))
+            channels = file.tensor(block + ".channels", "I16", (n, d), 0, self.w - 1)
+            vectors = file.tensor(block + ".vectors", "I16", (n, k, d), -4095, 4095)
+            bias = file.tensor(block + ".bias", "I16", (n, k), -4095, 4095)
+            embedding = file.tensor(block + ".embedding", "I8", (n, k, d), -127, 127)
+            groups += zip(channels, vectors, bias, embedding)
+        used = [channel for channels, *_ in groups for channel in channels]
+        if len(used) != len(set(used)):
+            raise ModelError(f"{name} has a channel twice")
+        return groups
+
+    def sizes(self, quality):
+        slices = range(len(self.hidden))
+        return [[len(bias) for _, _, bias, _ in self.groups[quality, s]] for s in slices]
+
+    def logits(self, quality, s, x, y):
+        u = activate(self.hidden[s](np.concatenate([x, y[:, : s * self.w]], 1)))
+        o = self.output[s](u)
+        mean = clamp(o[:, : self.w])
+        precision = self.precisions[np.clip((o[:, self.w :] + 8 >> 4) + 64, 0, 1023)]
+        sizes = self.sizes(quality)[s]
+        logits = np.full((len(x), len(sizes), max(sizes, default=0)), -1048576)
+        for g, (channels, v, bias, _) in enumerate(self.groups[quality, s]):
+            m, p = mean[:, None, channels], precision[:, None, channels]
+            logits[:, g, : sizes[g]] = bias + ((p * (v * m - 4 * v**2)).sum(2) >> 24)
+        return logits
+
+    def read(self, quality, s, indices, y):
+        for g, (channels, _, _, embedding) in enumerate(self.groups[quality, s]):
+            y[:, s * self.w + channels] = embedding[indices[:, g]]
+
+
+ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo}
+
+
+def load(data):
+    try:
+        file = Tensors(data)
+        return ARCHITECTURES[file.config["architecture"]](file)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"not a model file: {error!r}") from error
 
 
 # ---- prior and frequencies: sections 6 and 7 -----------------------------------------
 
-FIRST = [
-    (-2, -2),
-    (-2, -1),
-    (-2, 0),
-    (-2, 1),
-    (-2, 2),
-    (-1, -2),
-    (-1, -1),
-    (-1, 0),
-    (-1, 1),
-    (0, -2),
-    (0, -1),
-]
+FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
 INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
 
 
@@ -361,64 +448,77 @@ class Encoder:
 # ---- tiles ---------------------------------------------------------------------------
 
 
-def decode_fixed(stream, n, m, k):
-    bits = (k - 1).bit_length()
-    if len(stream) != (n * m * bits + 7) // 8:
+def decode_fixed(stream, n, m, model, quality):
+    sizes = [size for sizes in model.sizes(quality) for size in sizes]
+    bits = (model.k - 1).bit_length()
+    count = n * m * len(sizes)
+    if len(stream) != (count * bits + 7) // 8:
         raise Corrupt("length of a stream")
-    padding = len(stream) * 8 - n * m * bits
+    padding = len(stream) * 8 - count * bits
     if int.from_bytes(stream, "big") & ((1 << padding) - 1):
         raise Corrupt("padding")
     text = "".join(f"{byte:08b}" for byte in stream)
-    flat = [int(text[p * bits : (p + 1) * bits], 2) for p in range(n * m)]
-    if max(flat) >= k:
+    flat = [int(text[p * bits : (p + 1) * bits], 2) for p in range(count)]
+    tile = np.array(flat, np.int64).reshape(n, m, len(sizes))
+    if (tile >= sizes).any():
         raise Corrupt("index")
-    return np.array(flat).reshape(n, m)
+    return tile
 
 
-def decode_prior(stream, n, m, model):
+def decode_prior(stream, n, m, model, quality):
     decoder, encoder = Decoder(stream), Encoder()
-    grid = np.zeros((n, m), np.int64)
-    e = Field(n, m, model.embedding_size)
+    slices = model.sizes(quality)
+    tile = np.zeros((n, m, sum(map(len, slices))), np.int64)
+    read = Field(n, m, model.inputs)
     fields = [Field(n, m, model.channels) for _ in model.layers]
     for i, j in wavefronts(n, m):
-        h = clamp(model.first(e.gather(i, j, FIRST)))
+        h = clamp(model.first(read.gather(i, j, FIRST)) + model.quality[quality])
         for field, layer in zip(fields, model.layers):
             field.put(i, j, activate(h))
             h = clamp(h + layer(field.gather(i, j, INNER)))
-        logits = model.output(activate(model.hidden(activate(h))))
-        for place, row in zip(zip(i, j), logits):
-            grid[place], *interval = decoder.symbol(np.cumsum(frequencies(row)))
-            encoder.symbol(*interval)
-        e.put(i, j, model.embedding[grid[i, j]])
+        x = activate(h)
+        y = np.zeros((len(i), model.inputs), np.int64)
+        start = 0  # the first group of the slice
+        for s, sizes in enumerate(slices):
+            logits = model.logits(quality, s, x, y)
+            indices = np.zeros((len(i), len(sizes)), np.int64)
+            for p, g in np.ndindex(indices.shape):
+                index, *interval = decoder.symbol(np.cumsum(frequencies(logits[p, g])))
+                if index >= sizes[g]:
+                    raise Corrupt("index without a codeword")
+                encoder.symbol(*interval)
+                indices[p, g] = index
+            model.read(quality, s, indices, y)
+            tile[i, j, start : start + len(sizes)] = indices
+            start += len(sizes)
+        read.put(i, j, y)
     if encoder.finish() != stream:
         raise Corrupt("not the canonical stream")
-    return grid
+    return tile
 
 
 def decode(file_bytes, model_file_bytes):
+    """The indices as lists: rows of columns of groups."""
     file = parse(bytes(file_bytes))
     # The model, section 10: its hash is checked before anything else of it is read.
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
-    try:
-        model = Model(bytes(model_file_bytes))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"not a model file: {error!r}") from error
-    if file["quality"]:
-        raise Corrupt("quality of a model without qualities")
+    model = load(bytes(model_file_bytes))
+    quality = file["quality"]
+    if quality not in model.quality:
+        raise Corrupt("quality is not one of the model's")
     if file["stride_log2"] != model.stride_log2:
         raise Corrupt("stride_log2 is not the model's")
-    grid = np.zeros((file["rows"][-1][1], file["columns"][-1][1]), np.int64)
+    decode_tile = decode_prior if file["mode"] else decode_fixed
     streams = iter(file["streams"])
+    grid = []
     for top, bottom in file["rows"]:
-        for left, right in file["columns"]:
-            n, m = bottom - top, right - left
-            if file["mode"] == 0:
-                tile = decode_fixed(next(streams), n, m, model.k)
-            else:
-                tile = decode_prior(next(streams), n, m, model)
-            grid[top:bottom, left:right] = tile
-    return grid.tolist()
+        tiles = [
+            decode_tile(next(streams), bottom - top, right - left, model, quality)
+            for left, right in file["columns"]
+        ]
+        grid += np.concatenate(tiles, 1).tolist()
+    return grid
 
 
 def indices_sha256(grid):

@@ -21,7 +21,7 @@ from vqcodec.codec.wavefront import steps
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import frequencies
-from vqcodec.errors import FormatError
+from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model, Source
 
 Indices = NDArray[np.int32]
@@ -116,6 +116,8 @@ def decode_grid(
                 for row, tile in enumerate(batch):
                     count = shape[0] * shape[1] * shape[2]
                     indices[row] = unpack_fixed(streams[tile], count, size).reshape(shape)
+                if (indices >= model.codewords(header.quality)).any():
+                    raise CorruptError("an index has no codeword")
             else:
                 decoders = [Decoder(streams[tile]) for tile in batch]
                 source = model.decoding(len(batch), shape[0], header.quality)

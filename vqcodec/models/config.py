@@ -123,6 +123,7 @@ class LatentPriorConfig:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
         _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
         _require(1 <= self.slices <= 64, "latent_prior.slices must be 1 to 64")
+        _require(1 <= self.hidden <= 1024, "latent_prior.hidden must be 1 to 1024")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from vqcodec.models.product import FRACTION_VECTOR, SIZES, VECTOR_MAX, Block, Co
 
 BIAS_MAX = (1 << 12) - 1
 _PAD = -(1 << 20)
-"""Logit of indices that have no codeword: less likely than any that has."""
+"""Logit of indices that have no codeword."""
 _DISTANCE_BITS = 6.0 / math.log(2.0)
 """Bits that a squared distance of 1 is worth: the slope of distortion against rate of
 latents quantised with step 1, which is what they were trained for."""
@@ -83,6 +83,13 @@ class IntegerCodebooks:
         self._rest = rest.float() * 2.0**-FRACTION_VECTOR
         self.parts = tuple(sum(len(b.channels) for b in blocks) for blocks in self._slices)
         """Indices in each slice."""
+        self.codewords = tuple(
+            block.bias.shape[2]
+            for blocks in self._slices
+            for block in blocks
+            for _ in block.channels
+        )
+        """Codewords of each group."""
 
     def logits(self, part: int, means: Tensor, precisions: Tensor) -> Tensor:
         """Map integer means and precisions (P, W) of a slice to logits float64 (P, g, K)."""
@@ -223,7 +230,7 @@ def _blocks(
         shape = (count, codewords, d)
         right = (
             1 <= count <= width
-            and 1 <= codewords <= size
+            and 2 <= codewords <= size
             and (tuple(channels.shape), channels.dtype) == ((count, d), torch.int16)
             and (tuple(vectors.shape), vectors.dtype) == (shape, torch.int16)
             and (tuple(bias.shape), bias.dtype) == (shape[:2], torch.int16)

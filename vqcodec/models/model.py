@@ -91,6 +91,10 @@ class Model(Protocol):
         """Return the number G of indices per position."""
         ...
 
+    def codewords(self, quality: int) -> tuple[int, ...]:
+        """Return for each of the G groups how many indices have a codeword."""
+        ...
+
     def measure(self, pixels: Tensor) -> Tensor:
         """Map pixels (3, H, W) in 0..1, whole strides, to all that encoding needs to know of
         them, at any quality: (N, M, C).

@@ -71,6 +71,10 @@ class Photo:
         """Indices per position."""
         return sum(self.codebooks[quality - 1].parts)
 
+    def codewords(self, quality: int) -> tuple[int, ...]:
+        """For each group, how many indices have a codeword."""
+        return self.codebooks[quality - 1].codewords
+
     def measure(self, pixels: Tensor) -> Tensor:
         """Map pixels (3, H, W) in 0..1, whole strides, to latents (N, M, D)."""
         latents: Tensor = self.analysis(pixels[None])[0]

@@ -59,20 +59,24 @@ class Block(nn.Module):
         """Take the block's channels out of (P, D): (G, P, d)."""
         return latents[:, self.channels].transpose(0, 1)
 
-    def logits(self, means: Tensor, precisions: Tensor) -> Tensor:
+    def logits(self, means: Tensor, precisions: Tensor, unit: float = 1.0) -> Tensor:
         """Map means and precisions (G, P, d) to logits (G, P, K) in bits, but for a
-        summand that all K share.
+        summand that all K share, times `unit`. No gradient reaches the codewords: it would
+        draw those that are picked to where they are cheap, not to what they stand for.
         """
+        precisions = unit * precisions
         linear = torch.cat([2.0 * means * precisions, -precisions], dim=2)
-        terms = torch.cat([self.vectors, self.vectors.square()], dim=2)  # (G, K, 2d)
-        return torch.baddbmm(self.bias[:, None], linear, terms.mT)
+        vectors = self.vectors.detach()
+        terms = torch.cat([vectors, vectors.square()], dim=2)  # (G, K, 2d)
+        return torch.baddbmm(unit * self.bias[:, None], linear, terms.mT)
 
-    def distances(self, latents: Tensor) -> Tensor:
+    def distances(self, latents: Tensor, unit: float = 1.0) -> Tensor:
         """Squared distances (G, P, K) of latents (G, P, d) to the codewords, but for a
-        summand that all K share.
+        summand that all K share, times `unit`. Gradients reach the latents alone.
         """
-        norms = self.vectors.square().sum(2)  # (G, K)
-        return torch.baddbmm(norms[:, None], latents, self.vectors.mT, alpha=-2.0)
+        vectors = self.vectors.detach()
+        norms = unit * vectors.square().sum(2)  # (G, K)
+        return torch.baddbmm(norms[:, None], latents, vectors.mT, alpha=-2.0 * unit)
 
 
 class Codebooks(nn.Module):
@@ -92,6 +96,14 @@ class Codebooks(nn.Module):
         """Yield the blocks in coding order."""
         for blocks in self.slices:
             yield from blocks  # type: ignore[misc]
+
+    @property
+    def coded(self) -> Tensor:
+        """1.0 for each channel that has a group, 0.0 for the others: (D,)."""
+        out = torch.zeros_like(self.rest)
+        for block in self.blocks():
+            out[block.channels] = 1.0
+        return out
 
     @property
     def groups(self) -> int:

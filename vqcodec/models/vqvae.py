@@ -73,6 +73,10 @@ class VqVae:
         """One index per position."""
         return 1
 
+    def codewords(self, quality: int) -> tuple[int, ...]:
+        """All indices have one."""
+        return (self.config.codebook_size,)
+
     def measure(self, pixels: Tensor) -> Tensor:
         """Map pixels (3, H, W) in 0..1, whole strides, to nearest indices int32 (N, M, 1)."""
         latents = self.encoder(pixels[None])[0]  # (D, N, M)

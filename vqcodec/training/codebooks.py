@@ -25,7 +25,7 @@ _START_BATCHES = 16
 
 def cheapest(block: Block, flat: Tensor) -> Tensor:
     """Assign latents (P, D) without knowing the context: indices (G, P)."""
-    costs = DISTANCE_BITS * block.distances(block.of(flat)) + block.unigram[:, None]
+    costs = block.distances(block.of(flat), DISTANCE_BITS) + block.unigram[:, None]
     return costs.argmin(2)
 
 

@@ -172,9 +172,8 @@ class ProductTraining(ScheduleConfig):
 
     group_bits: float = 6.0
     """Channels share a group while their rounded values have at most this entropy together."""
-    commitment: float = 0.05
-    """Weight of the latents' squared distance to their codewords, in the unit in which
-    distance and bits are weighed at assignment."""
+    encoder: bool = True
+    """Whether analysis and gains train too."""
     integer_from: float = 0.5
     """Part of the steps after which the prior runs on its integer grid."""
 

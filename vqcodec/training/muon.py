@@ -70,6 +70,6 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 def is_hidden(name: str, parameter: nn.Parameter) -> bool:
     """Tell whether Muon should train a parameter: a matrix or kernel, no table, not narrow."""
-    if parameter.dim() < 2 or ".embedding" in f".{name}":
+    if parameter.dim() < 2 or any(part in name for part in ("embedding", "codebook")):
         return False
     return min(parameter.shape[0], parameter[0].numel()) >= _SIDE_MIN

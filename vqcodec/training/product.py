@@ -7,10 +7,11 @@ together with the indices that coding will use:
 - an index is what costs least, bits and distance together, where the bits are those
   of the context that a first assignment, without any, gives (coding does it exactly, in
   order);
-- the synthesis sees the codewords, which learn from it, and the gradient passes
+- the synthesis sees the codewords, which learn from it alone, and the gradient passes
   straight through to the analysis (arXiv 1711.00937, section 3.2);
-- the rate's gradient reaches the analysis through soft assignments, softmax of minus
-  the same costs, against the prior's logits (as RDVQ does).
+- the prior learns from the bits of the indices, the analysis from those of the first
+  stage: of latents with noise under the prior's Gaussians. `train.product.encoder` can
+  leave the analysis and the gains as the first stage made them.
 
 For the last part of the steps the prior runs on its integer grid.
 """
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.autoencoder import psnr_of_mse
-from vqcodec.models.latent_prior import precision_of
+from vqcodec.models.latent_prior import bits, precision_of
 from vqcodec.models.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
@@ -68,6 +69,8 @@ class ProductStage:
         self._pictures = pictures
         self._device = device
         self.module = ProductPhoto(photo, codebooks).to(device)
+        for part in (photo.analysis, photo.gains):
+            part.requires_grad_(self.schedule.encoder)
         self._lambdas = rate_weights(recipe, device)
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
@@ -98,7 +101,7 @@ class ProductStage:
         precisions = precision_of(scales)
         for row, quality in enumerate(qualities.tolist()):
             said = (_flat(means[row]), _flat(precisions[row]))
-            rate, value = self._quantise(quality, _flat(scaled[row]), indices[row], said)
+            rate, value = self._quantise(quality, indices[row], said)
             rates.append(rate)
             values.append(value)
         area = pixels.shape[2] * pixels.shape[3]
@@ -109,9 +112,14 @@ class ProductStage:
             decoded = photo.synthesis(through / gains)
         mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
         lambdas = self._lambdas[qualities - 1]
-        strayed = (scaled - quantised.detach()).square().sum((1, 2, 3)) / area
-        held = self.schedule.commitment * DISTANCE_BITS * strayed
-        loss = ((bpp + held + lambdas * mse) / lambdas.sqrt()).mean()
+        loss = ((bpp + lambdas * mse) / lambdas.sqrt()).mean()
+        if self.schedule.encoder:
+            noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
+            noisy = bits(scaled + noise, means.detach(), scales.detach())
+            coded = torch.stack([self._codebooks(q).coded for q in qualities.tolist()])
+            smooth = (noisy * coded[:, :, None, None]).sum((1, 2, 3)) / area
+            # Its gradient alone: what it costs is not what is paid.
+            loss = loss + ((smooth - smooth.detach()) / lambdas.sqrt()).mean()
         psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
         return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
 
@@ -144,7 +152,7 @@ class ProductStage:
         for integer in (False, True):
             means, scales = photo.prior(seen, at, integer=integer)
             said = (_flat(means[0]), _flat(precision_of(scales)[0]))
-            rate, value = self._quantise(quality, _flat(scaled[0]), indices[0], said)
+            rate, value = self._quantise(quality, indices[0], said)
             rates.append(float(rate) / (pixels.shape[2] * pixels.shape[3]))
         quantised = value.view(1, *scaled.shape[2:], -1).permute(0, 3, 1, 2)
         with self._autocast():
@@ -168,38 +176,30 @@ class ProductStage:
             mean, precision = _flat(means[row]), _flat(precisions[row])
             indices = []
             for block in codebooks.blocks():
-                costs = DISTANCE_BITS * block.distances(block.of(flat))
+                costs = block.distances(block.of(flat), DISTANCE_BITS)
                 costs -= block.logits(block.of(mean), block.of(precision))
                 indices.append(costs.argmin(2))
             picked.append(indices)
         return picked
 
     def _quantise(
-        self, quality: int, flat: Tensor, indices: list[Tensor], said: tuple[Tensor, Tensor]
+        self, quality: int, indices: list[Tensor], said: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Return the bits of one picture and its quantised latents (P, D).
 
-        `flat` are its latents (P, D), `said` the prior's means and precisions, (P, D) each.
+        `said` are the prior's means and precisions, (P, D) each.
         """
         codebooks = self._codebooks(quality)
-        rate = flat.new_zeros(())
+        nats = said[0].new_zeros(())
         values = []
         for block, picked in zip(codebooks.blocks(), indices, strict=True):
-            logits = block.logits(block.of(said[0]), block.of(said[1]))
-            costs = -torch.log_softmax(logits * math.log(2.0), dim=2) / math.log(2.0)
-            rate = rate + costs.gather(2, picked[:, :, None]).sum()
-            if flat.requires_grad:
-                costs = costs.detach()
-                fixed = block.vectors.detach()
-                spread = torch.baddbmm(
-                    fixed.square().sum(2)[:, None], block.of(flat), fixed.mT, alpha=-2.0
-                )
-                likely = torch.softmax(-math.log(2.0) * (DISTANCE_BITS * spread + costs), dim=2)
-                soft = (likely * costs).sum()
-                rate = rate + (soft - soft.detach())
+            # In nats: scaling the small operands saves passes over all codewords.
+            logits = block.logits(block.of(said[0]), block.of(said[1]), math.log(2.0))
+            shares = torch.log_softmax(logits, dim=2)
+            nats = nats - shares.gather(2, picked[:, :, None]).sum()
             values.append(take(block.vectors, picked))
-        base = codebooks.rest.expand(len(flat), -1)
-        return rate, codebooks.place(values, base)
+        base = codebooks.rest.expand(len(said[0]), -1)
+        return nats / math.log(2.0), codebooks.place(values, base)
 
     def _seen(self, indices: list[list[Tensor]], scaled: Tensor, qualities: Tensor) -> Tensor:
         """Return what the prior reads at the indices: (B, D, N, M)."""
