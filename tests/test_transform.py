@@ -93,7 +93,7 @@ def test_training_lowers_rate_and_distortion(tmp_path: Path) -> None:
         "latent_prior": {"channels": 16, "layers": 1, "slices": 3, "hidden": 8},
         "train": {
             "precision": "float32",
-            "transform": {"steps": 40, "batch": 4, "crop": 64},
+            "transform": {"steps": 40, "batch": 4, "crop": 64, "blocks": False},
             "product": {"steps": 1},
         },
     }

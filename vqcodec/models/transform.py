@@ -27,6 +27,7 @@ class Block(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         # Blocks begin as the identity, so that depth costs nothing at the start.
         nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, n, m) to the same shape."""

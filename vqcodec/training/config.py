@@ -164,6 +164,8 @@ class TransformTraining(ScheduleConfig):
     lambdas: tuple[float, float] = (0.0003, 0.04)
     """Weight of the MSE (0..255) against bits per pixel, of the lowest and the highest
     quality; the others lie between, evenly on a logarithmic scale."""
+    blocks: bool = True
+    """Whether the transform begins as the Karhunen-Loeve transform of 16x16 blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,11 @@ from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distributed import rank, share, size
+from vqcodec.training.klt import start_as_blocks
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 512
+_BLOCK_CROPS = 96
 
 
 class Photo(nn.Module):
@@ -69,6 +71,10 @@ class TransformStage:
             LatentPrior(recipe.latent_prior, config),
         ).to(device)
         self._lambdas = rate_weights(recipe, device)
+        if self.schedule.blocks:
+            drawn = pictures.crops(_BLOCK_CROPS, self.schedule.crop, draws(recipe.seed, 6))
+            parts = (self.module.analysis, self.module.synthesis, self.module.gains)
+            start_as_blocks(*parts, drawn.to(device).float() / 255.0, self._lambdas)
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
 
