@@ -27,7 +27,7 @@ from vqcodec_bench.measure import Cache, measure
 from vqcodec_bench.peers import PEERS, Codec, MissingPeerError
 from vqcodec_bench.published import LABELS, published
 from vqcodec_bench.speed import time_codecs
-from vqcodec_bench.summary import agreement, mean_curves, ratios, summarise
+from vqcodec_bench.summary import agreement, mean_curves, ratios, summarise, to_csv
 
 from vqcodec.metrics import Pixels, decibels
 
@@ -297,6 +297,7 @@ def test_summary_says_what_the_points_say() -> None:
     assert rows["paper"]["ratio"] == pytest.approx(80.0)
     assert rows["paper"]["equal_psnr"] == pytest.approx(80.0)
     assert rows["paper"]["fixed_bits"] == 1.0
+    assert to_csv(found["curves"]).splitlines()[-1].startswith("paper,1,0.3,30,")
     assert rows["paper"]["unigram_bits"] == pytest.approx(1.0)
     assert rows["paper"]["prior_bits"] == pytest.approx(0.6)
     assert rows["rounding"]["ratio"] is None

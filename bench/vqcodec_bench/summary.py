@@ -155,7 +155,8 @@ def agreement(by_codec: dict[str, list[Row]], published: Sequence[Row]) -> list[
 def to_csv(curves: Sequence[Row]) -> str:
     """Write summary.csv: the mean curves."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, ["codec", "quality", "bpp", *METRICS], lineterminator="\n")
+    names = ["codec", "quality", "bpp", *METRICS, *_INDEX_BITS]
+    writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
     for row in curves:
         rounded = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
