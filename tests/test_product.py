@@ -89,7 +89,7 @@ def test_ecvq_pays_for_bits() -> None:
     vectors, bits = ecvq(data, 64)
     assert vectors.shape[:2] == bits.shape
     assert bits.shape[1] <= 64
-    from vqcodec.training.ecvq import DISTANCE_BITS
+    from vqcodec.models.product import DISTANCE_BITS
 
     def cost(centres: torch.Tensor, price: torch.Tensor) -> float:
         spread = (data[:, :, None] - centres[:, None]).square().sum(3)

@@ -10,7 +10,6 @@ product and sum is below 2^53, so float64 holds them exactly in any order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,14 +19,18 @@ from torch import Tensor
 from vqcodec.errors import CorruptError, ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.latent_prior import FRACTION_LATENT
-from vqcodec.models.product import FRACTION_VECTOR, SIZES, VECTOR_MAX, Block, Codebooks
+from vqcodec.models.product import (
+    DISTANCE_BITS,
+    FRACTION_VECTOR,
+    SIZES,
+    VECTOR_MAX,
+    Block,
+    Codebooks,
+)
 
 BIAS_MAX = (1 << 12) - 1
 _PAD = -(1 << 20)
 """Logit of indices that have no codeword."""
-_DISTANCE_BITS = 6.0 / math.log(2.0)
-"""Bits that a squared distance of 1 is worth: the slope of distortion against rate of
-latents quantised with step 1, which is what they were trained for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class _Block:
         """Distances (G, P, K) of latents (G, P, d), in bits, but for a shared summand."""
         norms = self.vectors.square().sum(2)[:, None]
         apart = torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
-        return apart.mul_(_DISTANCE_BITS)
+        return apart.mul_(DISTANCE_BITS)
 
 
 class IntegerCodebooks:

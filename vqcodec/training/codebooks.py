@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vqcodec.models.latent_prior import precision_of
-from vqcodec.models.product import Block, Codebooks, take
+from vqcodec.models.product import DISTANCE_BITS, Block, Codebooks, take
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures
 from vqcodec.training.distributed import rank, wait
-from vqcodec.training.ecvq import DISTANCE_BITS, match_marginals, prices, start_codebooks
+from vqcodec.training.ecvq import match_marginals, prices, start_codebooks
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo
 

@@ -15,11 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqcodec.models.product import DISTANCE_BITS, SIZES, VECTOR_MAX, Block, Codebooks
 from vqcodec.models.product import FRACTION_VECTOR as FRACTION
-from vqcodec.models.product import SIZES, VECTOR_MAX, Block, Codebooks
 
-DISTANCE_BITS = 6.0 / math.log(2.0)
-"""Bits that a squared distance of 1 is worth."""
 _NEVER = 40.0
 """Bits of a codeword that does not occur."""
 _QUIET = 2e-3

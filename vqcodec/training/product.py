@@ -27,12 +27,11 @@ from torch import Tensor, nn
 
 from vqcodec.models.autoencoder import psnr_of_mse
 from vqcodec.models.latent_prior import bits, precision_of
-from vqcodec.models.product import Codebooks, take
+from vqcodec.models.product import DISTANCE_BITS, Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distributed import share
-from vqcodec.training.ecvq import DISTANCE_BITS
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo, rate_weights, spread_qualities
 
