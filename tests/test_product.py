@@ -17,10 +17,16 @@ from vqcodec.models.file import read_tensors
 from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.photo import Photo, model_bytes, model_parts
 from vqcodec.models.product import Block
+from vqcodec.training.cells import (
+    channel_bits,
+    frequent_cells,
+    group,
+    match_marginals,
+    start_codebooks,
+)
 from vqcodec.training.codebooks import cheapest, start_all
 from vqcodec.training.config import PhotoRecipe, from_table
 from vqcodec.training.data import Pictures, find_pictures
-from vqcodec.training.ecvq import channel_bits, ecvq, group, match_marginals, start_codebooks
 from vqcodec.training.product import ProductStage
 from vqcodec.training.run import train
 from vqcodec.training.transform import TransformStage
@@ -83,23 +89,15 @@ def test_busy_channels_get_small_groups() -> None:
     assert group(entropies, range(5, 6), 6.0) == []
 
 
-def test_ecvq_pays_for_bits() -> None:
-    torch.manual_seed(0)
-    data = torch.randn(2, 4000, 2) * torch.tensor([1.5, 0.2])
-    vectors, bits = ecvq(data, 64)
-    assert vectors.shape[:2] == bits.shape
-    assert bits.shape[1] <= 64
-    from vqcodec.models.product import DISTANCE_BITS
-
-    def cost(centres: torch.Tensor, price: torch.Tensor) -> float:
-        spread = (data[:, :, None] - centres[:, None]).square().sum(3)
-        return float((DISTANCE_BITS * spread + price[:, None]).amin(2).mean())
-
-    grid = torch.stack(torch.meshgrid(torch.arange(-6.0, 7), torch.arange(-1.0, 2), indexing="ij"))
-    points = grid.flatten(1).T.expand(2, -1, -1)
-    nearest = torch.cdist(data, points.contiguous()).argmin(2)
-    counts = torch.stack([torch.bincount(row, minlength=points.shape[1]) for row in nearest])
-    assert cost(vectors, bits) < cost(points, -torch.log2((counts + 1e-9) / 4000.0))
+def test_codewords_begin_as_frequent_cells() -> None:
+    data = torch.tensor([[[0.2, 1.9], [0.4, 2.1], [-0.1, 1.8], [3.0, 0.0]], [[1.0, 1.0]] * 4])
+    vectors, bits = frequent_cells(data, 5)
+    assert vectors.tolist() == [[[0.0, 2.0], [3.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]]
+    assert bits[:, 0].tolist() == pytest.approx([math.log2(4 / 3), 0.0])
+    assert float(bits[0, 1]) == 2.0
+    assert float(bits[1, 1]) > 24.0
+    fewer, _ = frequent_cells(data, 1)
+    assert fewer.tolist() == [[[0.0, 2.0]], [[1.0, 1.0]]]
 
 
 @torch.no_grad()
@@ -151,7 +149,7 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
         assert one.state_dict().keys() == other.state_dict().keys()
     stage = ProductStage(recipe, first.module, codebooks, pictures, paths[:2], CPU)
     before = stage.validate()
-    optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-4)
     for step in range(20):
         loss, metrics = stage.loss(stage.batch(step), step)
         optimiser.zero_grad()
@@ -173,7 +171,7 @@ def test_unigram_prices_steer_the_first_assignment() -> None:
         torch.zeros(1, 2, 1),
         torch.tensor([[0.0, 40.0]]),
     )
-    assert cheapest(block, torch.tensor([[1.0]])).tolist() == [[0]]
+    assert cheapest(block, torch.tensor([[1.0]]), 8.0).tolist() == [[0]]
 
 
 def test_a_whole_run_makes_a_model(folder: Path, tmp_path: Path) -> None:

@@ -132,9 +132,12 @@ class ProductConfig:
 
     codebook_size: int = 256
     """Codewords K of each group."""
+    distance_bits: float = 24.0
+    """Bits that an encoder pays for a squared distance less by 1, in the unit of scaled latents."""
 
     def __post_init__(self) -> None:
         _require(2 <= self.codebook_size <= 4096, "product.codebook_size must be 2 to 4096")
+        _require(0.0 < self.distance_bits < 1e6, "product.distance_bits must be above 0")
 
 
 def _require(condition: bool, message: str) -> None:

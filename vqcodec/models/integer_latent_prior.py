@@ -163,12 +163,14 @@ class Encoding(Coding):
         codebooks: IntegerCodebooks,
         quality: int,
         scaled: Tensor,
-        weight: float,
+        distance_bits: float,
     ) -> None:
-        """Take scaled latents float32 (tiles, N, M, D) on the CPU, and the weight of bits."""
+        """Take scaled latents float32 (tiles, N, M, D) on the CPU, and the bits that a squared
+        distance of 1 is worth.
+        """
         super().__init__(prior, codebooks, quality, *scaled.shape[:2])
         self._scaled = scaled
-        self._weight = weight
+        self._distance_bits = distance_bits
         self._here = (0, scaled.new_empty(0))
 
     @torch.inference_mode()
@@ -184,5 +186,5 @@ class Encoding(Coding):
     def choose(self, logits: Tensor, known: Tensor) -> Tensor:
         """Return the indices (tiles, n, g) of least cost at the place last asked for."""
         part, latents = self._here
-        flat = self._codebooks.choose(part, latents, logits.flatten(0, 1), self._weight)
+        flat = self._codebooks.choose(part, latents, logits.flatten(0, 1), self._distance_bits)
         return flat.view(logits.shape[:3])

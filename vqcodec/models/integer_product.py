@@ -20,7 +20,6 @@ from vqcodec.errors import CorruptError, ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.latent_prior import FRACTION_LATENT
 from vqcodec.models.product import (
-    DISTANCE_BITS,
     FRACTION_VECTOR,
     SIZES,
     VECTOR_MAX,
@@ -53,10 +52,9 @@ class _Block:
         return values[:, self.channels].transpose(0, 1)
 
     def distances(self, latents: Tensor) -> Tensor:
-        """Distances (G, P, K) of latents (G, P, d), in bits, but for a shared summand."""
+        """Squared distances (G, P, K) of latents (G, P, d), but for a shared summand."""
         norms = self.vectors.square().sum(2)[:, None]
-        apart = torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
-        return apart.mul_(DISTANCE_BITS)
+        return torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
 
 
 class IntegerCodebooks:
@@ -104,14 +102,18 @@ class IntegerCodebooks:
             rows.append(torch.bmm(both, block.terms).mul_(2.0**-24).floor_().add_(block.bias))
         return _side_by_side(rows, _PAD)
 
-    def choose(self, part: int, latents: Tensor, logits: Tensor, weight: float) -> Tensor:
-        """Return the indices (P, g) of least cost for scaled latents (P, W)."""
+    def choose(self, part: int, latents: Tensor, logits: Tensor, distance_bits: float) -> Tensor:
+        """Return the indices (P, g) of least cost for scaled latents (P, W).
+
+        `distance_bits` are the bits that a squared distance of 1 is worth.
+        """
         picked, done = [], 0
+        per_unit = -(2.0**-fx.FRACTION_LOGIT) / distance_bits
         for block in self._slices[part]:
             count, _, size = block.bias.shape
             costs = block.distances(block.of(latents))
             said = logits[:, done : done + count, :size].transpose(0, 1)
-            picked.append(torch.add(costs, said.float(), alpha=-weight / 16.0).argmin(2))
+            picked.append(torch.add(costs, said.float(), alpha=per_unit).argmin(2))
             done += count
         return torch.cat(picked).T
 

@@ -32,7 +32,7 @@ class Photo:
     name: str
     sha256: str
     config: TransformConfig
-    codebook_size: int
+    product: ProductConfig
     analysis: Analysis
     synthesis: Synthesis
     gains: Tensor
@@ -46,6 +46,11 @@ class Photo:
     def qualities(self) -> int:
         """Qualities are 1..this."""
         return self.config.qualities
+
+    @property
+    def codebook_size(self) -> int:
+        """Codewords of a group, at most."""
+        return self.product.codebook_size
 
     @property
     def stride(self) -> int:
@@ -83,7 +88,8 @@ class Photo:
     def encoding(self, measured: Tensor, quality: int, weight: float) -> Encoding:
         """Begin to encode a batch of tiles of latents (B, N, M, D)."""
         scaled = measured.cpu() * self.gains[quality - 1].cpu()
-        return Encoding(self.prior, self.codebooks[quality - 1], quality, scaled, weight)
+        distance_bits = self.product.distance_bits / weight
+        return Encoding(self.prior, self.codebooks[quality - 1], quality, scaled, distance_bits)
 
     def decoding(self, tiles: int, rows: int, quality: int) -> Coding:
         """Begin to decode a batch of tiles."""
@@ -213,7 +219,7 @@ def parse_model(
         name=str(metadata.get("name", "")),
         sha256=sha256,
         config=config,
-        codebook_size=product.codebook_size,
+        product=product,
         analysis=analysis,
         synthesis=synthesis,
         gains=gains.to(device),

@@ -18,7 +18,6 @@ all K of them. Shapes: P positions, G groups of d channels, K codewords each.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -29,9 +28,6 @@ SIZES = (1, 2, 4, 8)
 FRACTION_VECTOR = 5
 """Codewords are multiples of 1/32, -127.97 to 127.97."""
 VECTOR_MAX = (1 << 12) - 1
-DISTANCE_BITS = 6.0 / math.log(2.0)
-"""Bits that a squared distance of 1 is worth: the slope of distortion against rate of
-latents quantised with step 1, which is what they are trained for (D = 1/12, falling as 2^-2R)."""
 
 
 class Block(nn.Module):

@@ -12,29 +12,29 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vqcodec.models.latent_prior import precision_of
-from vqcodec.models.product import DISTANCE_BITS, Block, Codebooks, take
+from vqcodec.models.product import Block, Codebooks, take
+from vqcodec.training.cells import match_marginals, prices, start_codebooks
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures
 from vqcodec.training.distributed import rank, wait
-from vqcodec.training.ecvq import match_marginals, prices, start_codebooks
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo
 
 _START_BATCHES = 16
 
 
-def cheapest(block: Block, flat: Tensor) -> Tensor:
+def cheapest(block: Block, flat: Tensor, distance_bits: float) -> Tensor:
     """Assign latents (P, D) without knowing the context: indices (G, P)."""
-    costs = block.distances(block.of(flat), DISTANCE_BITS) + block.unigram[:, None]
+    costs = block.distances(block.of(flat), distance_bits) + block.unigram[:, None]
     return costs.argmin(2)
 
 
 @torch.no_grad()
-def count_codewords(codebooks: Codebooks, latents: Tensor) -> None:
+def count_codewords(codebooks: Codebooks, latents: Tensor, distance_bits: float) -> None:
     """Price codewords by how often they occur in latents (P, D), themselves weighing the prices."""
     for block in codebooks.blocks():
         for _ in range(3):
-            picked = cheapest(block, latents)
+            picked = cheapest(block, latents, distance_bits)
             ones = torch.ones_like(picked, dtype=latents.dtype)
             counts = torch.zeros_like(block.unigram).scatter_add_(1, picked, ones)
             block.unigram.copy_(prices(counts))
@@ -103,7 +103,7 @@ def _start(
             _match(photo, codebooks, scaled, at, recipe, device)
         else:
             codebooks = given[quality - 1]
-            count_codewords(codebooks, flat)
+            count_codewords(codebooks, flat, recipe.product.distance_bits)
         progress(quality)
         yield codebooks
 
@@ -118,9 +118,10 @@ def _match(
 ) -> None:
     """Match the biases of one quality's codebooks to the indices they give."""
     indices, means, precisions = [], [], []
+    distance_bits = recipe.product.distance_bits
     for part in scaled:
         flat = part.permute(0, 2, 3, 1).flatten(0, 2)
-        picked = [cheapest(block, flat) for block in codebooks.blocks()]
+        picked = [cheapest(block, flat, distance_bits) for block in codebooks.blocks()]
         parts = [take(b.embedding, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
         seen = codebooks.place(parts, torch.zeros_like(flat))
         image = seen.view(len(part), *part.shape[2:], -1).permute(0, 3, 1, 2)

@@ -1,6 +1,6 @@
 """Second stage of `photo`: codebooks on the latents, trained with hard indices.
 
-The codebooks start on the latents of the first stage (`ecvq`) and the prior where
+The codebooks start on the latents of the first stage (`cells`) and the prior where
 its conditional Gaussians ended (`models.product`). From then on everything trains
 together with the indices that coding will use:
 
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from vqcodec.models.autoencoder import psnr_of_mse
 from vqcodec.models.latent_prior import bits, precision_of
-from vqcodec.models.product import DISTANCE_BITS, Codebooks, take
+from vqcodec.models.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
@@ -71,6 +71,7 @@ class ProductStage:
         for part in (photo.analysis, photo.gains):
             part.requires_grad_(self.schedule.encoder)
         self._lambdas = rate_weights(recipe, device)
+        self._distance_bits = recipe.product.distance_bits
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
 
@@ -163,7 +164,7 @@ class ProductStage:
     def _assign(self, scaled: Tensor, qualities: Tensor, integer: bool) -> list[list[Tensor]]:
         """Return, for each picture and block, indices (G, P) of least cost."""
         first = [
-            [cheapest(block, flat) for block in codebooks.blocks()]
+            [cheapest(block, flat, self._distance_bits) for block in codebooks.blocks()]
             for codebooks, flat in self._each(scaled, qualities)
         ]
         with self._autocast():
@@ -175,7 +176,7 @@ class ProductStage:
             mean, precision = _flat(means[row]), _flat(precisions[row])
             indices = []
             for block in codebooks.blocks():
-                costs = block.distances(block.of(flat), DISTANCE_BITS)
+                costs = block.distances(block.of(flat), self._distance_bits)
                 costs -= block.logits(block.of(mean), block.of(precision))
                 indices.append(costs.argmin(2))
             picked.append(indices)

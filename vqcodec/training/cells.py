@@ -1,10 +1,8 @@
-"""How codebooks begin: grouping of channels, entropy-constrained k-means, biases.
+"""How codebooks begin: grouping of channels, cells of the integer grid, biases.
 
-Latents trained with noise are as good as quantised with step 1, so codewords are
-chosen for what they cost: k-means whose assignment adds a codeword's own bits to
-its distance (entropy-constrained vector quantisation, Chou, Lookabaugh and Gray,
-1989). A squared distance is worth 6 / ln 2 bits, the slope of distortion against
-rate at step 1 (D = 1/12 and falling as 2^-2R).
+The first stage ends with latents that are rounded, and with a synthesis and a
+context that know nothing else. Codewords begin as the most frequent of these cells,
+so that coding goes on where the first stage ended; training then moves them.
 """
 
 from __future__ import annotations
@@ -15,14 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vqcodec.models.product import DISTANCE_BITS, SIZES, VECTOR_MAX, Block, Codebooks
 from vqcodec.models.product import FRACTION_VECTOR as FRACTION
+from vqcodec.models.product import SIZES, VECTOR_MAX, Block, Codebooks
 
 _NEVER = 40.0
 """Bits of a codeword that does not occur."""
 _QUIET = 2e-3
 """A channel of fewer bits per position, rounded, gets no group."""
-_ROUNDS = 8
 
 
 def start_codebooks(latents: Tensor, slices: int, size: int, group_bits: float) -> Codebooks:
@@ -39,7 +36,7 @@ def start_codebooks(latents: Tensor, slices: int, size: int, group_bits: float) 
         blocks = []
         for channels in group(entropies, range(s * width, (s + 1) * width), group_bits):
             data = latents[:, channels].transpose(0, 1).contiguous()  # (G, P, d)
-            vectors, bits = ecvq(data, size)
+            vectors, bits = frequent_cells(data, size)
             vectors = vectors.clamp(-reach, reach)
             bias = torch.zeros(vectors.shape[:2])
             blocks.append(Block(channels, vectors, bias, torch.asinh(vectors), bits))
@@ -73,47 +70,28 @@ def group(entropies: Tensor, channels: range, group_bits: float) -> list[Tensor]
     return [torch.tensor(found[d]) for d in sorted(found)]
 
 
-def ecvq(data: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Make codebooks for each of G sets of P vectors, (G, P, d).
+def frequent_cells(data: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return the most frequent cells of the integer grid in each of G sets, (G, P, d).
 
-    Returns at most `size` codewords (G, K, d) and the bits that each costs, (G, K).
+    These are at most `size` codewords (G, K, d), and the bits that each costs, (G, K). Sets with
+    fewer cells repeat their first one, at a cost that is never paid.
     """
-    starts = [_first(points, size) for points in data]
-    size = max(len(cells) for cells, _ in starts)
-    centres = torch.stack([_fill(cells, size) for cells, _ in starts])
-    costs = torch.stack([F.pad(bits, (0, size - len(bits)), value=_NEVER) for _, bits in starts])
-    for _ in range(_ROUNDS):
-        norms = centres.square().sum(2)
-        spread = torch.baddbmm(norms[:, None], data, centres.mT, alpha=-2.0)
-        picked = (DISTANCE_BITS * spread + costs[:, None]).argmin(2)  # (G, P)
-        counts = torch.zeros_like(costs).scatter_add_(1, picked, torch.ones(picked.shape))
-        places = picked[:, :, None].expand_as(data)
-        sums = torch.zeros_like(centres).scatter_add_(1, places, data)
-        means = sums / counts.clamp_min(1.0)[:, :, None]
-        centres = torch.where(counts[:, :, None] > 0, means, centres)
-        costs = prices(counts)
-    return centres, costs
+    cells, bits = [], []
+    for points in data:
+        found, counts = torch.unique(points.round(), dim=0, return_counts=True)
+        best = counts.argsort(descending=True, stable=True)[:size]
+        cells.append(found[best])
+        bits.append(-torch.log2(counts[best] / len(points)))
+    size = max(len(found) for found in cells)
+    vectors = [torch.cat([c, c[:1].expand(size - len(c), -1)]) for c in cells]
+    costs = [F.pad(b, (0, size - len(b)), value=_NEVER) for b in bits]
+    return torch.stack(vectors), torch.stack(costs)
 
 
 def prices(counts: Tensor) -> Tensor:
     """Map how often codewords occur, (G, K), to the bits that each costs without context."""
     shares = counts / counts.sum(1, keepdim=True)
     return torch.where(counts > 0, -torch.log2(shares), _NEVER)
-
-
-def _first(points: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Begin with the most frequent cells of the integer grid and their bits.
-
-    More codewords than the grid has cells would cost more bits than their distance saves.
-    """
-    cells, counts = torch.unique(points.round(), dim=0, return_counts=True)
-    best = counts.argsort(descending=True, stable=True)[:size]
-    return cells[best], -torch.log2(counts[best] / len(points))
-
-
-def _fill(cells: Tensor, size: int) -> Tensor:
-    """Repeat the first cell until there are `size`."""
-    return torch.cat([cells, cells[:1].expand(size - len(cells), -1)])
 
 
 @torch.no_grad()
