@@ -3,14 +3,17 @@
 Encoder and decoder run the same loop over the same steps with the same tables;
 they differ in the coder, which writes or reads, and in the source of logits, which
 knows the indices, chooses them, or learns them as they are read.
-Tiles of equal size share their network calls; the results do not depend on
-which tiles do, as the prior is exact.
+Tiles of equal size share their network calls, and batches of tiles the processor's
+cores; the results do not depend on which tiles do, as the prior is exact.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,12 +26,15 @@ from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fi
 from vqcodec.entropy.tables import frequencies
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model, Source
+from vqcodec.models.precision import full_precision
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
-_BATCH_POSITIONS = 1 << 16
+_BATCH_POSITIONS = 1 << 14
+
+T = TypeVar("T")
 
 
 def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> None:
@@ -77,20 +83,22 @@ def encode_grid(
     groups = model.groups(header.quality)
     grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
     streams: dict[int, bytes] = {}
-    for batch in _batches(boxes, range(len(boxes))):
+
+    def encode(batch: list[int]) -> tuple[list[bytes], Indices]:
         tiles = torch.stack([measured[boxes[tile]] for tile in batch])
         if header.mode is Mode.FIXED:
             indices = model.nearest(tiles, header.quality).int().cpu().numpy()
-            for tile, row in zip(batch, indices, strict=True):
-                streams[tile] = pack_fixed(row.ravel(), model.codebook_size)
-        else:
-            indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
-            encoders = [Encoder() for _ in batch]
-            code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
-            streams |= {t: coder.finish() for t, coder in zip(batch, encoders, strict=True)}
+            return [pack_fixed(row.ravel(), model.codebook_size) for row in indices], indices
+        indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
+        encoders = [Encoder() for _ in batch]
+        code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
+        return [coder.finish() for coder in encoders], indices
+
+    for batch, (made, indices) in _each(encode, _batches(boxes, range(len(boxes)))):
+        streams |= zip(batch, made, strict=True)
         for tile, row in zip(batch, indices, strict=True):
             grid[boxes[tile]] = row
-        _tell(progress, tiles.shape[0] * tiles.shape[1] * tiles.shape[2])
+        _tell(progress, math.prod(indices.shape[:3]))
     return tuple(streams[tile] for tile in range(len(boxes))), grid
 
 
@@ -108,7 +116,8 @@ def decode_grid(
     boxes = tile_boxes(header)
     size, groups = model.codebook_size, model.groups(header.quality)
     grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
-    for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
+
+    def decode(batch: list[int]) -> Indices:
         shape = grid[boxes[batch[0]]].shape
         indices = np.zeros((len(batch), *shape), dtype=np.int32)
         try:
@@ -127,9 +136,13 @@ def decode_grid(
         except FormatError as error:
             error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
             raise
-        for row, tile in enumerate(batch):
-            grid[boxes[tile]] = indices[row]
-        _tell(progress, len(batch) * shape[0] * shape[1])
+        return indices
+
+    tiles = range(len(boxes)) if wanted is None else wanted
+    for batch, indices in _each(decode, _batches(boxes, tiles)):
+        for tile, row in zip(batch, indices, strict=True):
+            grid[boxes[tile]] = row
+        _tell(progress, math.prod(indices.shape[:3]))
     return grid
 
 
@@ -165,6 +178,28 @@ def _batches(boxes: list[tuple[slice, slice]], wanted: Iterable[int]) -> Iterato
         most = max(1, _BATCH_POSITIONS // (rows * columns))
         for start in range(0, len(tiles), most):
             yield tiles[start : start + most]
+
+
+def _each(
+    work: Callable[[list[int]], T], batches: Iterable[list[int]]
+) -> Iterator[tuple[list[int], T]]:
+    """Do `work` on every batch, several at a time, and yield the results in order.
+
+    A step is many small operations that one core does as fast as all; a batch per core keeps
+    them busy.
+    """
+    todo, threads = list(batches), torch.get_num_threads()
+    workers = min(threads, len(todo))
+    if workers < 2:
+        yield from ((batch, work(batch)) for batch in todo)
+        return
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        with full_precision():  # a setting of the process, which threads would race to restore
+            yield from zip(todo, pool.map(work, todo), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # part of it is the whole process's too
 
 
 def _tell(progress: Progress | None, count: int) -> None:
