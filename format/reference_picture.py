@@ -82,7 +82,7 @@ class Layers:
         self.file = file
 
     def convolution(self, name, inputs, outputs, size):
-        """size x size, padded so that rows and columns stay as many."""
+        """Size x size, padded so that rows and columns stay as many."""
         weight = self.file.tensor(name + ".weight", "F16", (outputs, inputs, size, size))
         bias = self.file.tensor(name + ".bias", "F16", (outputs,))
 

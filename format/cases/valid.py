@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import reference
+
 from cases.build import Array, Case, chunk, numbers, pack, png, stored, vqc
 from cases.models import PAPER, PHOTO, Model, random_indices
 
@@ -159,7 +160,7 @@ def pictures() -> Iterator[Case]:
         yield case(
             f"photo-no-groups-{way}",
             "A quality without any group: streams are empty, all latents are `rest`.",
-            "which may be 0 (section 6, \"Product codebooks\")",
+            'which may be 0 (section 6, "Product codebooks")',
             PHOTO,
             33,
             17,
@@ -188,7 +189,9 @@ def pictures() -> Iterator[Case]:
 
 
 def chunks() -> Iterator[Case]:
-    def with_chunks(name: str, tests: str, rule: str, *pairs: tuple[bytes, bytes], **more: Any) -> Case:
+    def with_chunks(
+        name: str, tests: str, rule: str, *pairs: tuple[bytes, bytes], **more: Any
+    ) -> Case:
         return case(
             name, tests, rule, PAPER, 9, 7, mode=0, chunks=[chunk(*pair) for pair in pairs], **more
         )

@@ -1,8 +1,8 @@
 """Write the conformance vectors.
 
-    python format/vectors/generate.py [FOLDER]
+    python format/generate.py [FOLDER]
 
-makes the folders `models`, `valid`, `limits` and `faulty` of FOLDER (this one) anew, each
+makes the folders `models`, `valid`, `limits` and `faulty` of FOLDER (`vectors`) anew, each
 file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
 """
 
@@ -13,29 +13,41 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-
 import reference
 import reference_picture
-from cases import faulty, faulty_models, limits, models, valid
+from cases import (
+    faulty_chunks,
+    faulty_headers,
+    faulty_models,
+    faulty_streams,
+    limits,
+    limits_of_models,
+    models,
+    valid,
+)
 from cases.build import Case, png
 
-SPEC = (HERE.parent / "SPEC.md").read_text(encoding="utf-8")
+HERE = Path(__file__).resolve().parent
+SPEC = (HERE / "SPEC.md").read_text(encoding="utf-8")
 MODELS = {
     model.name: model
     for model in (
         models.PAPER,
         models.PHOTO,
         models.TINY_PHOTO,
-        *limits.MODELS,
+        *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
     "valid": (valid.cases,),
-    "limits": (limits.cases,),
-    "faulty": (faulty.cases, faulty_models.cases),
+    "limits": (limits.cases, limits_of_models.cases),
+    "faulty": (
+        faulty_headers.cases,
+        faulty_chunks.cases,
+        faulty_streams.cases,
+        faulty_models.cases,
+    ),
 }
 
 
@@ -93,4 +105,4 @@ def section_of(rule: str) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "vectors")

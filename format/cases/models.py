@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import reference
+
 from cases.build import Array, numbers
 
 DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
@@ -164,9 +165,7 @@ def photo(
     }
     prior = {"channels": channels, "layers": layers, "slices": slices, "hidden": hidden}
     product = {"codebook_size": size, "distance_bits": 24.0}
-    config = described(
-        "photo-1", name, transform=transform, latent_prior=prior, product=product
-    )
+    config = described("photo-1", name, transform=transform, latent_prior=prior, product=product)
     model = Model(name, config, {})
     width = latents // slices
     model.linear("prior.first", channels, 11 * latents, 40, 9000, (3, 5))
@@ -252,7 +251,10 @@ PAPER = vqvae("paper")
 PHOTO = photo(
     "photo",
     [
-        {0: {1: ([[5], [0]], 7), 2: ([[3, 1]], 20), 4: ([[2, 7, 4, 6]], 16)}, 1: {8: ([[*range(8)]], 20)}},
+        {
+            0: {1: ([[5], [0]], 7), 2: ([[3, 1]], 20), 4: ([[2, 7, 4, 6]], 16)},
+            1: {8: ([[*range(8)]], 20)},
+        },
         {0: {2: ([[0, 1], [2, 3], [4, 5]], 12)}, 1: {1: ([[7]], 5)}, 2: {4: ([[0, 2, 4, 6]], 20)}},
         {},
     ],

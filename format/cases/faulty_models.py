@@ -2,16 +2,29 @@
 right if its model were.
 """
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
-from cases.build import Case, pack, vqc
-from cases.models import PAPER, TINY, TINY_PHOTO, Model
 
-Change = Callable[[Model], object]
+from cases.build import Case, pack, vqc
+from cases.changes import (
+    Change,
+    as_type,
+    bound,
+    bytes_as,
+    codebook_sizes,
+    codewords,
+    empty_block,
+    grown,
+    header,
+    reshaped,
+    set_to,
+    table,
+    with_text,
+    without,
+)
+from cases.models import PAPER, TINY, TINY_PHOTO
 
 
 def cases() -> Iterator[Case]:
@@ -37,106 +50,6 @@ def cases() -> Iterator[Case]:
         )
 
 
-def set_to(name: str, value: int, at: Any = 0) -> Change:
-    return lambda model: model.set(name, at, value)
-
-
-def table(name: str, **values: Any) -> Change:
-    return lambda model: model.config[name].update(values)
-
-
-def without(name: str) -> Change:
-    return lambda model: model.tensors.pop(name)
-
-
-def as_type(name: str, dtype: str) -> Change:
-    def change(model: Model) -> None:
-        model.tensors[name] = (dtype, model.tensors[name][1])
-
-    return change
-
-
-def reshaped(name: str, *shape: int) -> Change:
-    def change(model: Model) -> None:
-        dtype, values = model.tensors[name]
-        model.tensors[name] = (dtype, np.reshape(values, shape))
-
-    return change
-
-
-def grown(name: str) -> Change:
-    """One row more."""
-
-    def change(model: Model) -> None:
-        dtype, values = model.tensors[name]
-        model.tensors[name] = (dtype, np.concatenate([values, values[:1]]))
-
-    return change
-
-
-def bytes_as(wrap: Callable[[bytes], bytes]) -> Change:
-    def change(model: Model) -> None:
-        model.wrap = wrap
-
-    return change
-
-
-def with_header(change: Callable[[dict[str, Any]], object], data: bytes) -> bytes:
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    change(header)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
-def header(change: Callable[[dict[str, Any]], object]) -> Change:
-    return bytes_as(partial(with_header, change))
-
-
-def with_text(text: bytes, data: bytes) -> bytes:
-    size = int.from_bytes(data[:8], "little")
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
-def bound(name: str, negative: bool = False) -> Change:
-    """The last row's sums can reach 2^24, one more than is allowed."""
-
-    def change(model: Model) -> None:
-        weight = np.asarray(model.tensors[f"{name}.weight"][1])[-1]
-        bias = 2**24 - 127 * int(np.abs(weight).sum())
-        model.set(f"{name}.bias", -1, -bias if negative else bias)
-
-    return change
-
-
-def empty_block(model: Model) -> None:
-    for part in ("channels", "vectors", "bias", "embedding"):
-        dtype, values = model.tensors[f"codebooks.1.0.1.{part}"]
-        model.tensors[f"codebooks.1.0.1.{part}"] = (dtype, np.asarray(values)[:0])
-
-
-def codewords(count: int) -> Change:
-    """Another number of codewords in a block of one group."""
-
-    def change(model: Model) -> None:
-        for part in ("vectors", "bias", "embedding"):
-            dtype, values = model.tensors[f"codebooks.1.0.2.{part}"]
-            repeated = np.concatenate([np.asarray(values)] * 2, axis=1)
-            model.tensors[f"codebooks.1.0.2.{part}"] = (dtype, repeated[:, :count])
-
-    return change
-
-
-def codebook_sizes(count: int) -> Change:
-    """K in both tables."""
-
-    def change(model: Model) -> None:
-        model.config["autoencoder"]["codebook_size"] = count
-        model.config["prior"]["codebook_size"] = count
-
-    return change
-
-
 FILE = "A model file is a safetensors file."
 PLACES = "The places cover all that follows the header, without holes and without overlaps."
 METADATA = "Its `__metadata__` has the key `vqcodec`, a string that holds a JSON object"
@@ -154,7 +67,12 @@ Fault = tuple[str, str, str, Change]
 
 VQVAE_FAULTS: list[Fault] = [
     ("empty", "A file of no bytes.", FILE, bytes_as(lambda _: b"")),
-    ("cut-in-header", "A file that ends within its header.", FILE, bytes_as(lambda data: data[:400])),
+    (
+        "cut-in-header",
+        "A file that ends within its header.",
+        FILE,
+        bytes_as(lambda data: data[:400]),
+    ),
     ("cut-in-data", "A file that ends within a tensor.", FILE, bytes_as(lambda data: data[:-1])),
     ("tail", "A byte that belongs to no tensor.", PLACES, bytes_as(lambda data: data + b"\0")),
     (
@@ -163,7 +81,12 @@ VQVAE_FAULTS: list[Fault] = [
         "the length of a JSON header, at most 2^20 bytes",
         bytes_as(lambda data: b"\xff" * 8 + data[8:]),
     ),
-    ("header-no-json", "A header that is no JSON.", FILE, bytes_as(partial(with_text, b"{'a': 1}"))),
+    (
+        "header-no-json",
+        "A header that is no JSON.",
+        FILE,
+        bytes_as(partial(with_text, b"{'a': 1}")),
+    ),
     ("header-list", "A header that is a list.", FILE, bytes_as(partial(with_text, b"[1, 2]"))),
     (
         "header-deep",
@@ -175,7 +98,11 @@ VQVAE_FAULTS: list[Fault] = [
         "overlap",
         "Two tensors that share their bytes.",
         PLACES,
-        header(lambda h: h["prior.output.shift"].update(data_offsets=h["prior.embedding"]["data_offsets"])),
+        header(
+            lambda h: h["prior.output.shift"].update(
+                data_offsets=h["prior.embedding"]["data_offsets"]
+            )
+        ),
     ),
     (
         "outside",
@@ -190,7 +117,12 @@ VQVAE_FAULTS: list[Fault] = [
         header(lambda h: h["codebook"].update(shape=[2**31, 2**31])),
     ),
     ("no-metadata", "No `__metadata__`.", METADATA, header(lambda h: h.pop("__metadata__"))),
-    ("no-key", "Metadata without the key.", METADATA, header(lambda h: h.update(__metadata__={"a": "b"}))),
+    (
+        "no-key",
+        "Metadata without the key.",
+        METADATA,
+        header(lambda h: h.update(__metadata__={"a": "b"})),
+    ),
     (
         "metadata-no-json",
         "The key's string is no JSON.",
@@ -210,12 +142,22 @@ VQVAE_FAULTS: list[Fault] = [
         lambda model: model.config.update(architecture="transformer-9"),
     ),
     ("no-table", "No table `prior`.", TABLES, lambda model: model.config.pop("prior")),
-    ("no-field", "A table without one of its keys.", TABLES, lambda model: model.config["prior"].pop("layers")),
+    (
+        "no-field",
+        "A table without one of its keys.",
+        TABLES,
+        lambda model: model.config["prior"].pop("layers"),
+    ),
     ("further-field", "A key that a table does not have.", TABLES, table("prior", colour=1)),
     ("field-real", "A number with a fraction.", INTEGERS, table("prior", channels=2.0)),
     ("field-true", "`true` in the place of 1.", INTEGERS, table("prior", layers=True)),
     ("field-text", "Text in the place of a number.", INTEGERS, table("autoencoder", hidden="1")),
-    ("sizes-differ", "K differs between the tables.", RANGES, table("autoencoder", codebook_size=4)),
+    (
+        "sizes-differ",
+        "K differs between the tables.",
+        RANGES,
+        table("autoencoder", codebook_size=4),
+    ),
     ("k-1", "K = 1.", RANGES, codebook_sizes(1)),
     ("k-4097", "K = 4097.", RANGES, codebook_sizes(4097)),
     ("e-0", "E = 0.", RANGES, table("prior", embedding=0)),
@@ -239,12 +181,27 @@ VQVAE_FAULTS: list[Fault] = [
     ("type-bias", "int16 biases.", TENSORS, as_type("prior.hidden.bias", "I16")),
     ("type-shift", "int8 shifts.", TENSORS, as_type("prior.hidden.shift", "I8")),
     ("type-codebook", "A float16 codebook.", TENSORS, as_type("codebook", "F16")),
-    ("type-decoder", "Float32 weights in the decoder.", TENSORS, as_type("decoder.project.weight", "F32")),
+    (
+        "type-decoder",
+        "Float32 weights in the decoder.",
+        TENSORS,
+        as_type("decoder.project.weight", "F32"),
+    ),
     ("shape-embedding", "Embeddings with a row too many.", TENSORS, grown("prior.embedding")),
-    ("shape-weight", "Weights with rows and columns swapped.", TENSORS, reshaped("prior.first.weight", 11, 2)),
+    (
+        "shape-weight",
+        "Weights with rows and columns swapped.",
+        TENSORS,
+        reshaped("prior.first.weight", 11, 2),
+    ),
     ("shape-bias", "Biases in a matrix.", TENSORS, reshaped("prior.output.bias", 3, 1)),
     ("shape-codebook", "A codebook with a row too many.", TENSORS, grown("codebook")),
-    ("shape-decoder", "Weights of the decoder in a matrix.", TENSORS, reshaped("decoder.up2.weight", 3, 16)),
+    (
+        "shape-decoder",
+        "Weights of the decoder in a matrix.",
+        TENSORS,
+        reshaped("decoder.up2.weight", 3, 16),
+    ),
     ("embedding-lowest", "An embedding of -128.", RULES, set_to("prior.embedding", -128, (2, 0))),
     ("weight-lowest", "A weight of -128.", RULES, set_to("prior.hidden.weight", -128, (1, 1))),
     ("shift-21", "A shift of 21.", RULES, set_to("prior.first.shift", 21)),
@@ -259,7 +216,12 @@ VQVAE_FAULTS: list[Fault] = [
 
 PHOTO_FAULTS: list[Fault] = [
     *(
-        (f"{name.replace('_', '-')}-{value}", f"{name} = {value}.", PHOTO_RANGES, table(where, **{name: value}))
+        (
+            f"{name.replace('_', '-')}-{value}",
+            f"{name} = {value}.",
+            PHOTO_RANGES,
+            table(where, **{name: value}),
+        )
         for where, name, values in (
             ("transform", "latents", (0, 1025)),
             ("transform", "qualities", (0, 65)),
@@ -272,7 +234,12 @@ PHOTO_FAULTS: list[Fault] = [
         )
         for value in values
     ),
-    ("slices-3", "Slices that do not divide the latents.", "D 1 to 1024 and a multiple of S", table("latent_prior", slices=3)),
+    (
+        "slices-3",
+        "Slices that do not divide the latents.",
+        "D 1 to 1024 and a multiple of S",
+        table("latent_prior", slices=3),
+    ),
     ("width-0", "A width of 0.", PHOTO_RANGES, table("transform", widths=[1, 0, 1])),
     ("width-1025", "A width of 1025.", PHOTO_RANGES, table("transform", widths=[1, 1, 1025])),
     ("depth-negative", "A depth of -1.", PHOTO_RANGES, table("transform", depths=[-1, 0, 0])),
@@ -281,10 +248,25 @@ PHOTO_FAULTS: list[Fault] = [
     ("widths-2", "Two widths.", INTEGERS, table("transform", widths=[1, 1])),
     ("widths-4", "Four widths.", INTEGERS, table("transform", widths=[1, 1, 1, 1])),
     ("widths-integer", "A number in the place of three.", INTEGERS, table("transform", widths=1)),
-    ("width-text", "Text in the place of a width.", INTEGERS, table("transform", widths=["a", 1, 1])),
-    ("octaves-text", "Text in the place of a real number.", "are any JSON numbers", table("transform", gain_octaves="3")),
+    (
+        "width-text",
+        "Text in the place of a width.",
+        INTEGERS,
+        table("transform", widths=["a", 1, 1]),
+    ),
+    (
+        "octaves-text",
+        "Text in the place of a real number.",
+        "are any JSON numbers",
+        table("transform", gain_octaves="3"),
+    ),
     ("no-product", "No table `product`.", TABLES, lambda model: model.config.pop("product")),
-    ("no-distance-bits", "A table without one of its keys.", TABLES, lambda model: model.config["product"].pop("distance_bits")),
+    (
+        "no-distance-bits",
+        "A table without one of its keys.",
+        TABLES,
+        lambda model: model.config["product"].pop("distance_bits"),
+    ),
     *(
         (f"missing-{key}", f"No `{name}`.", TENSORS, without(name))
         for key, name in (
@@ -309,20 +291,75 @@ PHOTO_FAULTS: list[Fault] = [
     ("shape-precisions", "1025 precisions.", TENSORS, grown("prior.precisions")),
     ("shape-quality", "Two qualities where there is one.", TENSORS, grown("prior.quality")),
     ("shape-bias", "Biases of another number of groups.", TENSORS, grown("codebooks.1.0.2.bias")),
-    ("shape-embedding", "Embeddings of another number of groups.", TENSORS, grown("codebooks.1.0.2.embedding")),
+    (
+        "shape-embedding",
+        "Embeddings of another number of groups.",
+        TENSORS,
+        grown("codebooks.1.0.2.embedding"),
+    ),
     ("shape-channels", "Channels in a row.", TENSORS, reshaped("codebooks.1.0.2.channels", 2)),
     ("shape-gains", "Gains of two qualities where there is one.", TENSORS, grown("gains")),
-    ("precision-negative", "A precision of -1.", "precisions are 0 to 2^21 - 1", set_to("prior.precisions", -1, 5)),
-    ("precision-largest", "A precision of 2^21.", "precisions are 0 to 2^21 - 1", set_to("prior.precisions", 2**21, 5)),
-    ("sum-hidden", "Sums that can reach 2^24.", "Weights, biases and shifts keep the rules above", bound("prior.hidden.0")),
-    ("sum-output", "Sums that can reach -2^24.", "Weights, biases and shifts keep the rules above", bound("prior.output.0", negative=True)),
-    ("shift-21", "A shift of 21.", "Weights, biases and shifts keep the rules above", set_to("prior.output.0.shift", 21)),
-    ("channel-negative", "A channel of -1.", "0 to W - 1, none twice in a slice", set_to("codebooks.1.0.1.channels", -1)),
-    ("channel-outside", "A channel of W.", "0 to W - 1, none twice in a slice", set_to("codebooks.1.0.1.channels", 4)),
-    ("channel-of-two-blocks", "A channel of two blocks.", "0 to W - 1, none twice in a slice", set_to("codebooks.1.0.1.channels", 1)),
-    ("channel-twice", "A channel twice in a group.", "0 to W - 1, none twice in a slice", set_to("codebooks.1.0.2.channels", 0, ...)),
+    (
+        "precision-negative",
+        "A precision of -1.",
+        "precisions are 0 to 2^21 - 1",
+        set_to("prior.precisions", -1, 5),
+    ),
+    (
+        "precision-largest",
+        "A precision of 2^21.",
+        "precisions are 0 to 2^21 - 1",
+        set_to("prior.precisions", 2**21, 5),
+    ),
+    (
+        "sum-hidden",
+        "Sums that can reach 2^24.",
+        "Weights, biases and shifts keep the rules above",
+        bound("prior.hidden.0"),
+    ),
+    (
+        "sum-output",
+        "Sums that can reach -2^24.",
+        "Weights, biases and shifts keep the rules above",
+        bound("prior.output.0", negative=True),
+    ),
+    (
+        "shift-21",
+        "A shift of 21.",
+        "Weights, biases and shifts keep the rules above",
+        set_to("prior.output.0.shift", 21),
+    ),
+    (
+        "channel-negative",
+        "A channel of -1.",
+        "0 to W - 1, none twice in a slice",
+        set_to("codebooks.1.0.1.channels", -1),
+    ),
+    (
+        "channel-outside",
+        "A channel of W.",
+        "0 to W - 1, none twice in a slice",
+        set_to("codebooks.1.0.1.channels", 4),
+    ),
+    (
+        "channel-of-two-blocks",
+        "A channel of two blocks.",
+        "0 to W - 1, none twice in a slice",
+        set_to("codebooks.1.0.1.channels", 1),
+    ),
+    (
+        "channel-twice",
+        "A channel twice in a group.",
+        "0 to W - 1, none twice in a slice",
+        set_to("codebooks.1.0.2.channels", 0, ...),
+    ),
     *(
-        (f"{part}-{value}", f"One of {part} is {value}.", rule, set_to(f"codebooks.1.0.2.{part}", value, (0, 3)))
+        (
+            f"{part}-{value}",
+            f"One of {part} is {value}.",
+            rule,
+            set_to(f"codebooks.1.0.2.{part}", value, (0, 3)),
+        )
         for part, values, rule in (
             ("vectors", (4096, -4096, -32768), "-4095 to 4095, in units of 1/32"),
             ("bias", (4096, -4096, -32768), "-4095 to 4095, in units of 1/16 bit"),
@@ -335,8 +372,18 @@ PHOTO_FAULTS: list[Fault] = [
     ("block-of-5-codewords", "k = K + 1.", BLOCKS, codewords(5)),
     ("gain-0", "A gain of 0.", "above 0 and finite", set_to("gains", 0, (0, 2))),
     ("gain-negative", "A gain of -1.", "above 0 and finite", set_to("gains", -1, (0, 2))),
-    ("gain-infinite", "An infinite gain.", "above 0 and finite", lambda model: model.set("gains", (0, 2), np.inf)),
-    ("gain-nan", "A gain that is no number.", "above 0 and finite", lambda model: model.set("gains", (0, 2), np.nan)),
+    (
+        "gain-infinite",
+        "An infinite gain.",
+        "above 0 and finite",
+        lambda model: model.set("gains", (0, 2), np.inf),
+    ),
+    (
+        "gain-nan",
+        "A gain that is no number.",
+        "above 0 and finite",
+        lambda model: model.set("gains", (0, 2), np.nan),
+    ),
 ]
 FAULTS = VQVAE_FAULTS + PHOTO_FAULTS
 MODELS = [
