@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cases.models import Model
+from cases.models import Blocks, Model, photo
 
 Change = Callable[[Model], object]
 
@@ -68,6 +68,17 @@ def header(change: Callable[[dict[str, Any]], object]) -> Change:
     return bytes_as(partial(with_header, change))
 
 
+def with_hole(data: bytes) -> bytes:
+    def move(header: dict[str, Any]) -> None:
+        for entry in header.values():
+            if "data_offsets" in entry:
+                entry["data_offsets"] = [8 + offset for offset in entry["data_offsets"]]
+
+    data = with_header(move, data)
+    start = 8 + int.from_bytes(data[:8], "little")
+    return data[:start] + bytes(8) + data[start:]
+
+
 def with_text(text: bytes, data: bytes) -> bytes:
     size = int.from_bytes(data[:8], "little")
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
@@ -88,6 +99,13 @@ def empty_block(model: Model) -> None:
     for part in ("channels", "vectors", "bias", "embedding"):
         dtype, values = model.tensors[f"codebooks.1.0.1.{part}"]
         model.tensors[f"codebooks.1.0.1.{part}"] = (dtype, np.asarray(values)[:0])
+
+
+def uneven(model: Model) -> None:
+    """Four latents in three slices of one."""
+    groups: Blocks = {0: {1: ([[0]], 3)}, 1: {1: ([[0]], 4)}}
+    made = photo(model.name, [groups], size=4, latents=4, slices=3, channels=2, hidden=2)
+    model.config, model.tensors = made.config, made.tensors
 
 
 def codewords(count: int) -> Change:

@@ -21,6 +21,8 @@ from cases.changes import (
     reshaped,
     set_to,
     table,
+    uneven,
+    with_hole,
     with_text,
     without,
 )
@@ -96,14 +98,13 @@ VQVAE_FAULTS: list[Fault] = [
     ),
     (
         "overlap",
-        "Two tensors that share their bytes.",
+        "Two tensors that share their bytes, which leaves others to none.",
         PLACES,
         header(
-            lambda h: h["prior.output.shift"].update(
-                data_offsets=h["prior.embedding"]["data_offsets"]
-            )
+            lambda h: h["prior.hidden.bias"].update(h["prior.first.bias"]),
         ),
     ),
+    ("hole", "Eight bytes before the first tensor.", PLACES, bytes_as(with_hole)),
     (
         "outside",
         "A tensor that lies beyond the end of the file.",
@@ -238,7 +239,7 @@ PHOTO_FAULTS: list[Fault] = [
         "slices-3",
         "Slices that do not divide the latents.",
         "D 1 to 1024 and a multiple of S",
-        table("latent_prior", slices=3),
+        uneven,
     ),
     ("width-0", "A width of 0.", PHOTO_RANGES, table("transform", widths=[1, 0, 1])),
     ("width-1025", "A width of 1025.", PHOTO_RANGES, table("transform", widths=[1, 1, 1025])),

@@ -143,8 +143,35 @@ def constant(logits: list[int]) -> Model:
     return model
 
 
+def clamped(model: Model) -> None:
+    """A stream that is clamped at either end and then brought back to where one unit more
+    or less is another activation.
+    """
+    rows = np.arange(6)
+    sign = np.where(rows % 2, -1, 1)
+    for name, bias in (("first", 300000 * sign), ("layers.0", np.where(rows % 2, 33791, -31744))):
+        model.set(f"prior.{name}.shift", rows, 0)
+        model.set(f"prior.{name}.bias", rows, bias)
+    model.set("prior.layers.0.weight", rows, 0)
+
+
+def far_means(model: Model) -> None:
+    """Means beyond the clamp near codewords that differ by little, and the two ends of the
+    table of precisions.
+    """
+    nearest = 4095 - np.arange(16).reshape(1, 16, 1)
+    model.tensors["codebooks.1.0.1.vectors"] = ("I16", np.concatenate([nearest, -nearest]))
+    model.set("prior.output.0.weight", slice(None), 0)
+    model.set("prior.output.0.shift", slice(None), 0)
+    model.set("prior.output.0.bias", slice(None), [2**17, -(2**17), -(2**15), 2**15])
+    ends = np.arange(1024) % 1023 == 0
+    model.tensors["prior.precisions"] = ("I32", np.where(ends, 2**21 - 1, 77))
+
+
 def steep(model: Model) -> None:
-    """The largest vectors, biases, embeddings and precisions, and means beyond the clamp."""
+    """The largest vectors, biases, embeddings and precisions, and a group whose missing
+    codeword is far likelier than those that are there.
+    """
     for d in (1, 2):
         block = f"codebooks.1.0.{d}"
         for part, most in (("vectors", 4095), ("bias", 4095), ("embedding", 127)):
@@ -152,16 +179,20 @@ def steep(model: Model) -> None:
             signs = np.sign(values) + (values == 0)
             signs.reshape(-1)[:1] = -1
             model.tensors[f"{block}.{part}"] = (dtype, most * signs)
+    model.set("codebooks.1.0.1.vectors", slice(None), 4095)
+    model.set("prior.output.0.weight", slice(None), 0)
     model.set("prior.output.0.shift", slice(None), 0)
-    bias = [2**17, -(2**17), 2**17, 0, -(2**15), 2**15, -(2**15), 0]
+    bias = [2**15, -(2**15), -(2**15), 0, 2**15, 2**15, 0, 0]
     model.set("prior.output.0.bias", slice(None), bias)
-    model.tensors["prior.precisions"] = (
-        "I32",
-        np.where(np.arange(1024) % 1023 == 0, 2**21 - 1, 77),
-    )
+    model.set("prior.precisions", 1023, 2**21 - 1)
+    model.set("prior.precisions", 64, 2**18)
 
 
 SATURATED = vqvae("saturated", layers=1).changed("saturated", saturated)
+CLAMPED = vqvae("clamped", layers=1).changed("clamped", clamped)
+FAR_MEANS = photo(
+    "far-means", [{0: {1: ([[0], [1]], 16)}}], size=16, latents=2, channels=2, layers=0
+).changed("far-means", far_means)
 TIES = constant([0, 0, 0, 0, 0])
 FAR = constant([0, -1, -398, -399, -400, -401, -(2**24) + 1])
 STEEP = TINY_PHOTO.changed("steep", steep)
@@ -176,6 +207,23 @@ def arithmetic() -> Iterator[Case]:
         SATURATED,
         40,
         24,
+    )
+    yield case(
+        "stream-clamped",
+        "A stream that would leave -32767..32767 and comes back.",
+        "clamp(v) = min(32767, max(-32767, v))",
+        CLAMPED,
+        24,
+        16,
+    )
+    yield case(
+        "means-clamped",
+        "Means that would leave -32767..32767, precisions of the table's first and last place.",
+        "prior.precisions[min(1023, max(0, ((o[W + w] + 8) >> 4) + 64))]",
+        FAR_MEANS,
+        48,
+        48,
+        quality=1,
     )
     every = np.arange(7)[None, :, None]
     yield case(
@@ -198,7 +246,8 @@ def arithmetic() -> Iterator[Case]:
     )
     yield case(
         "codebooks-largest",
-        "Vectors and biases of 4095 and -4095, means of 32767 and -32767, precisions of 2^21 - 1.",
+        "Vectors and biases of 4095 and -4095, precisions of 2^21 - 1, and logits below those of "
+        "a missing codeword.",
         "-4095 to 4095, in units of 1/32",
         STEEP,
         80,
@@ -218,6 +267,8 @@ MODELS = [
     WIDE_PHOTO,
     FURTHER,
     SATURATED,
+    CLAMPED,
+    FAR_MEANS,
     TIES,
     FAR,
     STEEP,
