@@ -1,7 +1,10 @@
 """A .vqc decoder written from format/SPEC.md alone: file + model -> grid of indices.
 
 Plain Python and numpy integer arrays; slow and literal. Section numbers are SPEC.md's.
-Of a model it reads, and checks, only what gives the indices: neither transform nor decoder.
+Of a model it reads, and checks, only what gives the indices; reference_picture.py has the
+other half: indices -> pixels, and what the chunks hold.
+
+    python format/reference.py FILE.vqc MODEL.safetensors
 """
 
 import hashlib
@@ -177,24 +180,43 @@ def parse_chunks(r, count):
 
 # ---- models: sections 6 and 10 -------------------------------------------------------
 
-DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4"}
+DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
+MAX_MODEL_HEADER = 2**20
 
 
-class Tensors:
+class ModelFile:
+    """A safetensors file and the JSON object in its metadata."""
+
     def __init__(self, data):
         size = int.from_bytes(data[:8], "little")
-        self.header = json.loads(data[8 : 8 + size])
+        if len(data) < 8 or size > min(MAX_MODEL_HEADER, len(data) - 8):
+            raise ModelError("no header")
+        self.entries = json.loads(data[8 : 8 + size])
+        self.config = json.loads(self.entries.pop("__metadata__")["vqcodec"])
         self.body = memoryview(data)[8 + size :]
-        self.config = json.loads(self.header["__metadata__"]["vqcodec"])
+        end = 0
+        for start, stop in sorted(entry["data_offsets"] for entry in self.entries.values()):
+            if not end == start <= stop:
+                raise ModelError("tensors overlap or leave a hole")
+            end = stop
+        if end != len(self.body):
+            raise ModelError("bytes that belong to no tensor")
 
-    def tensor(self, name, dtype, shape, low=-(2**31), high=2**31 - 1):
-        """As int64; all elements are low..high."""
-        entry = self.header[name]
+    def table(self, name, **allowed):
+        """A table of the configuration, which has the keys of `allowed` and no others."""
+        table = self.config[name]
+        if table.keys() != allowed.keys() or not all(fits(table[k], allowed[k]) for k in allowed):
+            raise ModelError(f"table {name}")
+        return table
+
+    def tensor(self, name, dtype, shape, low=-np.inf, high=np.inf):
+        """As int64 or float64; all elements are low..high."""
+        entry = self.entries[name]
         if entry["dtype"] != dtype or tuple(entry["shape"]) != shape:
-            raise ModelError(name)
-        start, end = entry["data_offsets"]
-        flat = np.frombuffer(self.body[start:end], DTYPES[dtype]).astype(np.int64)
-        if ((flat < low) | (flat > high)).any():
+            raise ModelError(f"{name} is not {dtype} {shape}")
+        stored = np.frombuffer(self.body[slice(*entry["data_offsets"])], DTYPES[dtype])
+        flat = stored.astype(np.float64 if dtype[0] == "F" else np.int64)
+        if not ((low <= flat) & (flat <= high)).all():
             raise ModelError(f"{name} out of range")
         return flat.reshape(shape)
 
@@ -207,10 +229,14 @@ class Tensors:
         return lambda x: (x @ weight.T + bias) >> shift
 
 
-def check(*ranges):
-    for value, low, high in ranges:
-        if not low <= value <= high:
-            raise ModelError(f"{value} is not {low}..{high}")
+def fits(value, allowed):
+    """allowed: (low, high) of an integer, a list of such pairs, or float for any number."""
+    if allowed is float:
+        return type(value) in (int, float)
+    if isinstance(allowed, list):
+        same = isinstance(value, list) and len(value) == len(allowed)
+        return same and all(fits(*pair) for pair in zip(value, allowed))
+    return type(value) is int and allowed[0] <= value <= allowed[1]
 
 
 class VqVae:
@@ -219,10 +245,17 @@ class VqVae:
     stride_log2 = 2
 
     def __init__(self, file):
-        prior = file.config["prior"]
+        prior = file.table(
+            "prior", codebook_size=(2, 4096), embedding=(1, 90), channels=(1, 192), layers=(0, 32)
+        )
         k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
-        check((k, 2, 4096), (e, 1, 90), (c, 1, 192), (prior["layers"], 0, 32))
-        check((file.config["autoencoder"]["codebook_size"], k, k))
+        file.table(
+            "autoencoder",
+            hidden=(1, 1024),
+            residual_blocks=(0, 16),
+            code_dim=(1, 1024),
+            codebook_size=(k, k),
+        )
         self.k, self.inputs, self.channels = k, e, c
         self.quality = {0: 0}  # what each quality adds to the sums of first
         self.embedding = file.tensor("prior.embedding", "I8", (k, e), -127, 127)
@@ -250,12 +283,24 @@ class Photo:
     stride_log2 = 4
 
     def __init__(self, file):
-        prior, transform = file.config["latent_prior"], file.config["transform"]
-        self.k, slices = file.config["product"]["codebook_size"], prior["slices"]
-        d, q = transform["latents"], transform["qualities"]
-        c, h = prior["channels"], prior["hidden"]
-        check((self.k, 2, 4096), (d, 1, 1024), (slices, 1, 64), (q, 1, 64), (c, 1, 512))
-        check((d % slices, 0, 0), (h, 1, 1024), (prior["layers"], 0, 32))
+        transform = file.table(
+            "transform",
+            widths=[(1, 1024)] * 3,
+            depths=[(0, 16)] * 3,
+            latents=(1, 1024),
+            qualities=(1, 64),
+            gain_octaves=float,
+        )
+        prior = file.table(
+            "latent_prior", channels=(1, 512), layers=(0, 32), slices=(1, 64), hidden=(1, 1024)
+        )
+        product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
+        if not 0 < product["distance_bits"] < 10**6:
+            raise ModelError("distance_bits")
+        self.k, d, q = product["codebook_size"], transform["latents"], transform["qualities"]
+        c, h, slices = prior["channels"], prior["hidden"], prior["slices"]
+        if d % slices:
+            raise ModelError("slices do not divide latents")
         w = d // slices
         self.w, self.inputs, self.channels = w, d, c
         self.first = file.linear("prior.first", c, 11 * d)
@@ -274,10 +319,11 @@ class Photo:
         groups = []
         for d in 1, 2, 4, 8:
             block = f"{name}.{d}"
-            if block + ".channels" not in file.header:
+            if block + ".channels" not in file.entries:
                 continue
-            n, k, _ = file.header[block + ".vectors"]["shape"]
-            check((n, 1, self.w), (k, 2, self.k))
+            n, k, _ = file.entries[block + ".vectors"]["shape"]
+            if not (n >= 1 and 2 <= k <= self.k):
+                raise ModelError(f"{block} has {n} groups of {k} codewords")
             channels = file.tensor(block + ".channels", "I16", (n, d), 0, self.w - 1)
             vectors = file.tensor(block + ".vectors", "I16", (n, k, d), -4095, 4095)
             bias = file.tensor(block + ".bias", "I16", (n, k), -4095, 4095)
@@ -313,10 +359,16 @@ ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo}
 
 
 def load(data):
+    """The half of a model that indices need. Raises ModelError."""
+    return read_model(data, ARCHITECTURES)
+
+
+def read_model(data, kinds):
+    """kinds: what to make of a ModelFile, for each architecture."""
     try:
-        file = Tensors(data)
-        return ARCHITECTURES[file.config["architecture"]](file)
-    except (KeyError, TypeError, ValueError) as error:
+        file = ModelFile(bytes(data))
+        return kinds[file.config["architecture"]](file)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelError(f"not a model file: {error!r}") from error
 
 
@@ -389,21 +441,19 @@ class Decoder:
     def word(self):
         return next(self.words, 0)
 
-    def symbol(self, ends):
-        """ends: the cumulative sums of the frequencies, ends[k] = F(k + 1)."""
+    def symbol(self, f):
         scale = self.range >> 24
         quantile = ((self.point - self.low) & M64) // scale
         if quantile >= 2**24:
             raise Corrupt("quantile")
-        s = int(np.searchsorted(ends, quantile, side="right"))
-        start = int(ends[s - 1]) if s else 0
-        self.low = (self.low + scale * start) & M64
-        self.range = scale * (int(ends[s]) - start)
+        s = int(np.searchsorted(np.cumsum(f), quantile, side="right"))
+        self.low = (self.low + scale * int(f[:s].sum())) & M64
+        self.range = scale * int(f[s])
         if self.range < 2**32:
             self.low = (self.low << 32) & M64
             self.range <<= 32
             self.point = (self.point << 32 | self.word()) & M64
-        return s, start, int(ends[s]) - start
+        return s
 
 
 class Encoder:
@@ -415,11 +465,11 @@ class Encoder:
         self.words += [0 if carry else 2**32 - 1] * (len(self.held) - 1)
         self.held = []
 
-    def symbol(self, start, frequency):
+    def symbol(self, f, s):
         self.empty = False
         scale = self.range >> 24
-        self.range = scale * frequency
-        total = self.low + scale * start
+        self.range = scale * int(f[s])
+        total = self.low + scale * int(f[:s].sum())
         carry, self.low = total >> 64, total & M64
         if self.held and (carry or self.low + self.range <= 2**64):
             self.release(carry)
@@ -454,21 +504,23 @@ def decode_fixed(stream, n, m, model, quality):
     count = n * m * len(sizes)
     if len(stream) != (count * bits + 7) // 8:
         raise Corrupt("length of a stream")
-    padding = len(stream) * 8 - count * bits
-    if int.from_bytes(stream, "big") & ((1 << padding) - 1):
-        raise Corrupt("padding")
     text = "".join(f"{byte:08b}" for byte in stream)
+    if "1" in text[count * bits :]:
+        raise Corrupt("padding")
     flat = [int(text[p * bits : (p + 1) * bits], 2) for p in range(count)]
     tile = np.array(flat, np.int64).reshape(n, m, len(sizes))
     if (tile >= sizes).any():
-        raise Corrupt("index")
+        raise Corrupt("index without a codeword")
     return tile
 
 
-def decode_prior(stream, n, m, model, quality):
-    decoder, encoder = Decoder(stream), Encoder()
+def walk(tile, model, quality, code):
+    """Put code(logits, index) in the place of every index of a tile, in wavefront order.
+
+    A decoder's `code` ignores the index that is there, an encoder's gives it back.
+    """
+    n, m, _ = tile.shape
     slices = model.sizes(quality)
-    tile = np.zeros((n, m, sum(map(len, slices))), np.int64)
     read = Field(n, m, model.inputs)
     fields = [Field(n, m, model.channels) for _ in model.layers]
     for i, j in wavefronts(n, m):
@@ -481,29 +533,52 @@ def decode_prior(stream, n, m, model, quality):
         start = 0  # the first group of the slice
         for s, sizes in enumerate(slices):
             logits = model.logits(quality, s, x, y)
-            indices = np.zeros((len(i), len(sizes)), np.int64)
+            indices = tile[i, j, start : start + len(sizes)]
             for p, g in np.ndindex(indices.shape):
-                index, *interval = decoder.symbol(np.cumsum(frequencies(logits[p, g])))
-                if index >= sizes[g]:
+                indices[p, g] = code(logits[p, g], indices[p, g])
+                if indices[p, g] >= sizes[g]:
                     raise Corrupt("index without a codeword")
-                encoder.symbol(*interval)
-                indices[p, g] = index
             model.read(quality, s, indices, y)
             tile[i, j, start : start + len(sizes)] = indices
             start += len(sizes)
         read.put(i, j, y)
+
+
+def decode_prior(stream, n, m, model, quality):
+    decoder, encoder = Decoder(stream), Encoder()
+
+    def code(logits, _):
+        f = frequencies(logits)
+        index = decoder.symbol(f)
+        encoder.symbol(f, index)
+        return index
+
+    tile = np.zeros((n, m, sum(map(len, model.sizes(quality)))), np.int64)
+    walk(tile, model, quality, code)
     if encoder.finish() != stream:
         raise Corrupt("not the canonical stream")
     return tile
 
 
+def encode_prior(tile, model, quality):
+    """The stream of a tile, which is n x m x groups."""
+    encoder = Encoder()
+
+    def code(logits, index):
+        encoder.symbol(frequencies(logits), index)
+        return index
+
+    walk(tile.copy(), model, quality, code)
+    return encoder.finish()
+
+
 def decode(file_bytes, model_file_bytes):
-    """The indices as lists: rows of columns of groups."""
+    """The indices, rows x columns x groups."""
     file = parse(bytes(file_bytes))
     # The model, section 10: its hash is checked before anything else of it is read.
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
-    model = load(bytes(model_file_bytes))
+    model = load(model_file_bytes)
     quality = file["quality"]
     if quality not in model.quality:
         raise Corrupt("quality is not one of the model's")
@@ -511,18 +586,19 @@ def decode(file_bytes, model_file_bytes):
         raise Corrupt("stride_log2 is not the model's")
     decode_tile = decode_prior if file["mode"] else decode_fixed
     streams = iter(file["streams"])
-    grid = []
-    for top, bottom in file["rows"]:
-        tiles = [
+    bands = [
+        [
             decode_tile(next(streams), bottom - top, right - left, model, quality)
             for left, right in file["columns"]
         ]
-        grid += np.concatenate(tiles, 1).tolist()
-    return grid
+        for top, bottom in file["rows"]
+    ]
+    return np.concatenate([np.concatenate(tiles, 1) for tiles in bands])
 
 
 def indices_sha256(grid):
-    return hashlib.sha256(np.array(grid, "<u2").tobytes()).hexdigest()
+    """Of the indices row by row, group by group, each a 16-bit integer, lowest byte first."""
+    return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+import reference
 import torch
-import twin
 from conftest import random_prior
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
 from vqcodec.models.integer_pixelcnn import IntegerPixelCNN
 from vqcodec.models.pixelcnn import PixelCNN
+from vqcodec.models.vqvae import VqVae
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
 
 CPU = torch.device("cpu")
@@ -61,13 +63,20 @@ def test_logits_have_opinions(prior: IntegerPixelCNN) -> None:
     assert (logits == logits.round()).all()
 
 
-def test_equals_the_plain_python_twin(prior: IntegerPixelCNN, tensors: dict[str, Tensor]) -> None:
-    slow = twin.Prior(tensors)
-    for shape in ((1, 5, 6), (1, 1, 4), (1, 6, 1), (1, 3, 3)):
-        indices = grid(*shape)
-        logits = prior.logits(indices)[0]
-        for (i, j), expected in slow.logits(indices[0].tolist()).items():
-            assert logits[i, j].tolist() == expected
+def test_equals_the_reference(model: VqVae, model_data: bytes) -> None:
+    slow = reference.load(model_data)
+    for rows, columns in ((5, 6), (1, 4), (6, 1), (3, 3)):
+        indices = grid(1, rows, columns)
+        expected = []
+
+        def code(logits: np.ndarray, index: int, expected: list = expected) -> int:
+            expected.append(logits.tolist())
+            return index
+
+        reference.walk(indices[0, :, :, None].numpy().copy(), slow, 0, code)
+        logits = model.prior.logits(indices)[0]
+        steps_of = reference.wavefronts(rows, columns)
+        assert torch.cat([logits[i, j] for i, j in steps_of]).tolist() == expected
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 7, 9), (3, 9, 4), (1, 1, 12), (1, 12, 1)])

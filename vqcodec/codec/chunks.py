@@ -6,6 +6,7 @@ The data of each type of chunk are those of format/SPEC.md, section "Chunks".
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -15,6 +16,9 @@ from PIL import Image
 from vqcodec.codec.pictures import METADATA_MAX, Picture, without_pillows_limit
 from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError
+
+_PNG_HEADER = struct.Struct(">IIBBBBB")
+"""Width, height, bits, colour type (0 is grey), compression, filters, interlacing."""
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
@@ -65,13 +69,13 @@ def _inflate(container: Container, kind: bytes) -> bytes | None:
 
 
 def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    # Checked here, as Pillow takes greyscale of fewer bits for the same.
+    if data[16:29] != _PNG_HEADER.pack(*size, 8, 0, 0, 0, 0):
+        raise CorruptError(f"chunk ALPH is not an 8-bit greyscale PNG picture of size {size}")
     try:
         with without_pillows_limit():
-            image = Image.open(io.BytesIO(data), formats=["PNG"])
-        if image.mode == "L" and image.size == size:
-            return np.asarray(image)
+            return np.asarray(Image.open(io.BytesIO(data), formats=["PNG"]))
     except MemoryError:
         raise
     except Exception as error:
         raise CorruptError("chunk ALPH is not a PNG picture") from error
-    raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")

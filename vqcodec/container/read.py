@@ -110,7 +110,7 @@ class _Reader:
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
             tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
         )
-        return header, self._varint("chunk count", 0, layout.CHUNKS_MAX)
+        return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
 
     def _tile_table(self, header: Header) -> list[tuple[int, int]]:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY

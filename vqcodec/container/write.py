@@ -15,8 +15,7 @@ def serialise(container: Container) -> bytes:
     out += bytes((layout.VERSION, layout.MEDIA_PICTURE, header.mode, header.quality))
     out += varint(header.width) + varint(header.height)
     out += header.model
-    out += bytes((header.stride_log2, header.tile_log2))
-    out += varint(len(container.chunks))
+    out += bytes((header.stride_log2, header.tile_log2, len(container.chunks)))
     for tile in container.tiles:
         out += varint(len(tile)) + _crc(tile)
     out += _crc(out)

@@ -80,8 +80,10 @@ class TransformConfig:
     """Octaves between the first gains of the lowest and the highest quality."""
 
     def __post_init__(self) -> None:
-        _require(min(self.widths) >= 1, "transform.widths must be at least 1")
-        _require(min(self.depths) >= 0, "transform.depths must be at least 0")
+        three = len(self.widths) == len(self.depths) == 3
+        _require(three, "transform.widths and transform.depths must be three numbers each")
+        _require(all(1 <= n <= 1024 for n in self.widths), "transform.widths must be 1 to 1024")
+        _require(all(0 <= n <= 16 for n in self.depths), "transform.depths must be 0 to 16")
         _require(1 <= self.latents <= 1024, "transform.latents must be 1 to 1024")
         _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
 

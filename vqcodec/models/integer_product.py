@@ -240,8 +240,8 @@ def _blocks(
             and (tuple(vectors.shape), vectors.dtype) == (shape, torch.int16)
             and (tuple(bias.shape), bias.dtype) == (shape[:2], torch.int16)
             and (tuple(embedding.shape), embedding.dtype) == (shape, torch.int8)
-            and int(vectors.abs().max()) <= VECTOR_MAX
-            and int(bias.abs().max()) <= BIAS_MAX
+            and -VECTOR_MAX <= int(vectors.min()) <= int(vectors.max()) <= VECTOR_MAX
+            and -BIAS_MAX <= int(bias.min()) <= int(bias.max()) <= BIAS_MAX
             and int(embedding.min()) >= -fx.ACTIVATION_MAX
         )
         if not right:

@@ -1,0 +1,1 @@
+"""Small programs that make the conformance vectors; `generate.py` runs them."""

@@ -1,0 +1,277 @@
+"""The vectors' models: small networks with fixed weights, and what is wrong with wrong ones."""
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import reference
+
+from cases.build import Array, numbers
+
+DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
+HALF = "F16"
+
+
+@dataclass
+class Model:
+    """A model file in the making: `tensors` maps names to dtypes and values."""
+
+    name: str
+    config: dict[str, Any]
+    tensors: dict[str, tuple[str, Any]]
+    wrap: Callable[[bytes], bytes] = bytes
+    """What is done to the finished file."""
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes of the file."""
+        header: dict[str, Any] = {"__metadata__": {"vqcodec": json.dumps(self.config)}}
+        body = b""
+        for name, (dtype, values) in self.tensors.items():
+            stored = np.asarray(values).astype(DTYPES[dtype])
+            start, body = len(body), body + stored.tobytes()
+            offsets = [start, len(body)]
+            header[name] = {"dtype": dtype, "shape": stored.shape, "data_offsets": offsets}
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text = text.ljust(-(-len(text) // 8) * 8)
+        return self.wrap(len(text).to_bytes(8, "little") + text + body)
+
+    @property
+    def prefix(self) -> bytes:
+        """What the header of a .vqc file says of it."""
+        return hashlib.sha256(self.data).digest()[:8]
+
+    @cached_property
+    def integers(self) -> Any:
+        """What the reference decoder makes of it."""
+        return reference.load(self.data)
+
+    def changed(self, name: str, change: Callable[["Model"], object]) -> "Model":
+        """A copy under another name after `change`."""
+        made = Model(name, copy.deepcopy(self.config), dict(self.tensors), self.wrap)
+        change(made)
+        return made
+
+    def set(self, name: str, at: Any, value: Any) -> None:
+        """Change elements of a tensor."""
+        dtype, values = self.tensors[name]
+        values = np.array(values)
+        values[at] = value
+        self.tensors[name] = (dtype, values)
+
+    def linear(
+        self, name: str, outputs: int, inputs: int, weight: int, bias: int, shift: tuple[int, int]
+    ) -> None:
+        """Add an integer layer; weights and biases are up to so large, shifts in a range."""
+        seed = f"{self.name}/{name}"
+        weight = min(weight, 2**23 // (127 * inputs))
+        weights = numbers(f"{seed}.weight", (outputs, inputs), -weight, weight)
+        self.tensors[f"{name}.weight"] = ("I8", weights)
+        self.tensors[f"{name}.bias"] = ("I32", numbers(f"{seed}.bias", (outputs,), -bias, bias))
+        self.tensors[f"{name}.shift"] = ("U8", numbers(f"{seed}.shift", (outputs,), *shift))
+
+    def convolution(self, name: str, *shape: int, outputs: int | None = None) -> None:
+        """Add a float16 layer, its weights about 1 / sqrt(inputs)."""
+        reach = max(1, int(440 / math.sqrt(max(1, np.prod(shape[1:])))))
+        seed = f"{self.name}/{name}"
+        weights = numbers(f"{seed}.weight", shape, -reach, reach) / 256
+        biases = numbers(f"{seed}.bias", (outputs or shape[0],), -32, 32) / 256
+        self.tensors[f"{name}.weight"] = (HALF, weights)
+        self.tensors[f"{name}.bias"] = (HALF, biases)
+
+    def numbers(self, name: str, dtype: str, shape: tuple[int, ...], reach: int) -> None:
+        """Add a tensor of numbers -reach..reach, of 1/256 if floating."""
+        values: Any = numbers(f"{self.name}/{name}", shape, -reach, reach)
+        self.tensors[name] = (dtype, values / 256 if dtype[0] == "F" else values)
+
+
+def described(architecture: str, name: str, **tables: dict[str, Any]) -> dict[str, Any]:
+    about = {"name": name, "licence": "CC0-1.0", "description": "fixed numbers, for tests"}
+    return {"architecture": architecture, **about, **tables}
+
+
+def vqvae(
+    name: str,
+    *,
+    size: int = 24,
+    embedding: int = 5,
+    channels: int = 8,
+    layers: int = 2,
+    hidden: int = 8,
+    blocks: int = 1,
+    dim: int = 4,
+) -> Model:
+    """A model of architecture vqvae-pixelcnn-1."""
+    autoencoder = {
+        "hidden": hidden,
+        "residual_blocks": blocks,
+        "code_dim": dim,
+        "codebook_size": size,
+    }
+    prior = {"codebook_size": size, "embedding": embedding, "channels": channels, "layers": layers}
+    config = described("vqvae-pixelcnn-1", name, autoencoder=autoencoder, prior=prior)
+    model = Model(name, config, {})
+    model.numbers("prior.embedding", "I8", (size, embedding), 127)
+    model.linear("prior.first", channels, 11 * embedding, 40, 9000, (3, 5))
+    for k in range(layers):
+        model.linear(f"prior.layers.{k}", channels, 5 * channels, 40, 4000, (4, 7))
+    model.linear("prior.hidden", channels, channels, 60, 9000, (3, 5))
+    model.linear("prior.output", size, channels, 60, 4000, (4, 6))
+    model.numbers("codebook", "F32", (size, dim), 512)
+    model.convolution("encoder.down1", hidden, 3, 4, 4)
+    model.convolution("encoder.down2", hidden, hidden, 4, 4)
+    model.convolution("encoder.project", dim, hidden, 1, 1)
+    model.convolution("decoder.project", hidden, dim, 3, 3)
+    for part in ("encoder", "decoder"):
+        for k in range(blocks):
+            model.convolution(f"{part}.blocks.{k}.spatial", hidden, hidden, 3, 3)
+            model.convolution(f"{part}.blocks.{k}.pointwise", hidden, hidden, 1, 1)
+    model.convolution("decoder.up1", hidden, hidden, 4, 4)
+    model.convolution("decoder.up2", hidden, 3, 4, 4, outputs=3)
+    return model
+
+
+Blocks = dict[int, dict[int, tuple[list[list[int]], int]]]
+"""Slice -> size d -> channels of its groups and codewords k."""
+
+
+def photo(
+    name: str,
+    codebooks: list[Blocks],
+    *,
+    size: int,
+    latents: int,
+    slices: int = 1,
+    channels: int = 8,
+    layers: int = 1,
+    hidden: int = 8,
+    widths: tuple[int, int, int] = (1, 1, 1),
+    depths: tuple[int, int, int] = (0, 0, 0),
+) -> Model:
+    """A model of architecture photo-1 with codebooks of so many qualities."""
+    qualities = len(codebooks)
+    transform = {
+        "widths": list(widths),
+        "depths": list(depths),
+        "latents": latents,
+        "qualities": qualities,
+        "gain_octaves": 3.0,
+    }
+    prior = {"channels": channels, "layers": layers, "slices": slices, "hidden": hidden}
+    product = {"codebook_size": size, "distance_bits": 24.0}
+    config = described("photo-1", name, transform=transform, latent_prior=prior, product=product)
+    model = Model(name, config, {})
+    width = latents // slices
+    model.linear("prior.first", channels, 11 * latents, 40, 9000, (3, 5))
+    for k in range(layers):
+        model.linear(f"prior.layers.{k}", channels, 5 * channels, 40, 4000, (4, 7))
+    for s in range(slices):
+        model.linear(f"prior.hidden.{s}", hidden, channels + s * width, 60, 9000, (3, 5))
+        model.linear(f"prior.output.{s}", 2 * width, hidden, 60, 4000, (4, 6))
+    model.numbers("prior.quality", "I16", (qualities, channels), 500)
+    falling = (2**21 - 1) // np.arange(1, 1025)
+    model.tensors["prior.precisions"] = ("I32", np.append(falling[:-1], 0))
+    for q, blocks in enumerate(codebooks, start=1):
+        model.numbers(f"codebooks.{q}.rest", "I16", (latents,), 40)
+        for s, sizes in blocks.items():
+            for d, (places, k) in sizes.items():
+                block = f"codebooks.{q}.{s}.{d}"
+                model.tensors[f"{block}.channels"] = ("I16", np.reshape(places, (-1, d)))
+                model.numbers(f"{block}.vectors", "I16", (len(places), k, d), 160)
+                model.numbers(f"{block}.bias", "I16", (len(places), k), 60)
+                model.numbers(f"{block}.embedding", "I8", (len(places), k, d), 127)
+    gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
+    model.tensors["gains"] = ("F32", gains)
+    transforms(model, latents, widths, depths)
+    return model
+
+
+def transforms(
+    model: Model, latents: int, widths: tuple[int, int, int], depths: tuple[int, int, int]
+) -> None:
+    """Add the analysis and the synthesis transform."""
+    fine, middle, coarse = widths
+    few, some, many = depths
+
+    def network(name: str, layers: list[tuple[int, ...] | int | None]) -> None:
+        """Convolutions by shape, blocks by channels, None where a layer has no tensors."""
+        for k, layer in enumerate(layers):
+            if isinstance(layer, tuple):
+                model.convolution(f"{name}.layers.{k}", *layer)
+            elif layer is not None:
+                for part in ("first", "second"):
+                    model.convolution(f"{name}.layers.{k}.{part}", layer, layer, 3, 3)
+
+    network(
+        "analysis",
+        [
+            (fine, 3, 8, 8),
+            *[fine] * few,
+            (middle, fine, 4, 4),
+            *[middle] * some,
+            (coarse, middle, 4, 4),
+            *[coarse] * many,
+            (latents, coarse, 1, 1),
+        ],
+    )
+    network(
+        "synthesis",
+        [
+            (coarse, latents, 3, 3),
+            *[coarse] * many,
+            (4 * middle, coarse, 1, 1),
+            None,
+            *[middle] * some,
+            (4 * fine, middle, 1, 1),
+            None,
+            *[fine] * few,
+            (48, fine, 3, 3),
+            None,
+        ],
+    )
+
+
+def random_indices(model: Model, name: str, rows: int, columns: int, quality: int = 0) -> Array:
+    """Indices that all have codewords: rows x columns x groups."""
+    sizes = [size for sizes in model.integers.sizes(quality) for size in sizes]
+    planes = [
+        numbers(f"{name}/{group}", (rows, columns), 0, size - 1) for group, size in enumerate(sizes)
+    ]
+    return np.stack(planes, axis=2) if planes else np.zeros((rows, columns, 0), np.int64)
+
+
+PAPER = vqvae("paper")
+"""24 codewords, so an index of 5 bits may have none."""
+PHOTO = photo(
+    "photo",
+    [
+        {
+            0: {1: ([[5], [0]], 7), 2: ([[3, 1]], 20), 4: ([[2, 7, 4, 6]], 16)},
+            1: {8: ([[*range(8)]], 20)},
+        },
+        {0: {2: ([[0, 1], [2, 3], [4, 5]], 12)}, 1: {1: ([[7]], 5)}, 2: {4: ([[0, 2, 4, 6]], 20)}},
+        {},
+    ],
+    size=20,
+    latents=24,
+    slices=3,
+    widths=(4, 4, 6),
+    depths=(1, 1, 1),
+)
+"""Blocks of every size and slices without groups; quality 3 has no groups at all."""
+TINY = vqvae("tiny", size=3, embedding=1, channels=2, layers=1, hidden=1, blocks=1, dim=1)
+TINY_PHOTO = photo(
+    "tiny-photo",
+    [{0: {1: ([[2]], 3), 2: ([[1, 0]], 4)}}],
+    size=4,
+    latents=4,
+    channels=2,
+    layers=0,
+    hidden=2,
+)

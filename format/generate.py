@@ -1,0 +1,108 @@
+"""Write the conformance vectors.
+
+    python format/generate.py [FOLDER]
+
+makes the folders `models`, `valid`, `limits` and `faulty` of FOLDER (`vectors`) anew, each
+file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import reference
+import reference_picture
+from cases import (
+    faulty_chunks,
+    faulty_headers,
+    faulty_models,
+    faulty_streams,
+    limits,
+    limits_of_models,
+    models,
+    valid,
+)
+from cases.build import Case, png
+
+HERE = Path(__file__).resolve().parent
+SPEC = (HERE / "SPEC.md").read_text(encoding="utf-8")
+MODELS = {
+    model.name: model
+    for model in (
+        models.PAPER,
+        models.PHOTO,
+        models.TINY_PHOTO,
+        *limits_of_models.MODELS,
+        *faulty_models.MODELS,
+    )
+}
+GROUPS = {
+    "valid": (valid.cases,),
+    "limits": (limits.cases, limits_of_models.cases),
+    "faulty": (
+        faulty_headers.cases,
+        faulty_chunks.cases,
+        faulty_streams.cases,
+        faulty_models.cases,
+    ),
+}
+
+
+def main(folder: Path) -> None:
+    for group in ("models", *GROUPS):
+        shutil.rmtree(folder / group, ignore_errors=True)
+        (folder / group).mkdir(parents=True)
+    used = set()
+    for group, programs in GROUPS.items():
+        for case in (case for program in programs for case in program()):
+            path = folder / group / f"{case.name}.vqc"
+            if path.exists():
+                raise ValueError(f"{case.name} comes twice")
+            path.write_bytes(case.data)
+            path.with_suffix(".toml").write_text(description(case, path), encoding="utf-8")
+            used.add(case.model)
+    for name in sorted(used):
+        (folder / "models" / f"{name}.safetensors").write_bytes(MODELS[name].data)
+
+
+def description(case: Case, path: Path) -> str:
+    """The TOML beside a case; writes the picture that its pixels are compared with, too."""
+    lines: dict[str, Any] = {
+        "tests": case.tests,
+        "section": section_of(case.rule),
+        "rule": case.rule,
+        "model": f"{case.model}.safetensors",
+        "expect": case.expect,
+    }
+    if case.indices is not None:
+        lines["grid"] = list(case.indices.shape)
+        lines["indices_sha256"] = reference.indices_sha256(case.indices)
+        if case.pixels:
+            file = reference.parse(case.data)
+            network = reference_picture.load(MODELS[case.model].data)
+            samples = reference_picture.pixels(case.indices, file, network)
+            path.with_suffix(".png").write_bytes(png(samples))
+            lines["pixels"] = f"{case.name}.png"
+            lines["pixels_differ_by"] = 1
+    # JSON's texts, whole numbers and lists are TOML's too.
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
+    if case.unpacked:
+        text += "\n[chunks_sha256]\n"
+    for kind, data in case.unpacked.items():
+        text += f'{kind} = "{hashlib.sha256(data).hexdigest()}"\n'
+    return text
+
+
+def section_of(rule: str) -> int:
+    """The number of SPEC.md's section that has these words."""
+    for number, section in enumerate(SPEC.split("\n## ")):
+        if " ".join(rule.split()) in " ".join(section.split()):
+            return number
+    raise ValueError(f"SPEC.md does not say: {rule}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "vectors")

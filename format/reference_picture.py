@@ -1,0 +1,224 @@
+"""The other half of a .vqc decoder, written from format/SPEC.md alone: indices + model ->
+pixels (section 9), and what the chunks hold (section 4).
+
+Networks run in float64, so what they give is as near as can be to what SPEC.md means.
+Arrays of samples are channels x rows x columns.
+"""
+
+import struct
+import zlib
+
+import numpy as np
+from reference import KNOWN_CHUNKS, Corrupt, Limit, read_model
+
+# ---- chunks: section 4 ---------------------------------------------------------------
+
+MAX_METADATA = 2**24
+PNG = bytes.fromhex("89504E470D0A1A0A")
+
+
+def unpack(file):
+    """What the known chunks of a parsed file hold: metadata, and alpha as height x width bytes."""
+    out = {}
+    for kind, data in file["chunks"].items():
+        if kind == b"ALPH":
+            out[kind] = read_png(data, file["width"], file["height"])
+        elif kind in KNOWN_CHUNKS:
+            out[kind] = inflate(data, MAX_METADATA, Limit)
+    return out
+
+
+def inflate(data, most, error):
+    """Unpack a zlib stream that ends where `data` ends; `error` if it holds over `most` bytes."""
+    unpacker = zlib.decompressobj()
+    try:
+        out = unpacker.decompress(data, most + 1)
+    except zlib.error as cause:
+        raise Corrupt("zlib stream") from cause
+    if len(out) > most:
+        raise error("zlib stream")
+    if not unpacker.eof or unpacker.unused_data:
+        raise Corrupt("end of a zlib stream")
+    return out
+
+
+def read_png(data, width, height):
+    """The samples of a PNG picture, 8-bit greyscale and not interlaced."""
+    header = struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, 0, 0, 0, 0)
+    if data[:29] != PNG + header:
+        raise Corrupt("not such a PNG picture")
+    at, packed = 8, b""
+    while data[at + 4 : at + 8] != b"IEND":
+        size = int.from_bytes(data[at : at + 4], "big")
+        if at + 12 + size > len(data):
+            raise Corrupt("end of a PNG picture")
+        if data[at + 4 : at + 8] == b"IDAT":
+            packed += data[at + 8 : at + 8 + size]
+        at += 12 + size
+    lines = inflate(packed, height * (1 + width), Corrupt)
+    if len(lines) != height * (1 + width):
+        raise Corrupt("a PNG picture that is not whole")
+    rows, above = [], bytes(1 + width)  # a row begins with the sample left of it, 0
+    for start in range(0, len(lines), 1 + width):
+        kind, row = lines[start], bytearray(1)
+        if kind > 4:
+            raise Corrupt("filter of a PNG picture")
+        for x, value in enumerate(lines[start + 1 : start + 1 + width], start=1):
+            a, b, c = row[x - 1], above[x], above[x - 1]
+            paeth = min(a, b, c, key=lambda v: abs(a + b - c - v))
+            row.append((value + (0, a, b, (a + b) // 2, paeth)[kind]) & 255)
+        rows.append(bytes(row[1:]))
+        above = row
+    return b"".join(rows)
+
+
+# ---- layers --------------------------------------------------------------------------
+
+
+class Layers:
+    """A model file's layers by their names; weights and biases are float16."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def convolution(self, name, inputs, outputs, size):
+        """Size x size, padded so that rows and columns stay as many."""
+        weight = self.file.tensor(name + ".weight", "F16", (outputs, inputs, size, size))
+        bias = self.file.tensor(name + ".bias", "F16", (outputs,))
+
+        def run(x):
+            p = size // 2
+            x = np.pad(x, ((0, 0), (p, p), (p, p)))
+            places = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))
+            return np.einsum("oiyx,inmyx->onm", weight, places) + bias[:, None, None]
+
+        return run
+
+    def transposed(self, name, inputs, outputs):
+        """4x4, stride 2, pad 1: twice as many rows and columns."""
+        weight = self.file.tensor(name + ".weight", "F16", (inputs, outputs, 4, 4))
+        bias = self.file.tensor(name + ".bias", "F16", (outputs,))
+
+        def run(x):
+            _, n, m = x.shape
+            out = np.zeros((outputs, 2 * n + 2, 2 * m + 2))
+            for dy, dx in np.ndindex(4, 4):
+                added = np.einsum("inm,io->onm", x, weight[:, :, dy, dx])
+                out[:, dy : dy + 2 * n : 2, dx : dx + 2 * m : 2] += added
+            return out[:, 1:-1, 1:-1] + bias[:, None, None]
+
+        return run
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def leaky(x):
+    return np.where(x < 0, 0.1 * x, x)
+
+
+def shuffle(r):
+    def run(x):
+        channels, n, m = x.shape
+        x = x.reshape(channels // r**2, r, r, n, m)
+        return x.transpose(0, 3, 1, 4, 2).reshape(-1, n * r, m * r)
+
+    return run
+
+
+# ---- networks: section 9 -------------------------------------------------------------
+
+
+class VqVae:
+    def __init__(self, file):
+        config = file.config["autoencoder"]
+        h, d = config["hidden"], config["code_dim"]
+        layers = Layers(file)
+        self.codebook = file.tensor("codebook", "F32", (config["codebook_size"], d))
+        self.project = layers.convolution("decoder.project", d, h, 3)
+        self.blocks = [
+            (
+                layers.convolution(f"decoder.blocks.{b}.spatial", h, h, 3),
+                layers.convolution(f"decoder.blocks.{b}.pointwise", h, h, 1),
+            )
+            for b in range(config["residual_blocks"])
+        ]
+        self.up1 = layers.transposed("decoder.up1", h, h)
+        self.up2 = layers.transposed("decoder.up2", h, 3)
+
+    def draw(self, indices, quality):
+        x = self.project(self.codebook[indices[:, :, 0]].transpose(2, 0, 1))
+        for spatial, pointwise in self.blocks:
+            x = x + pointwise(relu(spatial(relu(x))))
+        return self.up2(relu(self.up1(relu(x))))
+
+
+class Photo:
+    def __init__(self, file):
+        config = file.config["transform"]
+        (fine, middle, coarse), (few, some, many) = config["widths"], config["depths"]
+        d, qualities = config["latents"], config["qualities"]
+        self.w = d // file.config["latent_prior"]["slices"]
+        smallest = np.nextafter(0.0, 1.0)  # gains are above 0
+        largest = np.finfo(np.float32).max
+        self.gains = file.tensor("gains", "F32", (qualities, d), smallest, largest)
+        self.file = file
+        layers = Layers(file)
+        self.steps = []
+
+        def convolution(inputs, outputs, size):
+            name = f"synthesis.layers.{len(self.steps)}"
+            self.steps.append(layers.convolution(name, inputs, outputs, size))
+
+        def block(n):
+            name = f"synthesis.layers.{len(self.steps)}"
+            first = layers.convolution(name + ".first", n, n, 3)
+            second = layers.convolution(name + ".second", n, n, 3)
+            self.steps.append(lambda x: x + second(leaky(first(x))))
+
+        convolution(d, coarse, 3)
+        for _ in range(many):
+            block(coarse)
+        convolution(coarse, 4 * middle, 1)
+        self.steps.append(shuffle(2))
+        for _ in range(some):
+            block(middle)
+        convolution(middle, 4 * fine, 1)
+        self.steps.append(shuffle(2))
+        for _ in range(few):
+            block(fine)
+        convolution(fine, 48, 3)
+        self.steps.append(shuffle(4))
+
+    def draw(self, indices, quality):
+        name = f"codebooks.{quality}"
+        rest = self.file.tensor(name + ".rest", "I16", self.gains[0].shape)
+        latent = np.broadcast_to(rest[:, None, None], (*rest.shape, *indices.shape[:2])).copy()
+        group = 0
+        for start in range(0, len(rest), self.w):
+            for d in 1, 2, 4, 8:
+                block = f"{name}.{start // self.w}.{d}"
+                if block + ".channels" not in self.file.entries:
+                    continue
+                shape = tuple(self.file.entries[block + ".vectors"]["shape"])
+                vectors = self.file.tensor(block + ".vectors", "I16", shape)
+                channels = self.file.tensor(block + ".channels", "I16", (shape[0], d))
+                for table, places in zip(vectors, channels):
+                    latent[start + places] += table[indices[:, :, group]].transpose(2, 0, 1)
+                    group += 1
+        x = latent / 32 / self.gains[quality - 1][:, None, None]
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def load(data):
+    """The half of a model that pixels need. Raises ModelError."""
+    return read_model(data, {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo})
+
+
+def pixels(indices, file, model):
+    """8-bit samples, rows x columns x 3; `file` is what `parse` gives."""
+    x = model.draw(indices, file["quality"])[:, : file["height"], : file["width"]]
+    return np.clip(np.rint(255 * (x / 2 + 0.5)), 0, 255).astype(np.uint8).transpose(1, 2, 0)

@@ -1,0 +1,169 @@
+"""The conformance vectors, through the codec and through the reference decoder."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+import reference_picture
+from PIL import Image
+from test_container import SPEC
+
+import vqcodec
+from vqcodec.codec.pipeline import verify
+from vqcodec.container import parse
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+VECTORS = Path(__file__).parent.parent / "format" / "vectors"
+GROUPS = ("valid", "limits", "faulty")
+
+
+@dataclass(frozen=True)
+class Vector:
+    path: Path
+    says: dict[str, Any]
+
+    @property
+    def data(self) -> bytes:
+        return self.path.read_bytes()
+
+    @property
+    def model(self) -> bytes:
+        return (VECTORS / "models" / self.says["model"]).read_bytes()
+
+
+def vectors(*groups: str) -> list[Any]:
+    paths = [path for group in groups for path in sorted((VECTORS / group).glob("*.toml"))]
+    found = [Vector(p.with_suffix(".vqc"), tomllib.loads(p.read_text("utf-8"))) for p in paths]
+    return [pytest.param(v, id=f"{v.path.parent.name}/{v.path.stem}") for v in found]
+
+
+decodes = pytest.mark.parametrize("vector", vectors("valid", "limits"))
+rejected = pytest.mark.parametrize("vector", vectors("faulty"))
+
+
+@pytest.fixture
+def installed(vector: Vector, no_installed_models: Path) -> None:
+    """The vector's model alone, for the codec to find by its hash, whatever is in it."""
+    no_installed_models.mkdir()
+    digest = hashlib.sha256(vector.model).hexdigest()
+    (no_installed_models / f"{digest}.safetensors").write_bytes(vector.model)
+
+
+@decodes
+@pytest.mark.usefixtures("installed")
+def test_codec_decodes(vector: Vector) -> None:
+    says = vector.says
+    grid = verify(vector.data, device="cpu")
+    assert list(grid.shape) == says["grid"]
+    assert reference.indices_sha256(grid) == says["indices_sha256"]
+    if "pixels" not in says:
+        return
+    image = vqcodec.decompress(vector.data, device="cpu")
+    expected = Image.open(vector.path.with_name(says["pixels"]))
+    difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(expected)
+    assert abs(difference).max() <= says["pixels_differ_by"]
+    for kind, digest in says.get("chunks_sha256", {}).items():
+        held = {
+            "ALPH": lambda: image.getchannel("A").tobytes(),
+            "exif": lambda: image.info["exif"].removeprefix(b"Exif\0\0"),
+            "iccp": lambda: image.info["icc_profile"],
+            "xmp0": lambda: image.info["xmp"],
+        }[kind]()
+        assert hashlib.sha256(held).hexdigest() == digest
+
+
+@decodes
+def test_reference_decodes(vector: Vector) -> None:
+    says = vector.says
+    grid = reference.decode(vector.data, vector.model)
+    assert list(grid.shape) == says["grid"]
+    assert reference.indices_sha256(grid) == says["indices_sha256"]
+    file = reference.parse(vector.data)
+    held = reference_picture.unpack(file)
+    for kind, digest in says.get("chunks_sha256", {}).items():
+        assert hashlib.sha256(held[kind.encode()]).hexdigest() == digest
+
+
+@rejected
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("read", [verify, vqcodec.decompress])
+def test_codec_rejects(vector: Vector, read: Any) -> None:
+    with pytest.raises(vqcodec.VqcError) as caught:
+        read(vector.data, device="cpu")
+    if vector.says["expect"] == "Model":
+        assert isinstance(caught.value, vqcodec.ModelError)
+    else:
+        assert type(caught.value).__name__ == vector.says["expect"] + "Error"
+
+
+def everything(vector: Vector) -> None:
+    """Look at all of a file and of its model."""
+    reference_picture.unpack(reference.parse(vector.data))
+    reference.decode(vector.data, vector.model)
+    reference_picture.load(vector.model)
+
+
+@rejected
+def test_reference_rejects(vector: Vector) -> None:
+    expected = {"Model": reference.ModelError}.get(
+        vector.says["expect"], getattr(reference, vector.says["expect"], None)
+    )
+    with pytest.raises((reference.VqcError, reference.ModelError)) as caught:
+        everything(vector)
+    assert caught.type is expected
+
+
+@decodes
+def test_valid_files_are_written_as_they_are_read(vector: Vector) -> None:
+    assert vqcodec.container.serialise(parse(vector.data)) == vector.data
+
+
+def test_programs_write_the_vectors_again(tmp_path: Path) -> None:
+    """If this fails on purpose: `python format/generate.py` renews them."""
+    subprocess.run([sys.executable, VECTORS.parent / "generate.py", tmp_path], check=True)
+    made = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.glob("*/*")}
+    kept = {
+        p.relative_to(VECTORS): p.read_bytes()
+        for group in ("models", *GROUPS)
+        for p in (VECTORS / group).iterdir()
+    }
+    assert made.keys() == kept.keys()
+    assert [path for path in made if made[path] != kept[path]] == []
+
+
+def test_each_error_of_the_tables_has_a_vector() -> None:
+    """A faulty vector quotes a piece of every row of sections 3 and 4 that names an error."""
+    faulty = [v.values[0].says for v in vectors("faulty")]
+    sections = SPEC.split("\n## ")[3:5]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in "\n".join(sections).splitlines()
+        if line.startswith("|")
+    ]
+    checked = 0
+    for row in rows:
+        text = " | ".join(row)
+        for error in row[-1].split(", "):
+            if error in {"NotVqc", "Version", "Truncated", "Corrupt", "Checksum", "Limit"}:
+                fitting = [f for f in faulty if f["expect"] == error and f["rule"] in text]
+                assert fitting, f"no vector for {error} of: {text}"
+                checked += 1
+    assert checked >= 20
+
+
+def test_each_class_of_error_has_vectors() -> None:
+    expected = {v.values[0].says["expect"] for v in vectors("faulty")}
+    named = {c.__name__.removesuffix("Error") for c in vqcodec.FormatError.__subclasses__()}
+    assert expected == named | {"Model"}
