@@ -17,6 +17,10 @@ from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError
 
 
+_PNG_DEPTH = slice(24, 26)
+"""Where a PNG picture has its bit depth and its type of colour, 0 being greyscale."""
+
+
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
     """Pack alpha and metadata."""
     chunks = []
@@ -54,10 +58,10 @@ def _inflate(container: Container, kind: bytes) -> bytes | None:
     name = kind.decode()
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(packed, METADATA_MAX)
+        data = unpacker.decompress(packed, METADATA_MAX + 1)
     except zlib.error as error:
         raise CorruptError(f"chunk {name} is not a zlib stream") from error
-    if unpacker.unconsumed_tail:
+    if len(data) > METADATA_MAX:
         raise LimitError(f"chunk {name} unpacks to more than {METADATA_MAX} bytes")
     if not unpacker.eof or unpacker.unused_data:
         raise CorruptError(f"chunk {name} is not one whole zlib stream")
@@ -68,10 +72,10 @@ def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with without_pillows_limit():
             image = Image.open(io.BytesIO(data), formats=["PNG"])
-        if image.mode == "L" and image.size == size:
+        if data[_PNG_DEPTH] == b"\x08\x00" and image.mode == "L" and image.size == size:
             return np.asarray(image)
     except MemoryError:
         raise
     except Exception as error:
         raise CorruptError("chunk ALPH is not a PNG picture") from error
-    raise CorruptError(f"chunk ALPH is {image.mode} {image.size}, not L {size}")
+    raise CorruptError(f"chunk ALPH is not 8-bit greyscale of {size[0]}x{size[1]} pixels")
