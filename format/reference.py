@@ -283,6 +283,7 @@ class Photo:
             bias = file.tensor(block + ".bias", "I16", (n, k), -4095, 4095)
             embedding = file.tensor(block + ".embedding", "I8", (n, k, d), -127, 127)
             groups += zip(channels, vectors, bias, embedding)
+        check((len(groups) * max((len(bias) for _, _, bias, _ in groups), default=0), 0, 2**17))
         used = [channel for channels, *_ in groups for channel in channels]
         if len(used) != len(set(used)):
             raise ModelError(f"{name} has a channel twice")

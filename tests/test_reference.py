@@ -125,7 +125,9 @@ def test_a_coded_index_without_a_codeword_is_corrupt_in_both(
         ("codebooks.2.1.8.channels", 0, -1),
         ("codebooks.1.0.2.vectors", 0, 4096),
         ("codebooks.1.0.2.vectors", 0, -4096),
+        ("codebooks.1.0.2.vectors", 0, -32768),  # whose 16-bit magnitude is itself
         ("codebooks.1.0.4.bias", 0, 4096),
+        ("codebooks.1.0.4.bias", 0, -32768),
         ("codebooks.1.0.4.embedding", 0, -128),
         ("prior.precisions", 5, 2**21),
         ("prior.precisions", 5, -1),

@@ -16,7 +16,6 @@ from vqcodec.codec.pictures import METADATA_MAX, Picture, without_pillows_limit
 from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError
 
-
 _PNG_DEPTH = slice(24, 26)
 """Where a PNG picture has its bit depth and its type of colour, 0 being greyscale."""
 

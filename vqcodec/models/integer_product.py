@@ -260,7 +260,9 @@ def _blocks(
                 embedding.to(device=device, dtype=dtype),
             )
         )
-    logits = sum(len(b.channels) for b in blocks) * max((b.bias.shape[2] for b in blocks), default=0)
+    logits = sum(len(b.channels) for b in blocks) * max(
+        (b.bias.shape[2] for b in blocks), default=0
+    )
     if logits > LOGITS_MAX:
         raise ModelCorruptError(
             f"codebooks: slice {s} has {logits} logits per position, the limit is {LOGITS_MAX}"
