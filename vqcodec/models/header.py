@@ -16,6 +16,8 @@ HEADER_MAX = 1 << 20
 METADATA_KEY = "vqcodec"
 """Key of the JSON text in the safetensors metadata."""
 _TEXTS = ("architecture", "name", "licence", "description")
+_BLANKS = str.maketrans("", "", "\n\t")
+"""What printable texts may have besides."""
 
 
 def read_metadata(head: bytes, size: int) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def read_metadata(head: bytes, size: int) -> dict[str, Any]:
     for key in _TEXTS:
         text = metadata.get(key, "")
         # Names are printed: nothing of them may reach a terminal as a command.
-        if not isinstance(text, str) or not text.replace("\n", "").isprintable():
+        if not isinstance(text, str) or not text.translate(_BLANKS).isprintable():
             raise ModelCorruptError(f"the model's {key} is not a printable text")
     if size != 8 + length + end:
         raise ModelCorruptError(f"the file has {size} bytes, its tensors end at {8 + length + end}")
