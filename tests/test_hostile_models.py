@@ -22,7 +22,7 @@ import vqcodec
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import header, integer_product
 from vqcodec.registry import store
-from vqcodec.registry.load import parse_model
+from vqcodec.registry.load import parse_model, read_model
 
 PACKAGE = Path(vqcodec.__file__).parent
 CPU = torch.device("cpu")
@@ -190,7 +190,7 @@ def test_the_hash_is_checked_before_the_contents(model_file: Path) -> None:
     data[100] ^= 1  # in the JSON header
     model_file.write_bytes(data)
     with pytest.raises(ModelCorruptError, match="SHA-256"):
-        vqcodec.load_model(found)
+        read_model(found, CPU)
 
 
 RUNS_CODE = re.compile(
