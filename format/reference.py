@@ -329,6 +329,8 @@ class Photo:
             bias = file.tensor(block + ".bias", "I16", (n, k), -4095, 4095)
             embedding = file.tensor(block + ".embedding", "I8", (n, k, d), -127, 127)
             groups += zip(channels, vectors, bias, embedding)
+        if len(groups) * max((len(bias) for _, _, bias, _ in groups), default=0) > 2**17:
+            raise ModelError(f"{name} has more than 2^17 logits")
         used = [channel for channels, *_ in groups for channel in channels]
         if len(used) != len(set(used)):
             raise ModelError(f"{name} has a channel twice")

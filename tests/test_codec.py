@@ -18,7 +18,14 @@ from vqcodec.codec.pictures import from_image
 from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
-from vqcodec.errors import CorruptError, FormatError, LimitError, PictureError, VqcWarning
+from vqcodec.errors import (
+    CorruptError,
+    FormatError,
+    LimitError,
+    ModelError,
+    PictureError,
+    VqcWarning,
+)
 from vqcodec.models.vqvae import VqVae
 
 
@@ -395,7 +402,7 @@ def test_damaged_streams_with_right_checksums_are_format_errors_or_pictures(mode
 def test_another_model_is_refused(model: VqVae) -> None:
     container = parse(vqcodec.compress(photo(), model=model))
     other = replace(container, header=replace(container.header, model=bytes(8)))
-    with pytest.raises(ValueError, match="was made with model"):
+    with pytest.raises(ModelError, match="was made with model"):
         vqcodec.decompress(serialise(other), model=model)
     for change in ({"stride_log2": 3}, {"quality": 1}):
         strange = replace(container, header=replace(container.header, **change))

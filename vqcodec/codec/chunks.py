@@ -58,10 +58,10 @@ def _inflate(container: Container, kind: bytes) -> bytes | None:
     name = kind.decode()
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(packed, METADATA_MAX)
+        data = unpacker.decompress(packed, METADATA_MAX + 1)
     except zlib.error as error:
         raise CorruptError(f"chunk {name} is not a zlib stream") from error
-    if unpacker.unconsumed_tail:
+    if len(data) > METADATA_MAX:
         raise LimitError(f"chunk {name} unpacks to more than {METADATA_MAX} bytes")
     if not unpacker.eof or unpacker.unused_data:
         raise CorruptError(f"chunk {name} is not one whole zlib stream")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqcodec.container import Limits, Span, parse, spans
-from vqcodec.errors import ModelNotFoundError
+from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
 
 
@@ -24,7 +24,7 @@ class Inspection:
     model: str
     """First 8 bytes of the model's SHA-256, hexadecimal."""
     model_name: str | None
-    """None if the model is not there."""
+    """None if the model is not there, or damaged."""
     grid: tuple[int, int]
     """Rows and columns of positions."""
     tiles: int
@@ -54,7 +54,7 @@ def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
-    except ModelNotFoundError:
+    except ModelError:
         name = None
     payload = sum(map(len, container.tiles))
     pixels = header.width * header.height

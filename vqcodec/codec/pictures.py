@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
+from vqcodec.codec.exif import is_bomb
 from vqcodec.errors import PictureError, VqcWarning
 
 METADATA_MAX = 1 << 24
@@ -85,6 +86,10 @@ def from_image(image: Image.Image, *, strip: bool = False) -> Picture:
     other colours become sRGB, through the ICC profile where there is one. Of an
     animation the first frame is taken, with a warning. `strip` drops metadata.
     """
+    if is_bomb(image.info.get("exif") or b""):
+        _warn("its EXIF data are damaged and dropped")
+        image = image.copy()
+        del image.info["exif"]
     layered = image.format in ("MPO", "PSD")  # previews and layers, no animation
     if image.tell() and not layered:
         image.seek(0)
@@ -271,6 +276,8 @@ def _metadata_options(image: Image.Image, format_name: str) -> dict[str, object]
             continue
         if key == "exif":
             try:
+                if is_bomb(data):
+                    raise ValueError("values that overlap")
                 Image.Exif().load(data)
             except Exception:
                 _warn("its EXIF data are damaged and dropped")

@@ -14,7 +14,7 @@ from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touchi
 from vqcodec.codec.search import Found, Setting, largest_within, setting, smallest_reaching
 from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
-from vqcodec.errors import CorruptError
+from vqcodec.errors import CorruptError, ModelError
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
@@ -190,7 +190,7 @@ def _model_of(header: Header, model: Model | str | None, device: str) -> Model:
     else:
         loaded = _model(model, device)
         if not bytes.fromhex(loaded.sha256).startswith(header.model):
-            raise ValueError(
+            raise ModelError(
                 f"the file was made with model {header.model.hex()}…, "
                 f"not with {loaded.name} ({loaded.sha256[:16]}…)"
             )

@@ -84,7 +84,9 @@ def decode_indices(
         r, c = ((i.start - o.start) * stride for i, o in zip(inner, outer, strict=True))
         high, wide = ((i.stop - i.start) * stride for i in inner)
         part = decoded[:, r : r + high, c : c + wide]
-        rounded = (part * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+        # Weights may be such that sums overflow: what is then not a number is black.
+        levels = (part * 255.0).nan_to_num_(0.0).round_().clamp_(0.0, 255.0)
+        rounded = levels.to(torch.uint8)
         y, x = (inner[0].start - top) * stride, (inner[1].start - left) * stride
         pixels[y : y + high, x : x + wide] = rounded.permute(1, 2, 0).cpu().numpy()
         _tell(progress, inner)

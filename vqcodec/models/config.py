@@ -80,12 +80,11 @@ class TransformConfig:
     """Octaves between the first gains of the lowest and the highest quality."""
 
     def __post_init__(self) -> None:
-        three = len(self.widths) == len(self.depths) == 3
-        _require(three, "transform.widths and transform.depths must be three numbers each")
-        _require(all(1 <= n <= 1024 for n in self.widths), "transform.widths must be 1 to 1024")
-        _require(all(0 <= n <= 16 for n in self.depths), "transform.depths must be 0 to 16")
+        _require(_three(self.widths, 1, 1024), "transform.widths must be three of 1 to 1024")
+        _require(_three(self.depths, 0, 16), "transform.depths must be three of 0 to 16")
         _require(1 <= self.latents <= 1024, "transform.latents must be 1 to 1024")
         _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
+        _require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
 
     @property
     def stride(self) -> int:
@@ -140,6 +139,10 @@ class ProductConfig:
     def __post_init__(self) -> None:
         _require(2 <= self.codebook_size <= 4096, "product.codebook_size must be 2 to 4096")
         _require(0.0 < self.distance_bits < 1e6, "product.distance_bits must be above 0")
+
+
+def _three(values: tuple[int, ...], least: int, most: int) -> bool:
+    return len(values) == 3 and all(least <= value <= most for value in values)
 
 
 def _require(condition: bool, message: str) -> None:

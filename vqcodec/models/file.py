@@ -16,36 +16,28 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.models import header
 
-_HEADER_MAX = 1 << 20
 _C = TypeVar("_C")
 
 
 def write(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
     """Write a model file."""
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    return save(contiguous, metadata={"vqcodec": json.dumps(metadata)})
+    return save(contiguous, metadata={header.METADATA_KEY: json.dumps(metadata)})
 
 
 def read_metadata(data: bytes) -> dict[str, Any]:
     """Read the JSON text alone. Raises ModelCorruptError."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(_HEADER_MAX, len(data) - 8):
-        raise ModelCorruptError("not a safetensors file")
-    try:
-        metadata = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["vqcodec"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelCorruptError("not a vqcodec model", hint="`vqcodec train` makes them") from error
-    if not isinstance(metadata, dict):
-        raise ModelCorruptError("not a vqcodec model")
-    return metadata
+    return header.read_metadata(data, len(data))
 
 
 def read_tensors(data: bytes) -> dict[str, Tensor]:
     """Read the tensors. Raises ModelCorruptError."""
     try:
         return load(data)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        # The last three are of tensors that torch has no type or no shape for.
         raise ModelCorruptError(f"not a safetensors file: {error}") from error
 
 
@@ -89,6 +81,8 @@ def fill(
         tensor = tensors.get(f"{prefix}.{key}")
         if tensor is None or tensor.shape != meta.shape or tensor.dtype != torch.float16:
             raise ModelCorruptError(f"tensor {prefix}.{key} is not float16 {tuple(meta.shape)}")
+        if not bool(tensor.isfinite().all()):
+            raise ModelCorruptError(f"tensor {prefix}.{key} is not finite")
         value = tensor.to(device=device, dtype=torch.float32)
         four = value.dim() == 4
         state[key] = value.contiguous(memory_format=torch.channels_last) if four else value

@@ -28,6 +28,10 @@ from vqcodec.models.product import (
 )
 
 BIAS_MAX = (1 << 12) - 1
+LOGITS_MAX = 1 << 17
+"""Most logits of a slice at a position, those of missing codewords included: what a decoder
+holds of a step at a time grows with them.
+"""
 _PAD = -(1 << 20)
 """Logit of indices that have no codeword."""
 
@@ -240,9 +244,9 @@ def _blocks(
             and (tuple(vectors.shape), vectors.dtype) == (shape, torch.int16)
             and (tuple(bias.shape), bias.dtype) == (shape[:2], torch.int16)
             and (tuple(embedding.shape), embedding.dtype) == (shape, torch.int8)
-            and -VECTOR_MAX <= int(vectors.min()) <= int(vectors.max()) <= VECTOR_MAX
-            and -BIAS_MAX <= int(bias.min()) <= int(bias.max()) <= BIAS_MAX
-            and int(embedding.min()) >= -fx.ACTIVATION_MAX
+            and _within(vectors, VECTOR_MAX)
+            and _within(bias, BIAS_MAX)
+            and _within(embedding, fx.ACTIVATION_MAX)
         )
         if not right:
             raise ModelCorruptError(f"codebooks: block {s}.{d} has wrong shapes, types or values")
@@ -256,11 +260,23 @@ def _blocks(
                 embedding.to(device=device, dtype=dtype),
             )
         )
+    logits = sum(len(b.channels) for b in blocks) * max(
+        (b.bias.shape[2] for b in blocks), default=0
+    )
+    if logits > LOGITS_MAX:
+        raise ModelCorruptError(
+            f"codebooks: slice {s} has {logits} logits per position, the limit is {LOGITS_MAX}"
+        )
     used = torch.cat([b.channels.flatten() for b in blocks]) if blocks else torch.empty(0).long()
     unique = len(torch.unique(used)) == len(used)
     if not unique or (len(used) and not 0 <= int(used.min()) <= int(used.max()) < width):
         raise ModelCorruptError(f"codebooks: slice {s} has a channel twice or out of range")
     return blocks
+
+
+def _within(values: Tensor, largest: int) -> bool:
+    # Not by abs(): that of an integer type's least value is negative.
+    return -largest <= int(values.min()) and int(values.max()) <= largest
 
 
 def _side_by_side(rows: list[Tensor], pad: float) -> Tensor:

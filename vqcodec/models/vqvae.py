@@ -149,6 +149,8 @@ def parse_model(
     shape = (config.codebook_size, config.code_dim)
     if codebook is None or tuple(codebook.shape) != shape or codebook.dtype != torch.float32:
         raise ModelCorruptError(f"the codebook is not float32 {shape}")
+    if not bool(codebook.isfinite().all()):
+        raise ModelCorruptError("the codebook is not finite")
     return VqVae(
         name=str(metadata.get("name", "")),
         sha256=sha256,

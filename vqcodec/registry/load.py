@@ -57,8 +57,8 @@ def parse_model(data: bytes, *, sha256: str, device: torch.device) -> Model:
 
     Raises: ModelCorruptError.
     """
-    architecture = model_file.read_metadata(data).get("architecture")
-    parse = _PARSERS.get(str(architecture))
+    architecture = model_file.read_metadata(data).get("architecture", "")
+    parse = _PARSERS.get(architecture)
     if parse is None:
         raise ModelCorruptError(
             f"the model's architecture is {architecture!r}, "

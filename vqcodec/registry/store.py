@@ -8,19 +8,15 @@ decoded as long as its model is there, whatever the model is called.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError
+from vqcodec.models import header
 from vqcodec.registry.manifest import shipped
 
-METADATA_KEY = "vqcodec"
-"""Key of the JSON text in a model file's safetensors metadata."""
 MODEL_BYTES_MAX = 1 << 29
 _HASH_DIGITS_MIN = 8
 
@@ -163,11 +159,13 @@ def read_verified(model: ModelFile) -> bytes:
 def read_file(path: Path) -> bytes:
     """Read a file of reasonable size. Raises: ModelError."""
     try:
-        if path.stat().st_size > MODEL_BYTES_MAX:
-            raise ModelCorruptError(f"{path}: larger than any model ({MODEL_BYTES_MAX} bytes)")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MODEL_BYTES_MAX + 1)
     except OSError as error:
         raise ModelNotFoundError(f"{path}: {error.strerror or error}") from error
+    if len(data) > MODEL_BYTES_MAX:
+        raise ModelCorruptError(f"{path}: larger than any model ({MODEL_BYTES_MAX} bytes)")
+    return data
 
 
 def file_sha256(path: Path) -> str:
@@ -180,14 +178,17 @@ def read_metadata(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise ModelNotFoundError(f"{path}: no such file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = json.loads((file.metadata() or {})[METADATA_KEY])
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-        raise ModelCorruptError(
-            f"{path}: not a vqcodec model", hint="`vqcodec train` makes model files"
-        ) from error
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        raise ModelCorruptError(f"{path}: its metadata is not a vqcodec model's")
+        with path.open("rb") as file:
+            head = file.read(8 + header.HEADER_MAX)
+            size = os.fstat(file.fileno()).st_size
+        metadata = header.read_metadata(head, size)
+    except OSError as error:
+        raise ModelNotFoundError(f"{path}: {error.strerror or error}") from error
+    except ModelCorruptError as error:
+        error.args = (f"{path}: {error}",)
+        raise
+    if not metadata.get("name"):
+        raise ModelCorruptError(f"{path}: the model has no name")
     return metadata
 
 

@@ -1,0 +1,312 @@
+"""Whatever the bytes are: a result or a VqcError, and memory within what SECURITY.md says."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import vqcodec
+from vqcodec.codec import pictures
+from vqcodec.codec.chunks import from_chunks, to_chunks
+from vqcodec.codec.exif import is_bomb
+from vqcodec.codec.pipeline import verify
+from vqcodec.container import ALPHA, EXIF, Chunk, Container, Header, Limits, Mode, parse, serialise
+from vqcodec.container.layout import SIGNATURE
+from vqcodec.container.write import varint
+from vqcodec.errors import (
+    CorruptError,
+    FormatError,
+    LimitError,
+    NotVqcError,
+    PictureError,
+    TruncatedError,
+    VqcError,
+    VqcWarning,
+)
+from vqcodec.models.model import Model
+
+FUZZ = Path(__file__).parent.parent / "fuzz"
+sys.path.insert(0, str(FUZZ))
+import mutator  # noqa: E402
+import targets  # noqa: E402
+
+SEEDS = {
+    "container": sorted((FUZZ / "corpus" / "container").iterdir()),
+    "decode": sorted((FUZZ / "corpus" / "container").iterdir()),
+    "model": sorted((FUZZ / "corpus" / "model").iterdir()),
+}
+
+
+def seed(name: str) -> bytes:
+    return (FUZZ / "corpus" / "container" / f"{name}.vqc").read_bytes()
+
+
+def tiny(name: str) -> Model:
+    """The model of the corpus that made a seed."""
+    return targets._models()[parse(seed(name)).header.model]
+
+
+def changed_bytes(rng: Random) -> Callable[[bytes], bytes]:
+    """What the fuzzer does without knowing a format."""
+
+    def change(data: bytes) -> bytes:
+        out = bytearray(data)
+        for _ in range(rng.choice((1, 1, 4))):
+            at = rng.randrange(len(out) + 1)
+            out[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+        return bytes(out)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [(name, path) for name, paths in SEEDS.items() for path in paths]
+)
+def test_the_corpus_is_valid(name: str, path: Path) -> None:
+    data = path.read_bytes()
+    targets.TARGETS[name](data)
+    if name == "decode":
+        model = targets._models()[parse(data).header.model]
+        assert verify(data, model=model).shape[0] == parse(data).header.rows
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "rounds"), [("container", 1500), ("decode", 250), ("model", 80)])
+def test_changed_files_end_in_a_result_or_a_vqc_error(name: str, rounds: int) -> None:
+    """What `fuzz/run.py` does for long, here without its guidance."""
+    seeds = [path.read_bytes() for path in SEEDS[name]]
+    for number in range(rounds):
+        rng = Random(number)
+        targets.TARGETS[name](mutator.MUTATORS[name](rng.choice(seeds), rng, changed_bytes(rng)))
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_any_bytes_end_in_a_vqc_error(data: bytes, signed: bool) -> None:
+    data = (SIGNATURE + b"\1\1" if signed else b"") + data
+    for read in (vqcodec.inspect, vqcodec.indices, vqcodec.decompress, verify):
+        with pytest.raises(VqcError):
+            read(data)
+
+
+def test_truncation_at_every_byte() -> None:
+    data, model = seed("vqvae-everything"), tiny("vqvae-everything")
+    for end in range(len(data)):
+        with pytest.raises(TruncatedError if end else NotVqcError):
+            vqcodec.decompress(data[:end], model=model)
+
+
+def test_every_bit_flip_of_a_file_is_detected() -> None:
+    data, model = seed("vqvae-everything"), tiny("vqvae-everything")
+    ended: Counter[str] = Counter()
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            vqcodec.decompress(bytes(flipped), model=model)
+        except FormatError as error:
+            ended[type(error).__name__] += 1
+        else:
+            ended["picture"] += 1
+    assert sum(ended.values()) == 8 * len(data) == 3800
+    assert ended == {
+        "NotVqcError": 64,
+        "VersionError": 23,
+        "CorruptError": 57,
+        "TruncatedError": 16,
+        "ChecksumError": 3640,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("vqvae-lowest", {"error": 63, "other": 1}), ("vqvae-fixed", {"error": 64, "other": 120})],
+)
+def test_bit_flips_behind_right_checksums_are_other_indices_or_an_error(
+    name: str, expected: dict[str, int]
+) -> None:
+    """There is one stream for given indices: no flip gives the same ones."""
+    container, model = parse(seed(name)), tiny(name)
+    before = vqcodec.indices(serialise(container), model=model).tolist()
+    (tile,) = container.tiles
+    ended: Counter[str] = Counter()
+    for bit in range(8 * len(tile)):
+        flipped = bytearray(tile)
+        flipped[bit // 8] ^= 1 << bit % 8
+        data = serialise(replace(container, tiles=(bytes(flipped),)))
+        try:
+            found = vqcodec.indices(data, model=model).tolist()
+        except CorruptError:
+            ended["error"] += 1
+        else:
+            ended["same" if found == before else "other"] += 1
+    assert ended == expected
+
+
+def test_forged_sizes_take_no_memory() -> None:
+    """Each number in the file is held against the file's size before it is believed."""
+    side = varint((1 << 24) - 1)
+
+    def head(width: bytes, height: bytes, logs: bytes, chunks: bytes, table: bytes) -> bytes:
+        front = SIGNATURE + b"\1\1\0\0" + width + height + bytes(8) + logs + chunks + table
+        return front + struct.pack("<I", zlib.crc32(front))
+
+    entry = varint(0) + bytes(4)
+    forged = [
+        head(side, side, b"\0\4", b"\0", b""),
+        head(side, side, b"\6\x0a", b"\0", entry * 100),
+        head(b"\1", b"\1", b"\2\6", b"\0", varint((1 << 32) - 1) + bytes(4)),
+        head(b"\1", b"\1", b"\2\6", b"\1", entry) + b"ALPH" + varint(1 << 28),
+        head(b"\1", b"\1", b"\2\6", b"\x40", entry),
+    ]
+    tracemalloc.start()
+    try:
+        for data in forged:
+            with pytest.raises(TruncatedError):
+                parse(data, Limits(pixels=1 << 48))
+            with pytest.raises((TruncatedError, LimitError)):
+                vqcodec.inspect(data)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+
+
+def holding(kind: bytes, data: bytes, side: int = 16) -> Container:
+    header = Header(
+        mode=Mode.FIXED, width=side, height=side, model=bytes(8), stride_log2=2, tile_log2=6
+    )
+    return Container(header=header, chunks=(Chunk(type=kind, data=data),), tiles=(b"",))
+
+
+def read_chunks(container: Container) -> pictures.Picture:
+    return from_chunks(pictures.np.empty((0, 0, 3), dtype="u1"), container)
+
+
+def test_metadata_unpack_to_their_limit_and_no_further() -> None:
+    limit = pictures.METADATA_MAX
+    whole = Random(0).randbytes(1 << 10) * (limit >> 10)
+    assert read_chunks(holding(EXIF, zlib.compress(whole, 1))).exif == whole
+    tracemalloc.start()
+    try:
+        for bomb in (bytes(limit + 1), bytes(1 << 26)):
+            packed = zlib.compress(bomb, 9)
+            del bomb
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            with pytest.raises(LimitError):
+                read_chunks(holding(EXIF, packed))
+            assert tracemalloc.get_traced_memory()[1] - before < 3 * limit
+    finally:
+        tracemalloc.stop()
+
+
+def greyscale(side: int, depth: int, rows: int) -> bytes:
+    """A PNG picture that says it has `side` rows and columns, and has `rows`."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        sealed = kind + data
+        return struct.pack(">I", len(data)) + sealed + struct.pack(">I", zlib.crc32(sealed))
+
+    lines = bytes((1 + -(-side * depth // 8)) * rows)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_alpha_is_eight_bits_deep_and_of_the_pictures_size() -> None:
+    assert read_chunks(holding(ALPHA, greyscale(16, 8, 16))).alpha is not None
+    for wrong in (greyscale(16, 4, 16), greyscale(1 << 24, 8, 1), b""):
+        with pytest.raises(CorruptError):
+            read_chunks(holding(ALPHA, wrong))
+
+
+def overlapping_exif(tags: int = 400, size: int = 1 << 16, *, inner: bool = False) -> bytes:
+    """EXIF whose tags all name the same bytes."""
+    start = b"II*\0\x08\0\0\0"
+    if inner:
+        start += struct.pack("<HHHIII", 1, 0x8769, 4, 1, 26, 0)
+    entries = b"".join(struct.pack("<HHII", 1000 + k, 7, size, 8) for k in range(tags))
+    return start + struct.pack("<H", tags) + entries + bytes(size + 4)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_exif_bombs_are_dropped_with_a_warning(inner: bool) -> None:
+    data = overlapping_exif(inner=inner)
+    assert is_bomb(data)
+    assert is_bomb(b"Exif\0\0" + data)
+    assert not is_bomb(overlapping_exif(1, inner=inner))
+    image = Image.new("RGB", (4, 4))
+    image.info["exif"] = data
+    with pytest.warns(VqcWarning, match="dropped"):
+        assert pictures.from_image(image).exif is None
+    for name in ("PNG", "JPEG", "TIFF", "WEBP"):
+        with pytest.warns(VqcWarning, match="dropped"):
+            pictures.save_image(image, io.BytesIO(), name)
+
+
+@given(st.binary(max_size=200))
+def test_any_exif_is_judged(data: bytes) -> None:
+    assert is_bomb(b"II*\0\x08\0\0\0" + data) in (True, False)
+
+
+@given(st.binary(max_size=120), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF"]))
+def test_any_picture_is_a_picture_error_or_a_picture(data: bytes, start: bytes) -> None:
+    try:
+        image = pictures.open_image(io.BytesIO(start + data), 1 << 12)
+    except PictureError:
+        return
+    assert to_chunks(pictures.from_image(image)) is not None
+
+
+def test_a_damaged_installed_model_hides_only_its_name(no_installed_models: Path) -> None:
+    data = seed("vqvae-one")
+    no_installed_models.mkdir()
+    digits = parse(data).header.model.hex()
+    (no_installed_models / f"{digits:0<64}.safetensors").write_bytes(b"damaged")
+    assert vqcodec.inspect(data).model_name is None
+
+
+HUGE = """
+import resource, sys
+sys.path.insert(0, {fuzz!r})
+import targets, vqcodec
+from vqcodec.container import Container, Header, Mode, serialise
+from vqcodec.errors import CorruptError
+
+resident = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+prefix, model = next((p, m) for p, m in targets._models().items() if m.stride == 4)
+header = Header(mode=Mode.PRIOR, width=1 << 14, height=1 << 14, model=prefix,
+                stride_log2=2, tile_log2=6)
+data = serialise(Container(header=header, tiles=(b"",) * header.tile_count))
+before = resident()
+try:
+    vqcodec.decompress(data, model=model)
+except CorruptError:
+    print(len(data), resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB there")
+def test_a_tiny_file_of_a_huge_picture_is_refused_within_bounds() -> None:
+    """2^28 pixels in 20 KB whose streams are empty: the first batch of tiles is too much."""
+    code = HUGE.format(fuzz=str(FUZZ))
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    size, mebibytes = (int(part) for part in out.stdout.split())
+    assert size < 21_000
+    assert mebibytes < 200
