@@ -46,6 +46,7 @@ def command(
     output: str | None,
     directory: str | None,
     force: bool,
+    skip_existing: bool,
     crop: tuple[int, int, int, int] | None,
     model: str | None,
     device: str,
@@ -58,8 +59,15 @@ def command(
     is a PNG beside the input, or what the suffix of -o asks for.
     """
     jobs = files.plan(
-        inputs, output=output, directory=directory, force=force, suffix=".png", is_input=_is_vqc
+        inputs,
+        output=output,
+        directory=directory,
+        existing=files.Existing.wished(force=force, skip=skip_existing, remove=False),
+        suffix=".png",
+        is_input=_is_vqc,
     )
+    if not jobs:
+        return 0
 
     from vqcodec.codec.pictures import format_of, save_image
     from vqcodec.codec.pipeline import decompress
