@@ -113,7 +113,7 @@ def encode(
     )
     most, least = wish.bytes_at_most(height * width), wish.target_psnr
     searches = most is not None or least is not None
-    count = None if searches else _counter(progress, 2 * header.rows * header.columns)
+    count = None if searches else counter(progress, 2 * header.rows * header.columns)
     measured = measure_pixels(model, picture.pixels, progress=count)
     chunks = to_chunks(picture)
 
@@ -151,7 +151,7 @@ def confirm(
     try:
         container = parse(written, Limits(pixels=header.width * header.height))
         after = from_chunks(before.pixels, container)
-        count = _counter(progress, header.rows * header.columns)
+        count = counter(progress, header.rows * header.columns)
         decoder = model_of(container.header, model, "auto")
         grid = decode_grid(decoder, container.header, container.tiles, progress=count)
     except FormatError as error:
@@ -203,7 +203,7 @@ def decompress(
     around = [slice(side.start - halo, side.stop + halo) for side in area]
     wanted = tiles_touching(header, around[0], around[1])
     size = (area[0].stop - area[0].start) * (area[1].stop - area[1].start)
-    count = _counter(progress, 2 * size)
+    count = counter(progress, 2 * size)
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
     pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
     top, left = y - area[0].start * stride, x - area[1].start * stride
@@ -282,7 +282,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
+def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
+    """Turn counts of positions, `total` in all, into parts done."""
     if progress is None:
         return None
     done = 0
