@@ -218,3 +218,17 @@ def one_line_error(result: Result, code: int) -> str:
     assert result.err.startswith("vqcodec: error: ")
     assert result.err.count("\n") == 1
     return result.err
+
+
+@pytest.fixture
+def folder(run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder to work in, beside the model's file, with an empty folder `pictures`."""
+    folder = model_file.parent / "place"
+    (folder / "pictures").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def removing(*more: str) -> list[str]:
+    """Arguments that compress `pictures` in the fixture `folder` and remove the sources."""
+    return ["compress", "pictures", "--remove-source", "--model", "../random.safetensors", *more]

@@ -92,7 +92,7 @@ def _write(
         elif has_name:
             _rename(hidden, target)
     except FileExistsError:
-        if not target.is_file() or target.read_bytes() != data:
+        if not _holds(target, data):
             raise _exists() from None
     finally:
         if has_name or overwrite:
@@ -136,6 +136,15 @@ def _rename(hidden: Path, target: Path) -> None:
         if target.exists():
             raise _exists() from None
         os.replace(hidden, target)
+
+
+def _holds(target: Path, data: bytes) -> bool:
+    """Tell whether a file has these bytes, flushed to disk whoever wrote it."""
+    if not target.is_file():
+        return False
+    with target.open("r+b") as stream:
+        os.fsync(stream.fileno())
+        return _read_back(stream) == data
 
 
 def _exists() -> FileExistsError:
