@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from vqcodec.cli import main
 from vqcodec.models import photo as photo_model
 from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import (
@@ -171,3 +176,59 @@ def photo(width: int = 83, height: int = 61, seed: int = 0) -> Image.Image:
     noise = rng.normal(scale=0.1, size=(height, width, 3))
     pixels = 110 + 45 * (np.stack(waves, axis=-1) + noise)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run: TypeAlias = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command line in this process, in an empty folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["vqcodec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def installed(run: Run, model_file: Path) -> None:
+    assert run("models", "install", model_file).code == 0
+
+
+def one_line_error(result: Result, code: int) -> str:
+    assert result.code == code
+    assert result.err.startswith("vqcodec: error: ")
+    assert result.err.count("\n") == 1
+    return result.err
+
+
+@pytest.fixture
+def folder(run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder to work in, beside the model's file, with an empty folder `pictures`."""
+    folder = model_file.parent / "place"
+    (folder / "pictures").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def removing(*more: str) -> list[str]:
+    """Arguments that compress `pictures` in the fixture `folder` and remove the sources."""
+    return ["compress", "pictures", "--remove-source", "--model", "../random.safetensors", *more]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photo
+from conftest import Run, one_line_error, photo
 from PIL import Image
 
 from vqcodec.cli import _COMMANDS, main
@@ -19,49 +19,12 @@ SPEC_EXAMPLE = bytes.fromhex(
 )
 
 
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> object:
-    """Run the command line in this process, in an empty folder."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["vqcodec", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-@pytest.fixture
-def installed(run, model_file: Path) -> None:  # type: ignore[no-untyped-def]
-    assert run("models", "install", model_file).code == 0
-
-
-def one_line_error(result: Result, code: int) -> str:
-    assert result.code == code
-    assert result.err.startswith("vqcodec: error: ")
-    assert result.err.count("\n") == 1
-    return result.err
-
-
 def leftovers(folder: Path = Path()) -> list[str]:
     return [path.name for path in folder.rglob("*") if ".part" in path.name]
 
 
 @pytest.mark.usefixtures("installed")
-def test_compress_and_decompress_beside_the_input(run) -> None:  # type: ignore[no-untyped-def]
+def test_compress_and_decompress_beside_the_input(run: Run) -> None:
     photo().save("photo.png")
     result = run("compress", "photo.png", "--model", "random")
     assert result.code == 0
@@ -76,7 +39,7 @@ def test_compress_and_decompress_beside_the_input(run) -> None:  # type: ignore[
 
 
 @pytest.mark.usefixtures("installed")
-def test_results_are_ordinary_files(run) -> None:  # type: ignore[no-untyped-def]
+def test_results_are_ordinary_files(run: Run) -> None:
     photo().save("photo.png")
     assert run("compress", "photo.png", "--model", "random").code == 0
     assert Path("photo.vqc").stat().st_mode == Path("photo.png").stat().st_mode
@@ -84,7 +47,7 @@ def test_results_are_ordinary_files(run) -> None:  # type: ignore[no-untyped-def
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "tiff", "bmp"])
-def test_decompress_to_any_format(run, suffix: str) -> None:  # type: ignore[no-untyped-def]
+def test_decompress_to_any_format(run: Run, suffix: str) -> None:
     photo().save("photo.png")
     run("compress", "photo.png", "--model", "random")
     assert run("decompress", "photo.vqc", "-o", f"out.{suffix}").code == 0
@@ -94,7 +57,7 @@ def test_decompress_to_any_format(run, suffix: str) -> None:  # type: ignore[no-
 
 
 @pytest.mark.usefixtures("installed")
-def test_folders_are_mirrored(run) -> None:  # type: ignore[no-untyped-def]
+def test_folders_are_mirrored(run: Run) -> None:
     Path("in/deep").mkdir(parents=True)
     photo().save("in/a.png")
     photo(20, 20).save("in/deep/b.jpg")
@@ -109,7 +72,7 @@ def test_folders_are_mirrored(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_crop(run) -> None:  # type: ignore[no-untyped-def]
+def test_crop(run: Run) -> None:
     photo().save("photo.png")
     run("compress", "photo.png", "--model", "random")
     assert run("decompress", "photo.vqc", "-o", "c.png", "--crop", "10,20,30,9").code == 0
@@ -120,7 +83,7 @@ def test_crop(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_existing_files_are_safe(run) -> None:  # type: ignore[no-untyped-def]
+def test_existing_files_are_safe(run: Run) -> None:
     photo().save("photo.png")
     original = Path("photo.png").read_bytes()
     Path("photo.vqc").write_bytes(b"precious")
@@ -136,7 +99,7 @@ def test_existing_files_are_safe(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_failed_file_leaves_nothing_and_stops_nothing(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_failed_file_leaves_nothing_and_stops_nothing(run: Run) -> None:
     Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     photo().save("good.png")
     result = run("compress", "bad.png", "good.png", "--model", "random")
@@ -155,7 +118,7 @@ def test_a_failed_file_leaves_nothing_and_stops_nothing(run) -> None:  # type: i
 
 
 @pytest.mark.usefixtures("installed")
-def test_names_with_dots_and_hidden_files(run) -> None:  # type: ignore[no-untyped-def]
+def test_names_with_dots_and_hidden_files(run: Run) -> None:
     Path("in/.thumbs").mkdir(parents=True)
     for name in ("in/IMG_v1.0.png", "in/IMG_v1.1.png", "in/.thumbs/t.png", "in/.hidden.png"):
         photo(20, 20).save(name)
@@ -169,7 +132,7 @@ def test_names_with_dots_and_hidden_files(run) -> None:  # type: ignore[no-untyp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 @pytest.mark.usefixtures("installed")
-def test_links_modes_and_devices_are_respected(run) -> None:  # type: ignore[no-untyped-def]
+def test_links_modes_and_devices_are_respected(run: Run) -> None:
     photo().save("photo.png")
     Path("real.vqc").write_bytes(b"old")
     Path("real.vqc").chmod(0o600)
@@ -183,7 +146,7 @@ def test_links_modes_and_devices_are_respected(run) -> None:  # type: ignore[no-
 
 
 @pytest.mark.usefixtures("installed")
-def test_warnings_name_their_file(run) -> None:  # type: ignore[no-untyped-def]
+def test_warnings_name_their_file(run: Run) -> None:
     for name in ("a", "b"):
         frames = [photo(20, 20, seed=k) for k in range(2)]
         frames[0].save(f"{name}.gif", save_all=True, append_images=frames[1:])
@@ -197,7 +160,7 @@ def test_warnings_name_their_file(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_usage_errors(run) -> None:  # type: ignore[no-untyped-def]
+def test_usage_errors(run: Run) -> None:
     photo().save("a.png")
     photo().save("a.jpg")
     Path("empty").mkdir()
@@ -222,7 +185,7 @@ def test_usage_errors(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_bad_inputs(run) -> None:  # type: ignore[no-untyped-def]
+def test_bad_inputs(run: Run) -> None:
     assert "No such file" in one_line_error(run("compress", "none.png"), 1)
     photo().save("a.png")
     assert "not a .vqc" in one_line_error(run("decompress", "a.png", "-o", "b.png"), 1)
@@ -233,7 +196,7 @@ def test_bad_inputs(run) -> None:  # type: ignore[no-untyped-def]
     one_line_error(run("compress", "a.png", "--model", "random", "--max-pixels", "10"), 1)
 
 
-def test_inspect_sums_to_the_file(run) -> None:  # type: ignore[no-untyped-def]
+def test_inspect_sums_to_the_file(run: Run) -> None:
     Path("example.vqc").write_bytes(SPEC_EXAMPLE)
     found = json.loads(run("inspect", "example.vqc", "--json").out)
     assert sum(span["size"] for span in found["spans"]) == found["bytes"] == len(SPEC_EXAMPLE)
@@ -242,7 +205,7 @@ def test_inspect_sums_to_the_file(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_inspect_verify(run) -> None:  # type: ignore[no-untyped-def]
+def test_inspect_verify(run: Run) -> None:
     photo().save("a.png")
     run("compress", "a.png", "--model", "random")
     result = run("inspect", "a.vqc", "--json", "--verify")
@@ -254,7 +217,7 @@ def test_inspect_verify(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_models(run) -> None:  # type: ignore[no-untyped-def]
+def test_models(run: Run) -> None:
     assert "random" in run("models", "list").out
     facts = json.loads(run("models", "show", "random").out)
     assert facts["licence"] == "CC0-1.0"
@@ -275,7 +238,7 @@ def test_models(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("installed")
-def test_pipes(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_pipes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     photo().save(buffer, "PNG")
 
@@ -306,7 +269,7 @@ def test_pipes(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no
     assert np.asarray(Image.open(io.BytesIO(data))).shape == (61, 83, 3)
 
 
-def test_every_command_has_help(run) -> None:  # type: ignore[no-untyped-def]
+def test_every_command_has_help(run: Run) -> None:
     text = run("--help").out
     for command, summary in _COMMANDS.items():
         assert summary in text
@@ -346,14 +309,14 @@ def test_container_is_standard_library_only() -> None:
 
 
 @pytest.fixture
-def with_qualities(run, photo_data: bytes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def with_qualities(run: Run, photo_data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "random-photo.safetensors"
     path.write_bytes(photo_data)
     assert run("models", "install", path).code == 0
 
 
 @pytest.mark.usefixtures("with_qualities")
-def test_qualities_and_targets(run) -> None:  # type: ignore[no-untyped-def]
+def test_qualities_and_targets(run: Run) -> None:
     photo(200, 160).save("photo.png")
     sizes = {}
     for quality in ("1", "3"):
@@ -379,7 +342,7 @@ def test_qualities_and_targets(run) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("with_qualities", "installed")
-def test_wishes_that_cannot_be_met(run) -> None:  # type: ignore[no-untyped-def]
+def test_wishes_that_cannot_be_met(run: Run) -> None:
     photo(200, 160).save("photo.png")
     common = ("compress", "photo.png", "--model", "random-photo")
     assert "exclude" in one_line_error(run(*common, "-q", "2", "--target-bpp", "0.2"), 2)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vqcodec.codec.inspection import Inspection, inspect
     from vqcodec.codec.pipeline import compress, decompress, indices
+    from vqcodec.codec.salvage import LostTile, Salvaged, salvage
     from vqcodec.errors import FormatError, ModelError, VqcError
     from vqcodec.registry.load import load_model
     from vqcodec.registry.store import ModelFile, list_models
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 __all__ = [
     "FormatError",
     "Inspection",
+    "LostTile",
     "ModelError",
     "ModelFile",
+    "Salvaged",
     "VqcError",
     "__version__",
     "compress",
@@ -37,13 +40,16 @@ __all__ = [
     "inspect",
     "list_models",
     "load_model",
+    "salvage",
 ]
 
 _HOMES = {
     "FormatError": "vqcodec.errors",
     "Inspection": "vqcodec.codec.inspection",
+    "LostTile": "vqcodec.codec.salvage",
     "ModelError": "vqcodec.errors",
     "ModelFile": "vqcodec.registry.store",
+    "Salvaged": "vqcodec.codec.salvage",
     "VqcError": "vqcodec.errors",
     "compress": "vqcodec.codec.pipeline",
     "decompress": "vqcodec.codec.pipeline",
@@ -51,6 +57,7 @@ _HOMES = {
     "inspect": "vqcodec.codec.inspection",
     "list_models": "vqcodec.registry.store",
     "load_model": "vqcodec.registry.load",
+    "salvage": "vqcodec.codec.salvage",
 }
 
 

@@ -63,3 +63,11 @@ class ModelCorruptError(ModelError):
 
 class PictureError(VqcError):
     """A picture to be compressed cannot be read."""
+
+
+class VerificationError(VqcError):
+    """What was written does not decode to what was coded."""
+
+
+class SourceKeptError(VqcError):
+    """The result was written, but its source is not safe to delete."""

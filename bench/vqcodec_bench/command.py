@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from vqcodec.cli import report
-from vqcodec.cli.files import expand, write_atomically
+from vqcodec.cli.files import expand
+from vqcodec.cli.writing import write_whole
 from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 
 _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
@@ -106,7 +107,7 @@ def command(
         if data is None:
             (folder / name).unlink(missing_ok=True)
         else:
-            write_atomically(folder / name, data)
+            write_whole(folder / name, data, overwrite=True)
     click.echo(_table(results))
     click.echo(f"\n{folder / 'report.html'}")
     if interrupted:

@@ -2,7 +2,7 @@
 
 Each command is a module that is imported when it runs, so `--help` stays quick
 and only commands that need torch load it. Errors are one line on stderr:
-exit 1 for a bad file or model, 2 for wrong usage, 130 after Ctrl-C.
+the exit codes are those that `--help` lists.
 """
 
 from __future__ import annotations
@@ -46,6 +46,18 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+        with formatter.section("Exit codes"):
+            formatter.write_dl(list(_EXIT_CODES.items()))
+
+
+EXIT_SALVAGED = 3
+_EXIT_CODES = {
+    "0": "All is done.",
+    "1": "A file or model is missing, damaged or unsafe to touch.",
+    "2": "The command was given wrongly.",
+    str(EXIT_SALVAGED): "Damaged files were salvaged, and something of them is lost.",
+    "130": "Ctrl-C.",
+}
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

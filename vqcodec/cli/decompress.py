@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli import files
+from vqcodec.cli import EXIT_SALVAGED, files
 from vqcodec.cli.options import (
     compute_options,
     max_pixels_option,
@@ -38,6 +38,12 @@ class _Crop(click.ParamType):
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True)
 @output_options("the picture")
 @click.option("--crop", type=_Crop(), help="Decode only this part, in pixels.")
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="Of damaged files decode all tiles that hold, and paint the others grey. "
+    f"What is lost is told on stderr, with exit code {EXIT_SALVAGED}.",
+)
 @model_option
 @compute_options
 @max_pixels_option
@@ -46,7 +52,9 @@ def command(
     output: str | None,
     directory: str | None,
     force: bool,
+    skip_existing: bool,
     crop: tuple[int, int, int, int] | None,
+    salvage: bool,
     model: str | None,
     device: str,
     threads: int | None,
@@ -57,30 +65,51 @@ def command(
     IN is a .vqc file, a folder (every .vqc file in it) or '-' (stdin). The result
     is a PNG beside the input, or what the suffix of -o asks for.
     """
+    if salvage and crop:
+        raise click.UsageError("--salvage and --crop exclude each other")
     jobs = files.plan(
-        inputs, output=output, directory=directory, force=force, suffix=".png", is_input=_is_vqc
+        inputs,
+        output=output,
+        directory=directory,
+        existing=files.Existing.wished(force=force, skip=skip_existing, remove=False),
+        suffix=".png",
+        is_input=_is_vqc,
     )
+    if not jobs:
+        return 0
 
     from vqcodec.codec.pictures import format_of, save_image
     from vqcodec.codec.pipeline import decompress
+    from vqcodec.codec.salvage import salvage as recover
     from vqcodec.registry.load import load_model
 
     formats = {job.target: format_of(job.target) for job in jobs}
     use_threads(threads)
     loaded = None if model is None else load_model(model, device=device)
+    losses: list[str] = []
 
     def work(job: files.Job) -> str:
         began = time.perf_counter()
         data = job.read()
+        lost: tuple[str, ...] = ()
         with bar(job.source) as progress:
-            image = decompress(
-                data,
-                model=loaded,
-                device=device,
-                crop=crop,
-                max_pixels=max_pixels,
-                progress=progress,
-            )
+            if salvage:
+                found = recover(
+                    data, model=loaded, device=device, max_pixels=max_pixels, progress=progress
+                )
+                image, lost = found.image, found.losses
+            else:
+                image = decompress(
+                    data,
+                    model=loaded,
+                    device=device,
+                    crop=crop,
+                    max_pixels=max_pixels,
+                    progress=progress,
+                )
+        for loss in lost:
+            files.warn(job.source, loss)
+        losses.extend(lost)
         buffer = io.BytesIO()
         save_image(image, buffer, formats[job.target])
         job.write(buffer.getvalue())
@@ -88,7 +117,7 @@ def command(
         size = f"{image.width}x{image.height}"
         return f"{job.source} -> {job.target}: {size} pixels, {seconds:.2f} s"
 
-    return files.run(jobs, work)
+    return files.run(jobs, work) or (EXIT_SALVAGED if losses else 0)
 
 
 def _is_vqc(path: Path) -> bool:

@@ -36,6 +36,7 @@ def output_options(what: str) -> Callable[[F], F]:
             help="Write into this folder; folders are mirrored.",
         ),
         click.option("-f", "--force", is_flag=True, help="Overwrite existing files."),
+        click.option("--skip-existing", is_flag=True, help="Leave out inputs whose results exist."),
     )
 
 

@@ -29,7 +29,7 @@ def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
         Image.fromarray(picture.alpha).save(buffer, "PNG", optimize=True)
         chunks.append(Chunk(type=ALPHA, data=buffer.getvalue()))
     for kind, data in ((ICC, picture.icc), (EXIF, picture.exif), (XMP, picture.xmp)):
-        if data:
+        if data is not None:
             chunks.append(Chunk(type=kind, data=zlib.compress(data, 9)))
     return tuple(sorted(chunks, key=lambda chunk: chunk.type))
 

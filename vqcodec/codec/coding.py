@@ -108,42 +108,53 @@ def decode_grid(
     streams: Sequence[bytes],
     wanted: Iterable[int] | None = None,
     progress: Progress | None = None,
+    lost: set[int] | None = None,
 ) -> Indices:
     """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G); 0 elsewhere.
 
-    Raises CorruptError if a stream is not one that an encoder writes.
+    Raises CorruptError if a stream is not one that an encoder writes, unless there is a set
+    `lost` for the numbers of such tiles.
     """
     boxes = tile_boxes(header)
-    size, groups = model.codebook_size, model.groups(header.quality)
+    groups = model.groups(header.quality)
     grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
 
-    def decode(batch: list[int]) -> Indices:
-        shape = grid[boxes[batch[0]]].shape
-        indices = np.zeros((len(batch), *shape), dtype=np.int32)
+    def decode(batch: list[int]) -> list[tuple[int, Indices]]:
+        indices = np.zeros((len(batch), *grid[boxes[batch[0]]].shape), dtype=np.int32)
         try:
-            if header.mode is Mode.FIXED:
-                for row, tile in enumerate(batch):
-                    count = shape[0] * shape[1] * shape[2]
-                    indices[row] = unpack_fixed(streams[tile], count, size).reshape(shape)
-                if (indices >= model.codewords(header.quality)).any():
-                    raise CorruptError("an index has no codeword")
-            else:
-                decoders = [Decoder(streams[tile]) for tile in batch]
-                source = model.decoding(len(batch), shape[0], header.quality)
-                code_tiles(source, decoders, indices)
-                for decoder in decoders:
-                    decoder.finish()
+            _decode_tiles(model, header, [streams[tile] for tile in batch], indices)
         except FormatError as error:
-            error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
-            raise
-        return indices
+            if lost is None:
+                error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
+                raise
+            if len(batch) == 1:
+                lost.update(batch)
+                return []
+            # Which of them it is shows when each is decoded by itself.
+            return [found for tile in batch for found in decode([tile])]
+        return list(zip(batch, indices, strict=True))
 
     tiles = range(len(boxes)) if wanted is None else wanted
-    for batch, indices in _each(decode, _batches(boxes, tiles)):
-        for tile, row in zip(batch, indices, strict=True):
+    for _, found in _each(decode, _batches(boxes, tiles)):
+        for tile, row in found:
             grid[boxes[tile]] = row
-        _tell(progress, math.prod(indices.shape[:3]))
+            _tell(progress, row.shape[0] * row.shape[1])
     return grid
+
+
+def _decode_tiles(model: Model, header: Header, streams: Sequence[bytes], indices: Indices) -> None:
+    """Fill a batch of tiles, int32 (tiles, rows, columns, G). Raises CorruptError."""
+    if header.mode is Mode.FIXED:
+        for tile, stream in zip(indices, streams, strict=True):
+            tile[:] = unpack_fixed(stream, tile.size, model.codebook_size).reshape(tile.shape)
+        if (indices >= model.codewords(header.quality)).any():
+            raise CorruptError("an index has no codeword")
+    else:
+        decoders = [Decoder(stream) for stream in streams]
+        source = model.decoding(len(streams), indices.shape[1], header.quality)
+        code_tiles(source, decoders, indices)
+        for decoder in decoders:
+            decoder.finish()
 
 
 def tile_boxes(header: Header) -> list[tuple[slice, slice]]:

@@ -180,7 +180,7 @@ def _fitting(name: str, data: bytes | None) -> bytes | None:
     if data is not None and len(data) > METADATA_MAX:
         _warn(f"its {name} data are dropped: more than {METADATA_MAX} bytes")
         return None
-    return data
+    return data or None
 
 
 def _frames(image: Image.Image) -> int:

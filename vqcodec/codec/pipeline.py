@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -11,10 +11,17 @@ from PIL import Image
 from vqcodec.codec import pictures
 from vqcodec.codec.chunks import from_chunks, to_chunks
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
-from vqcodec.codec.search import Found, Setting, largest_within, setting, smallest_reaching
+from vqcodec.codec.search import (
+    Found,
+    Setting,
+    Wish,
+    largest_within,
+    setting,
+    smallest_reaching,
+)
 from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
-from vqcodec.errors import CorruptError, ModelError
+from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
@@ -53,55 +60,112 @@ def compress(
     Raises: ModelError; ValueError for a picture that cannot be taken, more than one
     of quality and targets, a quality out of range or a target out of reach.
     """
-    wishes = (quality, target_size, target_bpp, target_psnr)
-    if sum(wish is not None for wish in wishes) > 1:
-        raise ValueError("give one of quality, target_size, target_bpp and target_psnr")
-    loaded = _model(model, device)
+    wish = Wish(
+        quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
+    )
     if not isinstance(image, Image.Image):
         image = _from_array(image)
+    loaded = _model(model, device)
+    return encode(
+        image, loaded, wish, prior=prior, strip=strip, max_pixels=max_pixels, progress=progress
+    ).data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """The bytes of a .vqc file and what they must decode to."""
+
+    data: bytes
+    header: Header
+    indices: Indices
+    picture: pictures.Picture
+
+
+def encode(
+    image: Image.Image,
+    model: Model,
+    wish: Wish,
+    *,
+    prior: bool = True,
+    strip: bool = False,
+    max_pixels: int = Limits().pixels,
+    progress: Progress | None = None,
+) -> Encoded:
+    """Compress as `compress` does, and keep what `confirm` needs.
+
+    Raises: ValueError as `compress` does.
+    """
     if image.width * image.height > max_pixels:
         raise ValueError(
             f"{image.width}x{image.height} is more than {max_pixels} pixels; raise max_pixels"
         )
     picture = pictures.from_image(image, strip=strip)
-    area = picture.pixels.shape[0] * picture.pixels.shape[1]
-    whole = setting(quality, loaded.qualities)
+    height, width = picture.pixels.shape[:2]
+    whole = setting(wish.quality, model.qualities)
     header = Header(
         mode=Mode.PRIOR if prior else Mode.FIXED,
         quality=whole.quality,
-        width=picture.pixels.shape[1],
-        height=picture.pixels.shape[0],
-        model=bytes.fromhex(loaded.sha256)[:8],
-        stride_log2=loaded.stride.bit_length() - 1,
+        width=width,
+        height=height,
+        model=bytes.fromhex(model.sha256)[:8],
+        stride_log2=model.stride.bit_length() - 1,
         tile_log2=TILE_LOG2,
     )
-    searches = target_size is not None or target_bpp is not None or target_psnr is not None
-    count = None if searches else _counter(progress, 2 * header.rows * header.columns)
-    measured = measure_pixels(loaded, picture.pixels, progress=count)
+    most, least = wish.bytes_at_most(height * width), wish.target_psnr
+    searches = most is not None or least is not None
+    count = None if searches else counter(progress, 2 * header.rows * header.columns)
+    measured = measure_pixels(model, picture.pixels, progress=count)
     chunks = to_chunks(picture)
 
-    def attempt(told: Setting) -> tuple[bytes, Indices]:
+    def attempt(told: Setting) -> Encoded:
         chosen = replace(header, quality=told.quality)
-        streams, grid = encode_grid(loaded, chosen, measured, told.weight, count)
-        return serialise(Container(header=chosen, chunks=chunks, tiles=streams)), grid
+        streams, grid = encode_grid(model, chosen, measured, told.weight, count)
+        data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
+        return Encoded(data=data, header=chosen, indices=grid, picture=picture)
 
-    def sized(told: Setting) -> Found[bytes]:
-        data, _ = attempt(told)
-        return Found(data, len(data))
+    def sized(told: Setting) -> Found[Encoded]:
+        encoded = attempt(told)
+        return Found(encoded, len(encoded.data))
 
-    def decoded(told: Setting) -> Found[bytes]:
-        data, grid = attempt(told)
-        pixels = decode_indices(loaded, grid, told.quality)
-        cut = pixels[: header.height, : header.width]
-        return Found(data, psnr(picture.pixels, cut))
+    def decoded(told: Setting) -> Found[Encoded]:
+        encoded = attempt(told)
+        pixels = decode_indices(model, encoded.indices, told.quality)
+        return Found(encoded, psnr(picture.pixels, pixels[:height, :width]))
 
-    if target_bpp is not None:
-        target_size = int(target_bpp * area / 8)
-    if target_size is not None:
-        return largest_within(sized, loaded.qualities, target_size, "bytes")
-    if target_psnr is not None:
-        return smallest_reaching(decoded, loaded.qualities, target_psnr, "dB")
-    return attempt(whole)[0]
+    if most is not None:
+        return largest_within(sized, model.qualities, most, "bytes")
+    if least is not None:
+        return smallest_reaching(decoded, model.qualities, least, "dB")
+    return attempt(whole)
+
+
+def confirm(
+    encoded: Encoded, written: bytes, model: Model, *, progress: Progress | None = None
+) -> None:
+    """Decode what was written, all but the pixels that follow from the indices, and compare.
+
+    Raises: VerificationError if it does not decode, or not to the indices that were
+    coded, the picture's alpha and its metadata.
+    """
+    before, header = encoded.picture, encoded.header
+    try:
+        container = parse(written, Limits(pixels=header.width * header.height))
+        after = from_chunks(before.pixels, container)
+        count = counter(progress, header.rows * header.columns)
+        decoder = model_of(container.header, model, "auto")
+        grid = decode_grid(decoder, container.header, container.tiles, progress=count)
+    except FormatError as error:
+        raise VerificationError(f"what was written does not decode: {error}") from error
+    same = {
+        "bytes": written == encoded.data,
+        "header": container.header == header,
+        "indices": np.array_equal(grid, encoded.indices),
+        "alpha": _equal(after.alpha, before.alpha),
+        "metadata": (after.icc, after.exif, after.xmp) == (before.icc, before.exif, before.xmp),
+    }
+    if not all(same.values()):
+        differing = ", ".join(name for name, holds in same.items() if not holds)
+        raise VerificationError(f"what was written differs from what was coded: {differing}")
 
 
 def decompress(
@@ -123,7 +187,7 @@ def decompress(
     """
     container = parse(data, Limits(pixels=max_pixels))
     header = container.header
-    loaded = _model_of(header, model, device)
+    loaded = model_of(header, model, device)
     x, y, width, height = crop or (0, 0, header.width, header.height)
     inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
     if not inside:
@@ -139,7 +203,7 @@ def decompress(
     around = [slice(side.start - halo, side.stop + halo) for side in area]
     wanted = tiles_touching(header, around[0], around[1])
     size = (area[0].stop - area[0].start) * (area[1].stop - area[1].start)
-    count = _counter(progress, 2 * size)
+    count = counter(progress, 2 * size)
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
     pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
     top, left = y - area[0].start * stride, x - area[1].start * stride
@@ -161,7 +225,7 @@ def indices(
     They are the same on every machine. Raises: FormatError, ModelError.
     """
     container = parse(data, Limits(pixels=max_pixels))
-    loaded = _model_of(container.header, model, device)
+    loaded = model_of(container.header, model, device)
     return decode_grid(loaded, container.header, container.tiles)
 
 
@@ -184,7 +248,13 @@ def _model(model: Model | str | None, device: str) -> Model:
     return load_model(model, device=device) if model is None or isinstance(model, str) else model
 
 
-def _model_of(header: Header, model: Model | str | None, device: str) -> Model:
+def model_of(header: Header, model: Model | str | None, device: str) -> Model:
+    """Return the model that made a file: the one given, or where it is None the one
+    found by its hash.
+
+    Raises: ModelError; CorruptError if no encoder with that model writes such a header;
+    ValueError if the model given is another one.
+    """
     if model is None:
         loaded = load_model(find_by_prefix(header.model), device=device)
     else:
@@ -202,13 +272,18 @@ def _model_of(header: Header, model: Model | str | None, device: str) -> Model:
     return loaded
 
 
+def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is b if a is None or b is None else np.array_equal(a, b)
+
+
 def _from_array(array: np.ndarray) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(f"expected uint8 (H, W, 3), got {array.dtype} {array.shape}")
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
+def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
+    """Turn counts of positions, `total` in all, into parts done."""
     if progress is None:
         return None
     done = 0

@@ -18,6 +18,32 @@ STEP = 16
 """A search tries qualities that are multiples of 1/16."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """At most one of these; without any, the model's middle quality.
+
+    Raises ValueError if there are more.
+    """
+
+    quality: float | None = None
+    """1 to the model's highest."""
+    target_size: int | None = None
+    """Best quality of at most so many bytes."""
+    target_bpp: float | None = None
+    """Best quality of at most so many bits per pixel."""
+    target_psnr: float | None = None
+    """Lowest quality of at least so many dB."""
+
+    def __post_init__(self) -> None:
+        wishes = (self.quality, self.target_size, self.target_bpp, self.target_psnr)
+        if sum(wish is not None for wish in wishes) > 1:
+            raise ValueError("give one of quality, target_size, target_bpp and target_psnr")
+
+    def bytes_at_most(self, pixels: int) -> int | None:
+        """Return the largest size that a picture of so many pixels may have, None for any."""
+        return self.target_size if self.target_bpp is None else int(self.target_bpp * pixels / 8)
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a model is told."""

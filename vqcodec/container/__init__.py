@@ -1,7 +1,7 @@
 """The .vqc container: bytes to frozen dataclasses and back. Standard library only."""
 
 from vqcodec.container.layout import ALPHA, EXIF, ICC, XMP, Limits, Mode
-from vqcodec.container.read import Span, parse, spans
+from vqcodec.container.read import Remains, Span, parse, recover, spans
 from vqcodec.container.types import Chunk, Container, Header
 from vqcodec.container.write import serialise
 
@@ -15,8 +15,10 @@ __all__ = [
     "Header",
     "Limits",
     "Mode",
+    "Remains",
     "Span",
     "parse",
+    "recover",
     "serialise",
     "spans",
 ]

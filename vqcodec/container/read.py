@@ -5,6 +5,10 @@ table against the bytes that are there, the header's checksum, the chunks, the
 tiles. Nothing is allocated from a number in the file before that number has
 been held against the size of the file or a limit. Every byte belongs to one
 field, and each field is noted as a `Span` on the way.
+
+`recover` reads damaged files with the same methods. A header that holds tells where
+the tiles are from the front of the file and from its end, so each tile is looked for in
+both places: bytes that are missing, too many or changed take with them what they hit.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from vqcodec.container.types import Chunk, Container, Header
 from vqcodec.errors import (
     ChecksumError,
     CorruptError,
+    FormatError,
     LimitError,
     NotVqcError,
     TruncatedError,
@@ -37,12 +42,33 @@ class Span:
     size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """What is left of a damaged file."""
+
+    container: Container
+    """Chunks that hold; lost tiles are empty."""
+    lost: frozenset[int]
+    """Numbers of the tiles whose checksum does not hold."""
+    damage: tuple[str, ...]
+    """What else is wrong, a sentence each."""
+
+
 def parse(data: bytes, limits: Limits | None = None) -> Container:
     """Read a .vqc file, checking everything that needs no model.
 
     Raises: a subclass of FormatError.
     """
     return _Reader(data, limits or Limits(), None).container()
+
+
+def recover(data: bytes, limits: Limits | None = None) -> Remains:
+    """Read what is left of a .vqc file whose header and tile table hold.
+
+    Raises: a subclass of FormatError if they do not, or if the file has a chunk that a
+    reader needs to know and this one does not.
+    """
+    return _Reader(data, limits or Limits(), None).remains()
 
 
 def spans(data: bytes, limits: Limits | None = None) -> list[Span]:
@@ -63,10 +89,7 @@ class _Reader:
         self._spans = spans
 
     def container(self) -> Container:
-        self._signature()
-        header, chunk_count = self._header()
-        table = self._tile_table(header)
-        self._checksum("header checksum", 0)
+        header, chunk_count, table = self._head(whole=True)
         chunks: list[Chunk] = []
         for _ in range(chunk_count):
             chunks.append(self._chunk(chunks[-1].type if chunks else b""))
@@ -74,6 +97,59 @@ class _Reader:
         if self._at != len(self._data):
             raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
         return Container(header=header, chunks=tuple(chunks), tiles=tiles)
+
+    def remains(self) -> Remains:
+        header, chunk_count, table = self._head(whole=False)
+        chunks, damage = self._remaining_chunks(chunk_count)
+        payload = sum(size for size, _ in table)
+        surplus = len(self._data) - self._at - payload
+        if surplus and not damage:
+            wrong = "too long" if surplus > 0 else "too short"
+            damage.append(f"the file is {abs(surplus)} bytes {wrong}")
+        tiles, lost = [], set()
+        start = self._at
+        for number, (size, crc) in enumerate(table):
+            for first in (start, start + surplus):
+                tile = self._data[max(first, 0) : max(first + size, 0)]
+                if len(tile) == size and zlib.crc32(tile) == crc:
+                    break
+            else:
+                tile = b""
+                lost.add(number)
+            tiles.append(tile)
+            start += size
+        container = Container(header=header, chunks=tuple(chunks), tiles=tuple(tiles))
+        return Remains(container=container, lost=frozenset(lost), damage=tuple(damage))
+
+    def _remaining_chunks(self, count: int) -> tuple[list[Chunk], list[str]]:
+        """Read the chunks that hold and step over the others; also say what is wrong."""
+        chunks: list[Chunk] = []
+        damage = []
+        for _ in range(count):
+            start = self._at
+            try:
+                chunks.append(self._chunk(chunks[-1].type if chunks else b""))
+            except VersionError:
+                raise
+            except FormatError as error:
+                damage.append(str(error))
+                try:
+                    self._at = start
+                    self._take("chunk type", layout.CHUNK_TYPE_BYTES)
+                    size = self._varint("chunk size", 0, layout.CHUNK_BYTES_MAX)
+                    self._take("chunk", size + layout.CRC_BYTES)
+                except FormatError:
+                    damage.append("what follows, up to the tiles, is not readable")
+                    break
+        return chunks, damage
+
+    def _head(self, *, whole: bool) -> tuple[Header, int, list[tuple[int, int]]]:
+        """Read header, chunk count and tile table; the tiles of a whole file fit into it."""
+        self._signature()
+        header, chunk_count = self._header()
+        table = self._tile_table(header, whole)
+        self._checksum("header checksum", 0)
+        return header, chunk_count, table
 
     def _signature(self) -> None:
         size = len(layout.SIGNATURE)
@@ -112,7 +188,7 @@ class _Reader:
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
 
-    def _tile_table(self, header: Header) -> list[tuple[int, int]]:
+    def _tile_table(self, header: Header, whole: bool) -> list[tuple[int, int]]:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY
         if header.tile_count > room:
             raise TruncatedError(f"{header.tile_count} tiles cannot fit into the rest of the file")
@@ -122,7 +198,7 @@ class _Reader:
             size = self._varint("tile size", 0, layout.VARINT_MAX, i)
             crc = int.from_bytes(self._take("tile checksum", layout.CRC_BYTES, i), "little")
             left -= size
-            if left < 0:
+            if whole and left < 0:
                 raise TruncatedError(f"tile {i}: the file is shorter than its tiles")
             table.append((size, crc))
         return table

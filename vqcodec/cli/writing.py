@@ -1,0 +1,195 @@
+"""Files that appear whole or not at all and survive a power cut, and the end of sources.
+
+Where it can be, a file has no name until all of it is on disk: a process that is killed
+leaves nothing behind, and nothing that others made is ever opened, replaced or removed.
+That takes Linux and most of its file systems. Elsewhere a file first has a hidden name, and
+so it has for the moment in which it replaces another, since only renaming does that at
+once. Who is killed then leaves the hidden file, and a later run removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from vqcodec.errors import SourceKeptError
+
+_PREFIX, _SUFFIX = ".vqcodec-", ".part"
+_STALE_SECONDS = 24 * 3600.0
+"""No file is written for as long as this, and no two clocks or time zones differ by it."""
+
+State: TypeAlias = tuple[int, ...]
+"""What changes when a file does."""
+
+
+def write_whole(
+    target: Path,
+    data: bytes,
+    *,
+    overwrite: bool,
+    check: Callable[[bytes], None] | None = None,
+) -> None:
+    """Write a file and flush it, its folder and folders made for it to disk.
+
+    A link's own file is written. `check` is called with the bytes read back, before anything
+    has the target's name, and raises if they are wrong. A target that exists and is not to
+    be overwritten will do if it holds the same bytes.
+
+    Raises: OSError that names the target, FileExistsError among them; what `check` raises.
+    """
+    real = Path(os.path.realpath(target))
+    _make_folder(real.parent)
+    try:
+        _write(real, data, overwrite, check)
+    except OSError as error:
+        # The hidden name would tell nobody anything, and writing knows no name.
+        error.filename, error.filename2 = str(target), None
+        raise
+
+
+def state_of(source: Path) -> State:
+    """Return the state of a file, to be taken before it is read. Raises: OSError."""
+    found = source.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def remove_source(source: Path, state: State) -> None:
+    """Delete a file that has been read.
+
+    Raises: SourceKeptError if it is not as it was; OSError.
+    """
+    if state_of(source) != state:
+        raise SourceKeptError(
+            "kept: it changed after it was read, and the result holds what it was",
+            hint="compress it again with -f",
+        )
+    source.unlink()
+
+
+def _write(
+    target: Path, data: bytes, overwrite: bool, check: Callable[[bytes], None] | None
+) -> None:
+    folder = target.parent
+    hidden = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    file = _open_nameless(folder)
+    has_name = file is None
+    try:
+        with file or hidden.open("x+b") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+            if check is not None:
+                check(_read_back(stream))
+            if not has_name:
+                _link_nameless(stream, hidden if overwrite else target)
+        if overwrite:
+            _replace(hidden, target)
+        elif has_name:
+            _rename(hidden, target)
+    except FileExistsError:
+        if not _holds(target, data):
+            raise _exists() from None
+    finally:
+        if has_name or overwrite:
+            hidden.unlink(missing_ok=True)
+            _remove_stale(folder)
+    _flush_folder(folder)
+
+
+def _open_nameless(folder: Path) -> IO[bytes] | None:
+    """Open a new file that has no name, or return None where there is no such thing."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
+    except OSError:
+        return None  # what else is wrong with the folder, opening a named file will tell
+
+
+def _link_nameless(stream: IO[bytes], name: Path) -> None:
+    opened = os.open("/proc/self/fd", os.O_RDONLY)
+    try:
+        # Only with a folder given does Python call linkat, which follows the link in /proc.
+        os.link(str(stream.fileno()), name, src_dir_fd=opened)
+    finally:
+        os.close(opened)
+
+
+def _replace(hidden: Path, target: Path) -> None:
+    if target.exists():
+        hidden.chmod(target.stat().st_mode & 0o777)
+    os.replace(hidden, target)
+
+
+def _rename(hidden: Path, target: Path) -> None:
+    """Rename without replacing what may have appeared meanwhile."""
+    try:
+        os.link(hidden, target)
+    except FileExistsError:
+        raise
+    except OSError:  # memory cards have no hard links
+        if target.exists():
+            raise _exists() from None
+        os.replace(hidden, target)
+
+
+def _holds(target: Path, data: bytes) -> bool:
+    """Tell whether a file has these bytes, flushed to disk whoever wrote it."""
+    if not target.is_file():
+        return False
+    with target.open("r+b") as stream:
+        os.fsync(stream.fileno())
+        return _read_back(stream) == data
+
+
+def _exists() -> FileExistsError:
+    return FileExistsError(errno.EEXIST, "exists and holds something else; -f overwrites it")
+
+
+def _read_back(stream: IO[bytes]) -> bytes:
+    """Return a flushed file's bytes, from the disk where the system can forget its copy."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    stream.seek(0)
+    return stream.read()
+
+
+def _make_folder(folder: Path) -> None:
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder)) from error
+    for path in made:
+        _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make new names in a folder survive a power cut."""
+    if os.name == "nt":
+        return  # folders cannot be opened there
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EINVAL):
+            raise
+        os.sync()  # a folder that may not be read, or that cannot be flushed by itself
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove hidden files that killed processes left, but none that another is writing."""
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
+        except OSError:
+            continue  # another process was quicker, or it is not ours to remove

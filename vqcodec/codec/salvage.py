@@ -1,0 +1,123 @@
+"""What a damaged .vqc file still holds, as a picture.
+
+Tiles are coded by themselves, so damage in one leaves the others. Only the decoder network
+looks over a tile's edge, as far as its halo: there it is shown a lost tile's surroundings
+continued into it, which is nearer to the truth than any fixed index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from vqcodec.codec import pictures
+from vqcodec.codec.chunks import from_chunks
+from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
+from vqcodec.codec.pipeline import Progress, counter, model_of
+from vqcodec.codec.transform import Box, Pixels, decode_indices
+from vqcodec.container import Chunk, Container, Header, Limits, recover
+from vqcodec.errors import FormatError
+from vqcodec.models.model import Model
+
+GREY = 128
+"""Red, green and blue where nothing is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostTile:
+    """A tile that is painted grey."""
+
+    number: int
+    box: tuple[int, int, int, int]
+    """(x, y, width, height) in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """A picture and what is missing from it."""
+
+    image: Image.Image
+    """RGB, or RGBA if the file has alpha that holds."""
+    lost: tuple[LostTile, ...]
+    damage: tuple[str, ...]
+    """What else is wrong with the file, a sentence each; lost alpha and metadata among it."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """All that is wrong with the file, a sentence each; empty if it is whole."""
+        tiles = [
+            f"tile {tile.number} is lost, pixels {','.join(map(str, tile.box))} (X,Y,W,H) are grey"
+            for tile in self.lost
+        ]
+        return (*tiles, *self.damage)
+
+
+def salvage(
+    data: bytes,
+    *,
+    model: Model | str | None = None,
+    device: str = "auto",
+    max_pixels: int = Limits().pixels,
+    progress: Progress | None = None,
+) -> Salvaged:
+    """Decompress all of a damaged .vqc file that holds; the arguments are `decompress`'s.
+
+    Tiles whose checksum does not hold, or whose stream does not decode, are grey. Up to the
+    halo of the model's decoder (`decoder_halo` positions), pixels beside them are estimates.
+
+    Raises: FormatError if the header or the tile table is damaged; ModelError.
+    """
+    remains = recover(data, Limits(pixels=max_pixels))
+    container, header = remains.container, remains.container.header
+    loaded = model_of(header, model, device)
+    count = counter(progress, 2 * header.rows * header.columns)
+    lost = set(remains.lost)
+    held = [number for number in range(header.tile_count) if number not in lost]
+    grid = decode_grid(loaded, header, container.tiles, held, count, lost)
+    boxes = tile_boxes(header)
+    for number in sorted(lost):
+        _continue_into(grid, boxes[number], loaded.decoder_halo)
+    pixels = decode_indices(loaded, grid, header.quality, progress=count)
+    pixels = pixels[: header.height, : header.width]
+    tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
+    for tile in tiles:
+        x, y, width, height = tile.box
+        pixels[y : y + height, x : x + width] = GREY
+    chunks, unusable = _usable(pixels, container)
+    picture = from_chunks(pixels, replace(container, chunks=chunks))
+    return Salvaged(image=pictures.to_image(picture), lost=tiles, damage=remains.damage + unusable)
+
+
+def _continue_into(grid: Indices, box: Box, halo: int) -> None:
+    """Continue what surrounds a box of the grid so far into it that the network sees no more."""
+    rows, columns = box
+    for area, across in ((grid, (rows, columns)), (grid.swapaxes(0, 1), (columns, rows))):
+        side, along = across
+        if side.start:
+            area[side.start : min(side.start + halo, side.stop), along] = area[
+                side.start - 1, along
+            ]
+        if side.stop < len(area):
+            area[max(side.stop - halo, side.start) : side.stop, along] = area[side.stop, along]
+
+
+def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:
+    (top, bottom), (left, right) = (
+        (side.start << header.stride_log2, min(side.stop << header.stride_log2, most))
+        for side, most in zip(box, (header.height, header.width), strict=True)
+    )
+    return left, top, right - left, bottom - top
+
+
+def _usable(pixels: Pixels, container: Container) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
+    """Return the chunks that can be unpacked, and what is wrong with the others."""
+    chunks, damage = [], []
+    for chunk in container.chunks:
+        try:
+            from_chunks(pixels, replace(container, chunks=(chunk,)))
+        except FormatError as error:
+            damage.append(str(error))
+        else:
+            chunks.append(chunk)
+    return tuple(chunks), tuple(damage)
