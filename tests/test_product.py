@@ -19,9 +19,9 @@ from vqcodec.models.photo import Photo, model_bytes, model_parts
 from vqcodec.models.product import Block
 from vqcodec.training.cells import (
     channel_bits,
-    frequent_cells,
     group,
     match_marginals,
+    start_cells,
     start_codebooks,
 )
 from vqcodec.training.codebooks import cheapest, start_all
@@ -89,15 +89,26 @@ def test_busy_channels_get_small_groups() -> None:
     assert group(entropies, range(5, 6), 6.0) == []
 
 
-def test_codewords_begin_as_frequent_cells() -> None:
-    data = torch.tensor([[[0.2, 1.9], [0.4, 2.1], [-0.1, 1.8], [3.0, 0.0]], [[1.0, 1.0]] * 4])
-    vectors, bits = frequent_cells(data, 5)
-    assert vectors.tolist() == [[[0.0, 2.0], [3.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]]
-    assert bits[:, 0].tolist() == pytest.approx([math.log2(4 / 3), 0.0])
-    assert float(bits[0, 1]) == 2.0
-    assert float(bits[1, 1]) > 24.0
-    fewer, _ = frequent_cells(data, 1)
-    assert fewer.tolist() == [[[0.0, 2.0]], [[1.0, 1.0]]]
+def test_codewords_of_a_channel_begin_as_its_range_and_beyond() -> None:
+    data = torch.tensor([[[1.2], [0.9], [1.1], [2.8]], [[0.0], [0.2], [0.3], [-0.1]]])
+    vectors, bits = start_cells(data, 255)
+    assert vectors[0, :, 0].tolist() == [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert bits[0, [5, 7]].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
+    assert vectors[1, :3, 0].tolist() == [-1.0, 0.0, 1.0]
+    assert float(bits[1, 1]) == 0.0
+    assert bits[1, 3:].min() > 24.0  # repeated to fill up, never chosen
+    fewer, _ = start_cells(data[:1], 5)
+    assert fewer[0, :, 0].tolist() == [-1.0, 0.0, 1.0, 2.0, 3.0]
+
+
+def test_codewords_of_channels_together_begin_as_frequent_cells() -> None:
+    data = torch.tensor([[[0.2, 1.9], [0.4, 2.1], [-0.1, 1.8], [3.0, 4.0]]])
+    vectors, bits = start_cells(data, 16)
+    assert vectors[0, :2].tolist() == [[0.0, 2.0], [3.0, 4.0]]
+    assert bits[0, :2].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
+    alone = {tuple(row) for row in vectors[0, 2:].tolist()}
+    assert alone == {(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)}
+    assert 2.0 < float(bits[0, 2]) < 24.0
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from vqcodec.training.distributed import rank, wait
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo
 
-_START_BATCHES = 32
+_START_BATCHES = 16
 
 
 def cheapest(block: Block, flat: Tensor, distance_bits: float) -> Tensor:

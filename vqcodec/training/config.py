@@ -172,7 +172,7 @@ class TransformTraining(ScheduleConfig):
 class ProductTraining(ScheduleConfig):
     """Training of everything with codebooks and hard indices."""
 
-    group_bits: float = 2.0
+    group_bits: float = 1.0
     """Channels share a group while their rounded values have at most this entropy together."""
     encoder: bool = True
     """Whether analysis and gains train too."""
