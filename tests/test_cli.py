@@ -336,7 +336,8 @@ def test_qualities_and_targets(run: Run) -> None:
     ):
         result = run("compress", "photo.png", option, value, "--model", "random-photo", "-o", name)
         assert result.code == 0, result.err
-        assert sizes["1"] <= Path(name).stat().st_size <= target
+        # Random weights: sizes rise with quality on the whole, not from each step to the next.
+        assert 0.9 * sizes["1"] <= Path(name).stat().st_size <= target
     result = run("compress", "photo.png", "--target-psnr", "5", "--model", "random-photo")
     assert result.code == 0
 

@@ -3,17 +3,15 @@
 Encoder and decoder run the same loop over the same steps with the same tables;
 they differ in the coder, which writes or reads, and in the source of logits, which
 knows the indices, chooses them, or learns them as they are read.
-Tiles of equal size share their network calls, and batches of tiles the processor's
-cores; the results do not depend on which tiles do, as the prior is exact.
+Tiles of equal size share their network calls; the results do not depend on
+which tiles do, as the prior is exact.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,15 +24,12 @@ from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fi
 from vqcodec.entropy.tables import frequencies
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model, Source
-from vqcodec.models.precision import full_precision
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
-_BATCH_POSITIONS = 1 << 14
-
-T = TypeVar("T")
+_BATCH_POSITIONS = 1 << 16
 
 
 def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> None:
@@ -83,18 +78,16 @@ def encode_grid(
     groups = model.groups(header.quality)
     grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
     streams: dict[int, bytes] = {}
-
-    def encode(batch: list[int]) -> tuple[list[bytes], Indices]:
+    for batch in _batches(boxes, range(len(boxes))):
         tiles = torch.stack([measured[boxes[tile]] for tile in batch])
         if header.mode is Mode.FIXED:
             indices = model.nearest(tiles, header.quality).int().cpu().numpy()
-            return [pack_fixed(row.ravel(), model.codebook_size) for row in indices], indices
-        indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
-        encoders = [Encoder() for _ in batch]
-        code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
-        return [coder.finish() for coder in encoders], indices
-
-    for batch, (made, indices) in _each(encode, _batches(boxes, range(len(boxes)))):
+            made = [pack_fixed(row.ravel(), model.codebook_size) for row in indices]
+        else:
+            indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
+            encoders = [Encoder() for _ in batch]
+            code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
+            made = [coder.finish() for coder in encoders]
         streams |= zip(batch, made, strict=True)
         for tile, row in zip(batch, indices, strict=True):
             grid[boxes[tile]] = row
@@ -134,9 +127,8 @@ def decode_grid(
             return [found for tile in batch for found in decode([tile])]
         return list(zip(batch, indices, strict=True))
 
-    tiles = range(len(boxes)) if wanted is None else wanted
-    for _, found in _each(decode, _batches(boxes, tiles)):
-        for tile, row in found:
+    for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
+        for tile, row in decode(batch):
             grid[boxes[tile]] = row
             _tell(progress, row.shape[0] * row.shape[1])
     return grid
@@ -189,28 +181,6 @@ def _batches(boxes: list[tuple[slice, slice]], wanted: Iterable[int]) -> Iterato
         most = max(1, _BATCH_POSITIONS // (rows * columns))
         for start in range(0, len(tiles), most):
             yield tiles[start : start + most]
-
-
-def _each(
-    work: Callable[[list[int]], T], batches: Iterable[list[int]]
-) -> Iterator[tuple[list[int], T]]:
-    """Do `work` on every batch, several at a time, and yield the results in order.
-
-    A step is many small operations that one core does as fast as all; a batch per core keeps
-    them busy.
-    """
-    todo, threads = list(batches), torch.get_num_threads()
-    workers = min(threads, len(todo))
-    if workers < 2:
-        yield from ((batch, work(batch)) for batch in todo)
-        return
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        with full_precision():  # a setting of the process, which threads would race to restore
-            yield from zip(todo, pool.map(work, todo), strict=True)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # part of it is the whole process's too
 
 
 def _tell(progress: Progress | None, count: int) -> None:
