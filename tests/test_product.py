@@ -167,10 +167,9 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
         loss.backward()
         optimiser.step()
         assert math.isfinite(metrics["psnr"])
-    for name in ("analysis.layers.0.weight", "prior.first.weight", "gains.octaves"):
-        gradient = dict(stage.module.photo.named_parameters())[name].grad
-        assert gradient is not None
-        assert gradient.abs().sum() > 0
+    for name, parameter in stage.module.photo.named_parameters():
+        trains = not name.startswith(("analysis", "gains"))
+        assert (parameter.grad is not None) == trains
     assert stage.validate()["loss"] < before["loss"]
 
 

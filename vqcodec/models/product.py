@@ -98,14 +98,6 @@ class Codebooks(nn.Module):
             yield from blocks  # type: ignore[misc]
 
     @property
-    def coded(self) -> Tensor:
-        """1.0 for each channel that has a group, 0.0 for the others: (D,)."""
-        out = torch.zeros_like(self.rest)
-        for block in self.blocks():
-            out[block.channels] = 1.0
-        return out
-
-    @property
     def groups(self) -> int:
         """Indices per position."""
         return sum(block.groups for block in self.blocks())

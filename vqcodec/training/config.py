@@ -174,8 +174,6 @@ class ProductTraining(ScheduleConfig):
 
     group_bits: float = 1.0
     """Channels share a group while their rounded values have at most this entropy together."""
-    encoder: bool = True
-    """Whether analysis and gains train too."""
     integer_from: float = 0.5
     """Part of the steps after which the prior runs on its integer grid."""
 

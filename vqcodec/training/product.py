@@ -1,19 +1,18 @@
 """Second stage of `photo`: codebooks on the latents, trained with hard indices.
 
 The codebooks start on the latents of the first stage (`cells`) and the prior where
-its conditional Gaussians ended (`models.product`). From then on everything trains
-together with the indices that coding will use:
+its conditional Gaussians ended (`models.product`). From then on synthesis, prior and codebooks
+train together with the indices that coding will use:
 
 - an index is what costs least, bits and distance together, where the bits are those
   of the context that a first assignment, without any, gives (coding does it exactly, in
   order);
-- the synthesis sees the codewords, which learn from it alone, and the gradient passes
-  straight through to the analysis (arXiv 1711.00937, section 3.2);
-- the prior learns from the bits of the indices, the analysis from those of the first
-  stage: of latents with noise under the prior's Gaussians. `train.product.encoder` can
-  leave the analysis and the gains as the first stage made them.
+- the synthesis sees the codewords, which learn from it alone;
+- the prior learns from the bits of the indices.
 
-For the last part of the steps the prior runs on its integer grid.
+Analysis and gains stay as the first stage made them: every gradient tried for them, through
+hard indices, made rates grow (train/README.md). For the last part of the steps the prior
+runs on its integer grid.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.autoencoder import psnr_of_mse
-from vqcodec.models.latent_prior import bits, precision_of
+from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
@@ -69,7 +68,7 @@ class ProductStage:
         self._device = device
         self.module = ProductPhoto(photo, codebooks).to(device)
         for part in (photo.analysis, photo.gains):
-            part.requires_grad_(self.schedule.encoder)
+            part.requires_grad_(False)
         self._lambdas = rate_weights(recipe, device)
         self._distance_bits = recipe.product.distance_bits
         stride = recipe.transform.stride
@@ -107,19 +106,11 @@ class ProductStage:
         area = pixels.shape[2] * pixels.shape[3]
         bpp = torch.stack(rates) / area  # (B,)
         quantised = torch.stack(values).view(len(batch), *scaled.shape[2:], -1).permute(0, 3, 1, 2)
-        through = quantised + (scaled - scaled.detach())
         with self._autocast():
-            decoded = photo.synthesis(through / gains)
+            decoded = photo.synthesis(quantised / gains)
         mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
         lambdas = self._lambdas[qualities - 1]
         loss = ((bpp + lambdas * mse) / lambdas.sqrt()).mean()
-        if self.schedule.encoder:
-            noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
-            noisy = bits(scaled + noise, means.detach(), scales.detach())
-            coded = torch.stack([self._codebooks(q).coded for q in qualities.tolist()])
-            smooth = (noisy * coded[:, :, None, None]).sum((1, 2, 3)) / area
-            # Its gradient alone: what it costs is not what is paid.
-            loss = loss + ((smooth - smooth.detach()) / lambdas.sqrt()).mean()
         psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
         return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
 
