@@ -54,7 +54,7 @@ def start_all(
     only what their codewords cost without context is found out there.
 
     Keeps them in the file `cache`, and takes them from there if it exists: another
-    machine's k-means may end elsewhere. `progress` is told the number of qualities done.
+    machine's latents may round otherwise. `progress` is told the number of qualities done.
     """
     done = cache.exists()
     wait()  # until all have looked for what only then may change
