@@ -21,7 +21,7 @@ from torch import Tensor
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
-from vqcodec.entropy.tables import frequencies
+from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model, Source
 
@@ -30,6 +30,8 @@ Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
 _BATCH_POSITIONS = 1 << 16
+_CHUNK_LOGITS = 1 << 17
+"""Logits that are worked on at a time: what fits into a processor's cache."""
 
 
 def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> None:
@@ -43,21 +45,17 @@ def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> Non
         i = np.arange(step.first, step.stop)
         j = step.t - 2 * i
         done = 0
-        for part, groups in enumerate(source.parts):
-            if not groups:
-                continue
-            logits = source.logits(step.t, step.first, step.stop, part)  # (tiles, n, g, K)
-            tables = frequencies(logits.flatten(0, 2).cpu().numpy())
+        for part, (groups, codewords) in enumerate(source.parts):
             span = slice(done, done + groups)
-            known = torch.from_numpy(indices[:, i, j, span])
-            chosen = source.choose(logits, known).int().cpu().numpy()  # (tiles, n, g)
-            each = np.split(tables, len(coders))
-            coded = np.stack(
-                [
-                    coder.code(table, symbols.ravel()).reshape(symbols.shape)
-                    for coder, table, symbols in zip(coders, each, chosen, strict=True)
-                ]
-            )
+            coded = indices[:, i, j, span]  # (tiles, n, g), a copy
+            for some in _chunks(len(coders), len(i) * groups * codewords):
+                logits = source.logits(step.t, step.first, step.stop, part, some)
+                known = torch.from_numpy(coded[some])
+                chosen = source.choose(logits, known, part, some).int().cpu().numpy()
+                tables = surpluses(logits.flatten(0, 2).cpu().numpy())
+                each = zip(coders[some], np.split(tables, len(chosen)), chosen, strict=True)
+                for at, (coder, table, symbols) in enumerate(each, some.start):
+                    coded[at] = coder.code(table, symbols.ravel()).reshape(symbols.shape)
             indices[:, i, j, span] = coded
             source.put(step.t, step.first, part, torch.from_numpy(coded))
             done += groups
@@ -167,6 +165,13 @@ def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
         if r.start < rows.stop and rows.start < r.stop
         if c.start < columns.stop and columns.start < c.stop
     ]
+
+
+def _chunks(tiles: int, logits: int) -> Iterator[slice]:
+    """Cut a batch of tiles with so many logits each into chunks."""
+    size = max(1, _CHUNK_LOGITS // logits)
+    for start in range(0, tiles, size):
+        yield slice(start, min(start + size, tiles))
 
 
 def _batches(boxes: list[tuple[slice, slice]], wanted: Iterable[int]) -> Iterator[list[int]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vqcodec.errors import CorruptError
 
 Symbols = NDArray[np.int32]
-Frequencies = NDArray[np.float64]
+Surpluses = NDArray[np.float64]
 
 # `perfect=False` and rows of f - 1: constriction adds 1 to each entry and scales
 # the rest to fill 2^24, and as the rest already fills it, the scale is exactly 1.
@@ -27,8 +27,8 @@ _FAMILY = constriction.stream.model.Categorical(perfect=False)
 class Coder(Protocol):
     """One direction of coding."""
 
-    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
-        """Code P symbols under tables (P, K) as `tables.frequencies` makes them."""
+    def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
+        """Code P symbols under tables (P, K) as `tables.surpluses` makes them."""
         ...
 
 
@@ -38,9 +38,9 @@ class Encoder:
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+    def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
         """Append `symbols`, int32 (P,), each below K, and return them."""
-        self._coder.encode(symbols, _FAMILY, frequencies - 1.0)
+        self._coder.encode(symbols, _FAMILY, surpluses)
         return symbols
 
     def finish(self) -> bytes:
@@ -61,17 +61,16 @@ class Decoder:
         # Encoding again costs little and leaves one way to write given symbols.
         self._again = constriction.stream.queue.RangeEncoder()
 
-    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+    def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
         """Read as many symbols as there are tables, int32 (P,).
 
         `symbols` is not looked at. Raises CorruptError if no encoder writes such a stream.
         """
-        rest = frequencies - 1.0
         try:
-            decoded: Symbols = self._coder.decode(_FAMILY, rest)
+            decoded: Symbols = self._coder.decode(_FAMILY, surpluses)
         except AssertionError as error:
             raise CorruptError("a range-coded stream does not decode") from error
-        self._again.encode(decoded, _FAMILY, rest)
+        self._again.encode(decoded, _FAMILY, surpluses)
         return decoded
 
     def finish(self) -> None:

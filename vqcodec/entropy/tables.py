@@ -55,10 +55,10 @@ _ROWS = 128
 """Rows that are worked on at a time: what fits into a processor's cache takes half the time."""
 
 
-def frequencies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Map integer logits (P, K) to frequencies (P, K), integers >= 1 with row sums 2^24.
+def surpluses(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Map integer logits (P, K) to f - 1 (P, K), integers >= 0 with row sums 2^24 - K.
 
-    Both arrays hold integers in a floating dtype.
+    Both arrays hold integers in a floating dtype. The guaranteed 1 is left to the coder.
     """
     table = np.empty(logits.shape, dtype=np.float64)
     for start in range(0, len(logits), _ROWS):
@@ -69,12 +69,12 @@ def frequencies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def _fill(logits: NDArray[np.floating], table: NDArray[np.float64]) -> None:
     best = logits.argmax(axis=1)
     rows = np.arange(len(logits))
+    free = TOTAL - logits.shape[1]
     distance = logits[rows, best][:, None] - logits
     np.minimum(distance, FLOOR, out=distance)
     np.take(_POWERS, distance.astype(np.int16), out=table, mode="clip")
     total = table.sum(axis=1).astype(np.int64)
-    reciprocal = ((TOTAL - logits.shape[1]) << PRECISION) // total
+    reciprocal = (free << PRECISION) // total
     table *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
     np.floor(table, out=table)
-    table += 1.0
-    table[rows, best] += TOTAL - table.sum(axis=1)
+    table[rows, best] += free - table.sum(axis=1)

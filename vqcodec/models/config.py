@@ -72,8 +72,10 @@ class TransformConfig:
     """Channels at 1/4, 1/8 and 1/16 of the resolution."""
     depths: tuple[int, int, int] = (1, 2, 3)
     """Residual blocks there."""
-    latents: int = 192
+    latents: int = 320
     """Latent channels D."""
+    details: int = 128
+    """The last of them, which are a linear transform of 16x16 blocks."""
     qualities: int = 8
     """Qualities Q, 1..Q, that have gains of their own."""
     gain_octaves: float = 3.0
@@ -82,7 +84,8 @@ class TransformConfig:
     def __post_init__(self) -> None:
         _require(_three(self.widths, 1, 1024), "transform.widths must be three of 1 to 1024")
         _require(_three(self.depths, 0, 16), "transform.depths must be three of 0 to 16")
-        _require(1 <= self.latents <= 1024, "transform.latents must be 1 to 1024")
+        _require(2 <= self.latents <= 1024, "transform.latents must be 2 to 1024")
+        _require(1 <= self.details < self.latents, "transform.details must be 1 to latents - 1")
         _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
         _require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
 
@@ -113,17 +116,18 @@ class LatentPriorConfig:
 
     channels: int = 256
     """Width of the context over positions."""
-    layers: int = 3
+    layers: int = 2
     """Wedge-masked 3x3 layers after the first, 5x5 one."""
-    slices: int = 6
-    """Parts that a position's channels are coded in; divides them."""
+    slices: tuple[int, ...] = (32, 32, 32, 32, 32, 32, 64, 64)
+    """Latent channels in each of the parts that a position is coded in."""
     hidden: int = 256
     """Width of the network of each slice."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
         _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
-        _require(1 <= self.slices <= 64, "latent_prior.slices must be 1 to 64")
+        _require(1 <= len(self.slices) <= 64, "latent_prior.slices must be 1 to 64 numbers")
+        _require(all(s >= 1 for s in self.slices), "latent_prior.slices must be at least 1 each")
         _require(1 <= self.hidden <= 1024, "latent_prior.hidden must be 1 to 1024")
 
 

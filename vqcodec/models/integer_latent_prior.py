@@ -22,6 +22,7 @@ from vqcodec.models.latent_prior import (
     PRECISION_MAX,
     SCALE_COUNT,
     SCALE_FIRST,
+    slice_starts,
 )
 from vqcodec.models.precision import full_precision
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache
@@ -47,10 +48,11 @@ class IntegerLatentPrior:
         """
         self.config = config
         self.latents = transform.latents
-        self.slices = config.slices
+        self.starts = slice_starts(config, transform)
+        self.coarse = transform.latents - transform.details
         self.like = torch.empty(0, device=device, dtype=dtype)
         """An empty tensor of the device and dtype of the arithmetic."""
-        width, size = config.channels, transform.latents // config.slices
+        width = config.channels
 
         def layer(name: str, inputs: int, outputs: int) -> fx.Fixed:
             return fx.Fixed.from_integers(
@@ -62,19 +64,22 @@ class IntegerLatentPrior:
                 dtype=dtype,
             )
 
-        self.first = layer("first", len(FIRST_TAPS) * self.latents, width)
+        self.first = layer("first", len(FIRST_TAPS) * self.coarse, width)
         self.layers = [
             layer(f"layers.{i}", len(INNER_TAPS) * width, width) for i in range(config.layers)
         ]
         hidden = [
-            layer(f"hidden.{s}", width + s * size, config.hidden) for s in range(config.slices)
+            layer(f"hidden.{s}", width + start, config.hidden)
+            for s, start in enumerate(self.starts)
         ]
         # What all slices read of the features is one product.
         self.shared = torch.cat([fixed.weight[:width] for fixed in hidden], dim=1)
         self.shared_bias = torch.cat([fixed.bias for fixed in hidden])
         self.own = [fixed.weight[width:] for fixed in hidden]
         self.scale = [fixed.scale for fixed in hidden]
-        self.output = [layer(f"output.{s}", config.hidden, 2 * size) for s in range(config.slices)]
+        self.output = [
+            layer(f"output.{s}", config.hidden, 2 * size) for s, size in enumerate(config.slices)
+        ]
         quality = fx.tensor(tensors, "quality", torch.int16, (transform.qualities, width))
         self.quality = quality.to(device=device, dtype=dtype)
         self.precisions = fx.tensor(tensors, "precisions", torch.int32, (SCALE_COUNT,))
@@ -95,50 +100,45 @@ class Coding:
     ) -> None:
         self.parts = codebooks.parts
         self._prior = prior
-        self._codebooks = codebooks
+        self._blocks = codebooks.blocks
         self._quality = prior.quality[quality - 1]
-        self._width = prior.latents // prior.slices
-        self._latents = StepCache(FIRST_TAPS, tiles, rows, prior.like.new_empty(prior.latents))
+        self._latents = StepCache(FIRST_TAPS, tiles, rows, prior.like.new_empty(prior.coarse))
         wide = prior.like.new_empty(prior.config.channels)
         self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior.layers]
-        self._step = -1
+        self._step = self._slice = -1
         self._shared = self._seen = prior.like
+        self._means = self._precisions = prior.like
         self._shape = (tiles, 0)
 
     @torch.inference_mode()
-    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, g, K), float64 on the CPU; see `model.Source`."""
-        prior, width = self._prior, self._width
-        with full_precision():
-            if t != self._step:
-                self._begin(t, first, stop)
-            hidden = prior.config.hidden
-            sums = self._shared[:, part * hidden : (part + 1) * hidden]
-            if part:
-                sums = sums + self._seen[:, : part * width] @ prior.own[part]
-            active = fx.activate((sums * prior.scale[part]).floor_())
-            both = prior.output[part](active).cpu()
-        means = both[:, :width].clamp(-MEAN_MAX, MEAN_MAX)
-        raw = both[:, width:]
-        half = 1 << (fx.FRACTION_STREAM - FRACTION_SCALE - 1)
-        level = torch.floor((raw + half) * 2.0 ** (FRACTION_SCALE - fx.FRACTION_STREAM))
-        at = (level - SCALE_FIRST).clamp_(0, SCALE_COUNT - 1).long()
-        logits = self._codebooks.logits(part, means, prior.precisions[at])
-        return logits.view(*self._shape, *logits.shape[1:])
+        block = self._blocks[part]
+        if t != self._step:
+            self._begin(t, first, stop)
+        if block.slice != self._slice:
+            self._predict(block.slice)
+        own = slice(tiles.start * self._shape[1], tiles.stop * self._shape[1])
+        logits = block.logits(self._means[own], self._precisions[own])
+        return logits.view(-1, self._shape[1], *block.shape)
 
-    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """A decoder's indices are what the file says."""
         return known
 
     @torch.inference_mode()
     def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
         """Tell the indices (tiles, n, g); see `model.Source`."""
-        width = self._width
-        embedded = self._codebooks.embed(part, indices.flatten(0, 1))
-        self._seen[:, part * width : (part + 1) * width] = embedded
-        self._latents.put(t, first, self._seen.view(*self._shape, -1))
+        block = self._blocks[part]
+        embedded = block.look_up(block.embedding, indices.flatten(0, 1).to(self._seen.device))
+        self._seen[:, block.places] = embedded
+        if part == len(self.parts) - 1:
+            seen = self._seen[:, : self._prior.coarse]
+            self._latents.put(t, first, seen.view(*self._shape, -1))
 
+    @full_precision()
     def _begin(self, t: int, first: int, stop: int) -> None:
+        """Compute what all slices of a step read of the steps before."""
         prior = self._prior
         stream = prior.first(self._latents.neighbours(t, first, stop)) + self._quality
         stream = fx.limit(stream)
@@ -149,9 +149,23 @@ class Coding:
         self._shared = torch.addmm(prior.shared_bias, features, prior.shared)
         self._seen = prior.like.new_zeros(len(features), prior.latents)
         self._shape = (stream.shape[0], stop - first)
-        self._step = t
-        # Slices without a group are never put.
-        self._latents.put(t, first, self._seen.view(*self._shape, -1))
+        self._step, self._slice = t, -1
+
+    @full_precision()
+    def _predict(self, s: int) -> None:
+        """Compute means and precisions of a slice, (P, W)."""
+        prior, hidden = self._prior, self._prior.config.hidden
+        sums = self._shared[:, s * hidden : (s + 1) * hidden]
+        if s:
+            sums = sums + self._seen[:, : prior.starts[s]] @ prior.own[s]
+        active = fx.activate((sums * prior.scale[s]).floor_())
+        means, raw = prior.output[s](active).cpu().double().chunk(2, dim=1)
+        self._means = means.clamp(-MEAN_MAX, MEAN_MAX)
+        half = 1 << (fx.FRACTION_STREAM - FRACTION_SCALE - 1)
+        level = torch.floor((raw + half) * 2.0 ** (FRACTION_SCALE - fx.FRACTION_STREAM))
+        at = (level - SCALE_FIRST).clamp_(0, SCALE_COUNT - 1).long()
+        self._precisions = prior.precisions[at].double()
+        self._slice = s
 
 
 class Encoding(Coding):
@@ -171,20 +185,19 @@ class Encoding(Coding):
         super().__init__(prior, codebooks, quality, *scaled.shape[:2])
         self._scaled = scaled
         self._distance_bits = distance_bits
-        self._here = (0, scaled.new_empty(0))
+        self._here = scaled
 
-    @torch.inference_mode()
-    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
-        """See `Coding`."""
+    def _begin(self, t: int, first: int, stop: int) -> None:
+        super()._begin(t, first, stop)
         rows = torch.arange(first, stop)
-        span = slice(part * self._width, (part + 1) * self._width)
-        here = self._scaled[:, rows, t - 2 * rows, span]  # (tiles, n, W)
-        self._here = (part, here.flatten(0, 1))
-        return super().logits(t, first, stop, part)
+        self._here = self._scaled[:, rows, t - 2 * rows]  # (tiles, n, D)
 
     @torch.inference_mode()
-    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
-        """Return the indices (tiles, n, g) of least cost at the place last asked for."""
-        part, latents = self._here
-        flat = self._codebooks.choose(part, latents, logits.flatten(0, 1), self._distance_bits)
-        return flat.view(logits.shape[:3])
+    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
+        """Return the indices (tiles, n, g) of least cost."""
+        block = self._blocks[part]
+        first = self._prior.starts[block.slice]
+        span = slice(first, first + self._prior.config.slices[block.slice])
+        latents = self._here[tiles, :, span].flatten(0, 1)
+        picked = block.choose(latents, logits.flatten(0, 1), self._distance_bits)
+        return picked.view(logits.shape[:3])

@@ -91,20 +91,19 @@ class IntegerPixelCNN:
 class Known:
     """Logits computed beforehand, handed out step by step."""
 
-    parts = (1,)
-
     def __init__(self, logits: Tensor, indices: Tensor) -> None:
+        self.parts = ((1, logits.shape[3]),)
         self._logits = logits  # (B, N, M, K)
         self._indices = indices  # (B, N, M)
         self._here = indices
 
-    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t."""
         rows = torch.arange(first, stop, device=self._logits.device)
-        self._here = self._indices[:, rows, t - 2 * rows, None]
-        return self._logits[:, rows, t - 2 * rows, None]
+        self._here = self._indices[tiles, rows, t - 2 * rows, None]
+        return self._logits[tiles, rows, t - 2 * rows, None]
 
-    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """Return the indices at the place last asked for."""
         return self._here
 
@@ -115,21 +114,27 @@ class Known:
 class Wavefront:
     """Logits step by step; keeps the features of the last steps, recomputes none."""
 
-    parts = (1,)
-
     def __init__(self, prior: IntegerPixelCNN, tiles: int, rows: int) -> None:
+        self.parts = ((1, prior.config.codebook_size),)
         self._prior = prior
+        self._step = -1
+        self._logits = prior._embedding
         like = prior._embedding
         self._indices = StepCache(FIRST_TAPS, tiles, rows, like)
         wide = like.new_empty(prior.config.channels)
         self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior._layers]
 
     @torch.inference_mode()
-    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
+    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t.
 
         Steps come in order, each followed by `put`.
         """
+        if t != self._step:
+            self._step, self._logits = t, self._predict(t, first, stop)
+        return self._logits[tiles]
+
+    def _predict(self, t: int, first: int, stop: int) -> Tensor:
         prior = self._prior
         with full_precision():
             stream = fx.limit(prior._first(self._indices.neighbours(t, first, stop)))
@@ -138,7 +143,7 @@ class Wavefront:
                 stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
             return prior._head(stream)[:, :, None]
 
-    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
+    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """A decoder's indices are what the file says."""
         return known
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, count, takewhile
 
 import torch
 from torch import Tensor
@@ -29,19 +30,21 @@ from vqcodec.models.product import (
 
 BIAS_MAX = (1 << 12) - 1
 LOGITS_MAX = 1 << 17
-"""Most logits of a slice at a position, those of missing codewords included: what a decoder
-holds of a step at a time grows with them.
+"""Most logits of a block at a position: what a decoder holds of a step at a time grows with
+them.
 """
-_PAD = -(1 << 20)
-"""Logit of indices that have no codeword."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class IntegerBlock:
     """See `product.Block`; all tensors but the last on the CPU."""
 
+    slice: int
+    """The slice whose channels it has."""
     channels: Tensor
     """int64 (G, d), counted within the slice."""
+    places: Tensor
+    """The same, int64 (G d,), counted from the first slice on."""
     terms: Tensor
     """float64 (G, 2d, K): integers [v, v^2]."""
     bias: Tensor
@@ -51,11 +54,47 @@ class _Block:
     embedding: Tensor
     """(G, K, d), integers, on the prior's device."""
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Groups G, each with K codewords."""
+        count, _, size = self.bias.shape
+        return count, size
+
     def of(self, values: Tensor) -> Tensor:
-        """Take the block's channels out of (P, W): (G, P, d)."""
+        """Take the block's channels out of a slice's (P, W): (G, P, d)."""
         return values[:, self.channels].transpose(0, 1)
 
-    def distances(self, latents: Tensor) -> Tensor:
+    def logits(self, means: Tensor, precisions: Tensor) -> Tensor:
+        """Map integer means and precisions float64 (P, W) of the slice to logits float64
+        (P, G, K).
+        """
+        precisions = self.of(precisions)
+        both = torch.cat([self.of(means) * precisions, -4.0 * precisions], dim=2)  # (G, P, 2d)
+        logits = torch.bmm(both, self.terms).mul_(2.0**-24).floor_().add_(self.bias)
+        return logits.transpose(0, 1)
+
+    def choose(self, latents: Tensor, logits: Tensor, distance_bits: float) -> Tensor:
+        """Return the indices (P, G) of least cost for scaled latents (P, W) of the slice.
+
+        `distance_bits` are the bits that a squared distance of 1 is worth.
+        """
+        per_unit = -(2.0**-fx.FRACTION_LOGIT) / distance_bits
+        costs = self._distances(self.of(latents))
+        return torch.add(costs, logits.transpose(0, 1).float(), alpha=per_unit).argmin(2).T
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """Map scaled latents (P, D) to indices (P, G)."""
+        own = latents[:, self.places].view(len(latents), *self.channels.shape)
+        return self._distances(own.transpose(0, 1)).argmin(2).T
+
+    def look_up(self, table: Tensor, indices: Tensor) -> Tensor:
+        """Take rows of a table (G, K, d) at indices (P, G): (P, G d). Raises CorruptError."""
+        if int(indices.max()) >= self.shape[1]:
+            raise CorruptError(f"index {int(indices.max())} in a codebook of {self.shape[1]}")
+        picked = indices.T[:, :, None].long()
+        return torch.take_along_dim(table, picked, dim=1).transpose(0, 1).flatten(1)
+
+    def _distances(self, latents: Tensor) -> Tensor:
         """Squared distances (G, P, K) of latents (G, P, d), but for a shared summand."""
         norms = self.vectors.square().sum(2)[:, None]
         return torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
@@ -68,116 +107,56 @@ class IntegerCodebooks:
         self,
         tensors: Mapping[str, Tensor],
         *,
-        slices: int,
-        latents: int,
+        slices: tuple[int, ...],
         size: int,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Take the tensors that `export` made, after checking them.
-
-        Raises ModelCorruptError.
-        """
-        self._width = latents // slices
-        self._slices = [
-            _blocks(tensors, s, self._width, size, device, dtype) for s in range(slices)
+        """Take the tensors that `export` made, after checking them. Raises ModelCorruptError."""
+        starts = accumulate(slices, initial=0)
+        self.blocks = [
+            block
+            for s, (start, width) in enumerate(zip(starts, slices, strict=False))
+            for block in _blocks(tensors, s, start, width, size, device, dtype)
         ]
+        """In coding order."""
         rest = tensors.get("rest")
-        if rest is None or rest.dtype != torch.int16 or tuple(rest.shape) != (latents,):
-            raise ModelCorruptError(f"codebooks: rest is not int16 ({latents},)")
+        if rest is None or rest.dtype != torch.int16 or tuple(rest.shape) != (sum(slices),):
+            raise ModelCorruptError(f"codebooks: rest is not int16 ({sum(slices)},)")
         self._rest = rest.float() * 2.0**-FRACTION_VECTOR
-        self.parts = tuple(sum(len(b.channels) for b in blocks) for blocks in self._slices)
-        """Indices in each slice."""
-        self.codewords = tuple(
-            block.bias.shape[2]
-            for blocks in self._slices
-            for block in blocks
-            for _ in block.channels
-        )
+        self.parts = tuple(block.shape for block in self.blocks)
+        """Indices in each block, and codewords of each."""
+        self.codewords = tuple(size for count, size in self.parts for _ in range(count))
         """Codewords of each group."""
-
-    def logits(self, part: int, means: Tensor, precisions: Tensor) -> Tensor:
-        """Map integer means and precisions (P, W) of a slice to logits float64 (P, g, K)."""
-        means, precisions = means.double(), precisions.double()
-        linear, square = means * precisions, -4.0 * precisions
-        rows = []
-        for block in self._slices[part]:
-            both = torch.cat([block.of(linear), block.of(square)], dim=2)  # (G, P, 2d)
-            rows.append(torch.bmm(both, block.terms).mul_(2.0**-24).floor_().add_(block.bias))
-        return _side_by_side(rows, _PAD)
-
-    def choose(self, part: int, latents: Tensor, logits: Tensor, distance_bits: float) -> Tensor:
-        """Return the indices (P, g) of least cost for scaled latents (P, W).
-
-        `distance_bits` are the bits that a squared distance of 1 is worth.
-        """
-        picked, done = [], 0
-        per_unit = -(2.0**-fx.FRACTION_LOGIT) / distance_bits
-        for block in self._slices[part]:
-            count, _, size = block.bias.shape
-            costs = block.distances(block.of(latents))
-            said = logits[:, done : done + count, :size].transpose(0, 1)
-            picked.append(torch.add(costs, said.float(), alpha=per_unit).argmin(2))
-            done += count
-        return torch.cat(picked).T
 
     def nearest(self, latents: Tensor) -> Tensor:
         """Map scaled latents (P, D) to indices (P, G)."""
-        parts = torch.split(latents, self._width, dim=1)
-        picked = [
-            block.distances(block.of(part)).argmin(2)
-            for part, blocks in zip(parts, self._slices, strict=True)
-            for block in blocks
-        ]
-        return torch.cat(picked).T
-
-    def embed(self, part: int, indices: Tensor) -> Tensor:
-        """Map indices (P, g) of a slice to what the prior reads of it, integers (P, W).
-
-        Raises CorruptError if an index has no codeword.
-        """
-        tables = [block.embedding for block in self._slices[part]]
-        return self._spread(part, tables, indices.to(tables[0].device))
+        picked = [block.nearest(latents) for block in self.blocks]
+        return torch.cat(picked, dim=1) if picked else torch.empty(len(latents), 0).long()
 
     def values(self, indices: Tensor) -> Tensor:
         """Map indices (P, G) to scaled latents float32 (P, D).
 
         Raises CorruptError if an index has no codeword.
         """
-        parts = []
-        for part, picked in enumerate(torch.split(indices, list(self.parts), dim=1)):
-            tables = [block.vectors for block in self._slices[part]]
-            parts.append(self._spread(part, tables, picked))
-        return torch.cat(parts, dim=1) + self._rest
-
-    def _spread(self, part: int, tables: list[Tensor], indices: Tensor) -> Tensor:
-        """Look each index up in its group's table and put the values on their channels."""
-        like = tables[0] if tables else self._rest
-        out = like.new_zeros(len(indices), self._width)
-        done = 0
-        for block, table in zip(self._slices[part], tables, strict=True):
-            count, size, _ = table.shape
-            picked = indices[:, done : done + count].T  # (G, P)
-            if int(picked.max()) >= size:
-                raise CorruptError(f"index {int(picked.max())} in a codebook of {size}")
-            found = torch.take_along_dim(table, picked[:, :, None].long(), dim=1)  # (G, P, d)
-            channels = block.channels.flatten().to(out.device)
-            out[:, channels] = found.transpose(0, 1).flatten(1)
-            done += count
+        out = self._rest.repeat(len(indices), 1)
+        each = torch.split(indices, [count for count, _ in self.parts], dim=1)
+        for block, picked in zip(self.blocks, each, strict=True):
+            out[:, block.places] += block.look_up(block.vectors, picked)
         return out
 
 
 @torch.no_grad()
-def export(codebooks: Codebooks, slices: int) -> dict[str, Tensor]:
+def export(codebooks: Codebooks, slices: tuple[int, ...]) -> dict[str, Tensor]:
     """Return the tensors of one quality's codebooks by the names that SPEC.md gives them."""
-    width = len(codebooks.rest) // slices
     out = {"rest": _integers(codebooks.rest, FRACTION_VECTOR, VECTOR_MAX).short()}
-    for s, blocks in enumerate(codebooks.slices):
-        for block in blocks:  # type: ignore[attr-defined]
-            name = f"{s}.{block.channels.shape[1]}"
+    starts = accumulate(slices, initial=0)
+    for s, (start, blocks) in enumerate(zip(starts, codebooks.slices, strict=False)):
+        for number, block in enumerate(blocks):  # type: ignore[arg-type]
+            name = f"{s}.{number}"
             bias = block.bias - block.bias.amax(1, keepdim=True)
             out |= {
-                f"{name}.channels": (block.channels - s * width).short(),
+                f"{name}.channels": (block.channels - start).short(),
                 f"{name}.vectors": _integers(block.vectors, FRACTION_VECTOR, VECTOR_MAX).short(),
                 f"{name}.bias": _integers(bias, fx.FRACTION_LOGIT, BIAS_MAX).short(),
                 f"{name}.embedding": _integers(
@@ -187,23 +166,19 @@ def export(codebooks: Codebooks, slices: int) -> dict[str, Tensor]:
     return out
 
 
-def reals(tensors: Mapping[str, Tensor], slices: int) -> Codebooks:
+def reals(tensors: Mapping[str, Tensor], slices: tuple[int, ...]) -> Codebooks:
     """Undo `export`, for training that goes on from there. No codeword costs more than
     another without context: the file does not know.
     """
     rest = tensors["rest"] * 2.0**-FRACTION_VECTOR
-    width = len(rest) // slices
     made: list[list[Block]] = []
-    for s in range(slices):
+    for s, start in zip(range(len(slices)), accumulate(slices, initial=0), strict=False):
         blocks = []
-        for d in SIZES:
-            name = f"{s}.{d}"
-            if f"{name}.channels" not in tensors:
-                continue
+        for name in _names(tensors, s):
             bias = tensors[f"{name}.bias"] * 2.0**-fx.FRACTION_LOGIT
             blocks.append(
                 Block(
-                    tensors[f"{name}.channels"].long() + s * width,
+                    tensors[f"{name}.channels"].long() + start,
                     tensors[f"{name}.vectors"] * 2.0**-FRACTION_VECTOR,
                     bias,
                     tensors[f"{name}.embedding"] * 2.0**-FRACTION_LATENT,
@@ -214,6 +189,12 @@ def reals(tensors: Mapping[str, Tensor], slices: int) -> Codebooks:
     return Codebooks(made, rest)
 
 
+def _names(tensors: Mapping[str, Tensor], s: int) -> list[str]:
+    """Return the beginnings of the names of a slice's blocks."""
+    names = (f"{s}.{number}" for number in count())
+    return list(takewhile(lambda name: f"{name}.channels" in tensors, names))
+
+
 def _integers(values: Tensor, fraction: int, largest: int) -> Tensor:
     return (values * 2.0**fraction).round().clamp(-largest, largest)
 
@@ -221,26 +202,27 @@ def _integers(values: Tensor, fraction: int, largest: int) -> Tensor:
 def _blocks(
     tensors: Mapping[str, Tensor],
     s: int,
+    start: int,
     width: int,
     size: int,
     device: torch.device,
     dtype: torch.dtype,
-) -> list[_Block]:
+) -> list[IntegerBlock]:
     """Read a slice's blocks. Raises ModelCorruptError."""
-    blocks: list[_Block] = []
-    for d in SIZES:
-        channels = tensors.get(f"{s}.{d}.channels")
-        if channels is None:
-            continue
-        parts = [tensors.get(f"{s}.{d}.{p}") for p in ("vectors", "bias", "embedding")]
+    blocks: list[IntegerBlock] = []
+    used = torch.empty(0).long()
+    for name in _names(tensors, s):
+        channels = tensors[f"{name}.channels"]
+        parts = [tensors.get(f"{name}.{p}") for p in ("vectors", "bias", "embedding")]
         vectors, bias, embedding = (torch.empty(0) if p is None else p for p in parts)
-        count = channels.shape[0] if channels.dim() == 2 else 0
+        groups, channels_each = channels.shape if channels.dim() == 2 else (0, 0)
         codewords = vectors.shape[1] if vectors.dim() == 3 else 0
-        shape = (count, codewords, d)
+        shape = (groups, codewords, channels_each)
         right = (
-            1 <= count <= width
+            1 <= groups <= width
+            and channels_each in SIZES
             and 2 <= codewords <= size
-            and (tuple(channels.shape), channels.dtype) == ((count, d), torch.int16)
+            and channels.dtype == torch.int16
             and (tuple(vectors.shape), vectors.dtype) == (shape, torch.int16)
             and (tuple(bias.shape), bias.dtype) == (shape[:2], torch.int16)
             and (tuple(embedding.shape), embedding.dtype) == (shape, torch.int8)
@@ -249,25 +231,25 @@ def _blocks(
             and _within(embedding, fx.ACTIVATION_MAX)
         )
         if not right:
-            raise ModelCorruptError(f"codebooks: block {s}.{d} has wrong shapes, types or values")
+            raise ModelCorruptError(f"codebooks: block {name} has wrong shapes, types or values")
+        if groups * codewords > LOGITS_MAX:
+            raise ModelCorruptError(
+                f"codebooks: block {name} has {groups * codewords} logits per position, "
+                f"the limit is {LOGITS_MAX}"
+            )
+        used = torch.cat([used, channels.flatten().long()])
         real = vectors.double()
         blocks.append(
-            _Block(
+            IntegerBlock(
+                s,
                 channels.long(),
+                channels.flatten().long() + start,
                 torch.cat([real, real.square()], dim=2).mT.contiguous(),
                 bias.double()[:, None],
                 (real * 2.0**-FRACTION_VECTOR).float(),
                 embedding.to(device=device, dtype=dtype),
             )
         )
-    logits = sum(len(b.channels) for b in blocks) * max(
-        (b.bias.shape[2] for b in blocks), default=0
-    )
-    if logits > LOGITS_MAX:
-        raise ModelCorruptError(
-            f"codebooks: slice {s} has {logits} logits per position, the limit is {LOGITS_MAX}"
-        )
-    used = torch.cat([b.channels.flatten() for b in blocks]) if blocks else torch.empty(0).long()
     unique = len(torch.unique(used)) == len(used)
     if not unique or (len(used) and not 0 <= int(used.min()) <= int(used.max()) < width):
         raise ModelCorruptError(f"codebooks: slice {s} has a channel twice or out of range")
@@ -277,16 +259,3 @@ def _blocks(
 def _within(values: Tensor, largest: int) -> bool:
     # Not by abs(): that of an integer type's least value is negative.
     return -largest <= int(values.min()) and int(values.max()) <= largest
-
-
-def _side_by_side(rows: list[Tensor], pad: float) -> Tensor:
-    """Join blocks (G, P, K) to (P, sum of G, largest K)."""
-    if len(rows) == 1:
-        return rows[0].transpose(0, 1)
-    groups, size = sum(len(r) for r in rows), max(r.shape[2] for r in rows)
-    out = rows[0].new_full((rows[0].shape[1], groups, size), pad)
-    done = 0
-    for row in rows:
-        out[:, done : done + len(row), : row.shape[2]] = row.transpose(0, 1)
-        done += len(row)
-    return out

@@ -1,7 +1,7 @@
 """What is known of a latent before it is decoded, as a Gaussian per channel.
 
 Two contexts meet: a wedge-masked PixelCNN over the positions that the wavefront
-has decoded (`pixelcnn`, whose layers it shares, so that it can run in integers),
+has decoded (`pixelcnn`, whose layers it shares, so that it can run in integers), details left out,
 and the channels of the same position that come in earlier slices. The mean and
 the scale of slice s are read off the features of the first by a small network
 that also sees slices 0..s-1 (channel-wise autoregression, Minnen and Singh,
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -47,14 +48,13 @@ class LatentPrior(nn.Module):
     """Means and scales of every latent given those before it in coding order."""
 
     def __init__(self, config: LatentPriorConfig, transform: TransformConfig) -> None:
-        """Raises ValueError if the slices do not divide the transform's latents."""
+        """Raises ValueError if the slices are not the transform's latents in all."""
         super().__init__()
         self.config = config
-        latents = transform.latents
-        if latents % config.slices:
-            raise ValueError(f"latent_prior.slices must divide transform.latents, {latents}")
-        channels, self._size = config.channels, latents // config.slices
-        self.first = WedgeConv(FIRST_TAPS, latents, channels, FRACTION_LATENT)
+        channels = config.channels
+        self._starts = slice_starts(config, transform)
+        self._coarse = transform.latents - transform.details
+        self.first = WedgeConv(FIRST_TAPS, self._coarse, channels, FRACTION_LATENT)
         self.layers = nn.ModuleList(
             WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
             for _ in range(config.layers)
@@ -62,12 +62,11 @@ class LatentPrior(nn.Module):
         self.quality = nn.Embedding(transform.qualities, channels)
         nn.init.zeros_(self.quality.weight)
         self.hidden = nn.ModuleList(
-            Pointwise(channels + s * self._size, config.hidden, fx.FRACTION_STREAM)
-            for s in range(config.slices)
+            Pointwise(channels + start, config.hidden, fx.FRACTION_STREAM)
+            for start in self._starts
         )
         self.output = nn.ModuleList(
-            Pointwise(config.hidden, 2 * self._size, fx.FRACTION_STREAM)
-            for _ in range(config.slices)
+            Pointwise(config.hidden, 2 * size, fx.FRACTION_STREAM) for size in config.slices
         )
 
     def forward(
@@ -84,7 +83,7 @@ class LatentPrior(nn.Module):
             seen = fx.fake_round(seen, FRACTION_LATENT)
         reach = fx.ACTIVATION_MAX * 2.0**-FRACTION_LATENT
         seen = seen.clamp(-reach, reach)
-        stream = self.first(seen, integer=integer)
+        stream = self.first(seen[:, : self._coarse], integer=integer)
         shift = self.quality(qualities - 1)[:, :, None, None]
         stream = stream + (fx.fake_round(shift, fx.FRACTION_STREAM) if integer else shift)
         stream = _limit(stream, integer)
@@ -93,8 +92,8 @@ class LatentPrior(nn.Module):
             stream = _limit(stream + layer(active, integer=integer), integer)
         features = fx.fake_activate(stream, integer=integer)
         means, scales = [], []
-        for s, (hidden, output) in enumerate(zip(self.hidden, self.output, strict=True)):
-            both = torch.cat([features, seen[:, : s * self._size]], dim=1)
+        for start, hidden, output in zip(self._starts, self.hidden, self.output, strict=True):
+            both = torch.cat([features, seen[:, :start]], dim=1)
             active = fx.fake_activate(hidden(both, integer=integer), integer=integer)
             mean, raw = output(active, integer=integer).float().chunk(2, dim=1)
             if integer:
@@ -138,6 +137,14 @@ class LatentPrior(nn.Module):
         for name in ("layers", "hidden", "output"):
             for i, layer in enumerate(getattr(self, name)):
                 yield f"{name}.{i}", layer
+
+
+def slice_starts(config: LatentPriorConfig, transform: TransformConfig) -> list[int]:
+    """Return the first channel of each slice. Raises ValueError if they are not all channels."""
+    *starts, end = accumulate(config.slices, initial=0)
+    if end != transform.latents:
+        raise ValueError(f"latent_prior.slices must be transform.latents, {transform.latents}, in all")
+    return starts
 
 
 def _limit(stream: Tensor, integer: bool) -> Tensor:

@@ -16,21 +16,21 @@ class Source(Protocol):
     """Integer logits of a batch of tiles of equal size, in coding order."""
 
     @property
-    def parts(self) -> tuple[int, ...]:
-        """Number of a position's indices in each part; they sum to G."""
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """Of each part, its number g of a position's indices, G in all, and codewords K."""
         ...
 
-    def logits(self, t: int, first: int, stop: int, part: int) -> Tensor:
-        """Return logits (tiles, n, g, K) in units of 1/16 bit for rows first..stop-1 of step t.
+    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
+        """Return logits (tiles, n, g, K) in units of 1/16 bit for rows first..stop-1 of step t
+        of some tiles.
 
-        Steps come in order, in each the parts in order, each followed by `put`; empty
-        parts are left out.
+        Steps come in order, in each the parts in order, of each all tiles, then `put`.
         """
         ...
 
-    def choose(self, logits: Tensor, known: Tensor) -> Tensor:
-        """Return the indices (tiles, n, g) to code after `logits` was called: `known`, unless
-        the source is an encoder's that weighs bits against distance.
+    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
+        """Return the indices (tiles, n, g) to code where `logits` has just been called:
+        `known`, unless the source is an encoder's that weighs bits against distance.
         """
         ...
 

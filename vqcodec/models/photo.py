@@ -74,7 +74,7 @@ class Photo:
 
     def groups(self, quality: int) -> int:
         """Indices per position."""
-        return sum(self.codebooks[quality - 1].parts)
+        return len(self.codebooks[quality - 1].codewords)
 
     def codewords(self, quality: int) -> tuple[int, ...]:
         """For each group, how many indices have a codeword."""
@@ -191,8 +191,8 @@ def parse_model(
     config = file.read_config(TransformConfig, metadata.get("transform"))
     prior = file.read_config(LatentPriorConfig, metadata.get("latent_prior"))
     product = file.read_config(ProductConfig, metadata.get("product"))
-    if config.latents % prior.slices:
-        raise ModelCorruptError("the prior's slices do not divide the latents")
+    if sum(prior.slices) != config.latents:
+        raise ModelCorruptError("the prior's slices are not the latents in all")
     tensors = file.read_tensors(data)
     with torch.device("meta"):
         analysis, synthesis = Analysis(config), Synthesis(config)
@@ -208,7 +208,6 @@ def parse_model(
         IntegerCodebooks(
             file.under(tensors, f"codebooks.{quality}."),
             slices=prior.slices,
-            latents=config.latents,
             size=product.codebook_size,
             device=device,
             dtype=dtype,

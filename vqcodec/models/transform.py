@@ -1,7 +1,9 @@
 """The transform of `photo`: pixels to latents at a sixteenth of their resolution, and back.
 
 Residual blocks of dense 3x3 convolutions at 1/4, 1/8 and 1/16 of the
-resolution, most of the arithmetic where pixels are fewest. One network serves
+resolution, most of the arithmetic where pixels are fewest. The last latents are details:
+what is too fine for those networks' width, as a linear transform of 16x16 blocks beside
+them. One network serves
 every quality: per quality, a learned gain scales each latent channel before
 quantisation and its inverse undoes it after (Cui et al., arXiv 2003.02012), so
 that a step of 1 is fine or coarse; between qualities gains interpolate.
@@ -49,13 +51,14 @@ class Analysis(nn.Module):
             *(Block(middle) for _ in range(depths[1])),
             nn.Conv2d(middle, coarse, 4, stride=2, padding=1),
             *(Block(coarse) for _ in range(depths[2])),
-            nn.Conv2d(coarse, config.latents, 1),
+            nn.Conv2d(coarse, config.latents - config.details, 1),
         )
+        self.details = nn.Conv2d(3, config.details, 16, stride=16)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pixels (B, 3, H, W) in 0..1, H and W multiples of 16, to latents (B, D, N, M)."""
-        latents: Tensor = self.layers(2.0 * pixels - 1.0)
-        return latents
+        scaled = 2.0 * pixels - 1.0
+        return torch.cat([self.layers(scaled), self.details(scaled)], dim=1)
 
 
 class Synthesis(nn.Module):
@@ -65,8 +68,9 @@ class Synthesis(nn.Module):
         super().__init__()
         fine, middle, coarse = config.widths
         depths = config.depths
+        self._parts = [config.latents - config.details, config.details]
         self.layers = nn.Sequential(
-            nn.Conv2d(config.latents, coarse, 3, padding=1),
+            nn.Conv2d(self._parts[0], coarse, 3, padding=1),
             *(Block(coarse) for _ in range(depths[2])),
             nn.Conv2d(coarse, 4 * middle, 1),
             nn.PixelShuffle(2),
@@ -77,10 +81,14 @@ class Synthesis(nn.Module):
             nn.Conv2d(fine, 3 * 16, 3, padding=1),
             nn.PixelShuffle(4),
         )
+        self.details = nn.Sequential(
+            nn.Conv2d(config.details, 3 * 16 * 16, 1, bias=False), nn.PixelShuffle(16)
+        )
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (B, D, N, M) to pixels (B, 3, 16N, 16M), about 0..1, not clamped."""
-        pixels: Tensor = self.layers(latents)
+        coarse, details = torch.split(latents, self._parts, dim=1)
+        pixels: Tensor = self.layers(coarse) + self.details(details)
         return 0.5 * pixels + 0.5
 
 

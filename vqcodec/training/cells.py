@@ -8,6 +8,7 @@ where the first stage ended; training then moves them.
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -22,26 +23,31 @@ _UNSEEN = 0.1
 """How often a codeword counts that was not seen."""
 _QUIET = 5e-4
 """A channel of fewer bits per position, rounded, gets no group."""
+_BLOCK = 300
+"""Codewords of a position that take as long to decode as one more block."""
 
 
-def start_codebooks(latents: Tensor, slices: int, size: int, group_bits: float) -> Codebooks:
+def start_codebooks(
+    latents: Tensor, slices: tuple[int, ...], size: int, group_bits: float
+) -> Codebooks:
     """Make the codebooks of one quality, of at most `size` codewords, from latents (P, D).
 
     Channels whose rounded values have together at most `group_bits` of entropy share a group.
     """
     entropies = channel_bits(latents)
-    width = latents.shape[1] // slices
     quiet = entropies < _QUIET
     reach = VECTOR_MAX * 2.0**-FRACTION
     made = []
-    for s in range(slices):
+    for start, width in zip(accumulate(slices, initial=0), slices, strict=False):
         blocks = []
-        for channels in group(entropies, range(s * width, (s + 1) * width), group_bits):
-            data = latents[:, channels].transpose(0, 1).contiguous()  # (G, P, d)
-            vectors, bits = start_cells(data, size)
-            vectors = vectors.clamp(-reach, reach)
-            bias = torch.zeros(vectors.shape[:2])
-            blocks.append(Block(channels, vectors, bias, torch.asinh(vectors), bits))
+        for channels in group(entropies, range(start, start + width), group_bits):
+            cells = [start_cells(latents[:, own], size) for own in channels]
+            for block in split([len(bits) for _, bits in cells]):
+                vectors, bits = _pad([cells[number] for number in block])
+                vectors = vectors.clamp(-reach, reach)
+                bias = torch.zeros(vectors.shape[:2])
+                own = channels[block]
+                blocks.append(Block(own, vectors, bias, torch.asinh(vectors), bits))
         made.append(blocks)
     return Codebooks(made, torch.where(quiet, latents.mean(0), 0.0).clamp(-reach, reach))
 
@@ -72,23 +78,47 @@ def group(entropies: Tensor, channels: range, group_bits: float) -> list[Tensor]
     return [torch.tensor(found[d]) for d in sorted(found)]
 
 
-def start_cells(data: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return cells of the integer grid for each of G sets of P points, (G, P, d).
+def split(codewords: list[int]) -> list[list[int]]:
+    """Split groups of one size, by their numbers of codewords, into blocks.
 
-    These are at most `size` codewords (G, K, d), and the bits that each costs, (G, K). A single
+    All groups of a block are computed with as many codewords as its largest; a block of its own
+    takes as long as `_BLOCK` codewords. Returns the groups' numbers, the most codewords first.
+    """
+    order = sorted(range(len(codewords)), key=lambda number: -codewords[number])
+    # best[n]: cost of the last n groups of the order, and how many of them are one block.
+    best = [(0, 0)]
+    for first in reversed(range(len(order))):
+        left = len(order) - first
+        widest = codewords[order[first]]
+        options = [(_BLOCK + n * widest + best[left - n][0], n) for n in range(1, left + 1)]
+        best.append(min(options))
+    blocks = []
+    while order:
+        _, n = best[len(order)]
+        blocks.append(order[:n])
+        order = order[n:]
+    return blocks
+
+
+def start_cells(points: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return cells of the integer grid for P points of d channels, (P, d).
+
+    These are at most `size` codewords (K, d), and the bits that each costs, (K,). A single
     channel has all cells of its range and beyond; more channels have the most frequent ones, and
     each channel's by itself: what no codeword is near would cost much distance in pictures with
-    more contrast than those seen here. Sets with fewer cells repeat their first one, at a
-    cost that is never paid.
+    more contrast than those seen here.
     """
-    cells, bits = [], []
-    for points in data:
-        found, counts = _range(points, size) if points.shape[1] == 1 else _frequent(points, size)
-        cells.append(found)
-        bits.append(-torch.log2(counts.clamp_min(_UNSEEN) / len(points)))
-    size = max(len(found) for found in cells)
-    vectors = [torch.cat([c, c[:1].expand(size - len(c), -1)]) for c in cells]
-    costs = [F.pad(b, (0, size - len(b)), value=_NEVER) for b in bits]
+    found, counts = _range(points, size) if points.shape[1] == 1 else _frequent(points, size)
+    return found, -torch.log2(counts.clamp_min(_UNSEEN) / len(points))
+
+
+def _pad(cells: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Stack codewords (G, K, d) and their bits (G, K). Groups with fewer repeat their first one,
+    at a cost that is never paid.
+    """
+    size = max(len(bits) for _, bits in cells)
+    vectors = [torch.cat([c, c[:1].expand(size - len(c), -1)]) for c, _ in cells]
+    costs = [F.pad(bits, (0, size - len(bits)), value=_NEVER) for _, bits in cells]
     return torch.stack(vectors), torch.stack(costs)
 
 

@@ -22,6 +22,7 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
+from vqcodec.training.distortion import MS_SSIM_SIDE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -164,6 +165,8 @@ class TransformTraining(ScheduleConfig):
     lambdas: tuple[float, float] = (0.0003, 0.04)
     """Weight of the MSE (0..255) against bits per pixel, of the lowest and the highest
     quality; the others lie between, evenly on a logarithmic scale."""
+    ms_ssim: float = 0.0
+    """MSE (0..255) that 1 - MS-SSIM counts as, beside the MSE itself."""
     blocks: bool = True
     """Whether the transform begins as the Karhunen-Loeve transform of 16x16 blocks."""
 
@@ -214,8 +217,10 @@ class PhotoRecipe:
         for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
             if stage.crop % self.transform.stride:
                 raise ValueError(f"train.{name}.crop must be a multiple of {self.transform.stride}")
-        if self.transform.latents % self.latent_prior.slices:
-            raise ValueError("latent_prior.slices must divide transform.latents")
+            if self.train.transform.ms_ssim and stage.crop < MS_SSIM_SIDE:
+                raise ValueError(f"train.{name}.crop must be at least {MS_SSIM_SIDE} for MS-SSIM")
+        if sum(self.latent_prior.slices) != self.transform.latents:
+            raise ValueError("latent_prior.slices must be transform.latents in all")
 
 
 def _check_name(name: str) -> None:
@@ -275,6 +280,8 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
             raise ValueError(f"{key}: expected a table")
         return from_table(hint, value, key + ".")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list) and arguments[-1] is ...:
+        return tuple(_convert(arguments[0], item, key) for item in value)
     if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
         pairs = zip(arguments, value, strict=True)
         return tuple(_convert(inner, item, key) for inner, item in pairs)

@@ -38,6 +38,7 @@ def start_as_blocks(
         layer.bias[:outputs] = 0.0  # type: ignore[index]
         middle = layer.kernel_size[0] // 2
         layer.weight[range(kept), range(kept), middle, middle] = 1.0
+    _set_details(analysis, synthesis, 2.0 * pixels - 1.0)
     # At high rate a component with step s has an error of s^2 / 12, which is 127.5^2 / 768 of
     # the MSE on 0..255, and -1 / (2 ln 2) of an error's relative change in bits, of which 256
     # are one bit per pixel: lambda balances them at this step.
@@ -46,16 +47,34 @@ def start_as_blocks(
     gains.octaves.copy_(-torch.log2(steps)[:, None].expand_as(gains.octaves))
 
 
+def _set_details(analysis: Analysis, synthesis: Synthesis, pictures: Tensor) -> None:
+    """Let details be the principal components of 16x16 blocks of what the networks leave out."""
+    first, *_ = (layer for layer in synthesis.details if isinstance(layer, nn.Conv2d))
+    first.weight.zero_()
+    rows = F.pixel_unshuffle(pictures - synthesis.layers(analysis.layers(pictures)), 16)
+    basis, mean = _components(rows.permute(0, 2, 3, 1).flatten(0, 2))
+    basis = basis[:, : first.weight.shape[1]]
+    analysis.details.weight.copy_(basis.T.view_as(analysis.details.weight))
+    analysis.details.bias.zero_()  # type: ignore[union-attr]
+    first.weight[:, :, 0, 0] = basis
+
+
+def _components(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the principal components (n, n) of rows (m, n), the largest first, and the mean."""
+    exact = rows.double()
+    mean = exact.mean(0)
+    _, vectors = torch.linalg.eigh((exact - mean).T @ (exact - mean))
+    return vectors.flip(1).float(), mean.float()
+
+
 def _stage(features: Tensor, ratio: int, down: nn.Conv2d, up: nn.Conv2d) -> Tensor:
     """Set one stage of both directions; return the components, (B, k, H / ratio, W / ratio)."""
     inputs = features.shape[1]
     blocks = F.pixel_unshuffle(features, ratio)  # (B, inputs ratio^2, h, w)
-    rows = blocks.permute(0, 2, 3, 1).flatten(0, 2).double()
-    mean = rows.mean(0)
-    _, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean))
-    kept = min(vectors.shape[1], down.weight.shape[0])
-    basis = vectors.flip(1)[:, :kept].float()  # (inputs ratio^2, kept)
-    mean = mean.float()
+    rows = blocks.permute(0, 2, 3, 1).flatten(0, 2)
+    basis, mean = _components(rows)
+    kept = min(len(basis), down.weight.shape[0])
+    basis = basis[:, :kept]  # (inputs ratio^2, kept)
 
     margin = (down.kernel_size[0] - ratio) // 2
     inside = slice(margin, margin + ratio)
@@ -67,6 +86,6 @@ def _stage(features: Tensor, ratio: int, down: nn.Conv2d, up: nn.Conv2d) -> Tens
     up.weight[: len(basis)] = 0.0
     up.weight[: len(basis), :kept, middle, middle] = basis
     up.bias[: len(basis)] = mean  # type: ignore[index]
-    flat: Tensor = (rows.float() - mean) @ basis
+    flat: Tensor = (rows - mean) @ basis
     image = flat.view(blocks.shape[0], *blocks.shape[2:], kept)
     return image.permute(0, 3, 1, 2)

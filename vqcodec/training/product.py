@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.models.autoencoder import psnr_of_mse
 from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.distortion import distortion
 from vqcodec.training.distributed import share
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo, rate_weights, spread_qualities
@@ -108,11 +108,10 @@ class ProductStage:
         quantised = torch.stack(values).view(len(batch), *scaled.shape[2:], -1).permute(0, 3, 1, 2)
         with self._autocast():
             decoded = photo.synthesis(quantised / gains)
-        mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
+        found = distortion(decoded.float(), pixels, self._recipe.train.transform.ms_ssim)
         lambdas = self._lambdas[qualities - 1]
-        loss = ((bpp + lambdas * mse) / lambdas.sqrt()).mean()
-        psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
-        return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+        loss = ((bpp + lambdas * found.total) / lambdas.sqrt()).mean()
+        return loss, {"bpp": float(bpp.detach().mean()), **found.figures()}
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""
@@ -124,13 +123,14 @@ class ProductStage:
         total = 0.0
         for quality, weight in enumerate(self._lambdas.tolist(), 1):
             rows = [self._measure(crop, quality) for crop in self._validation]
-            bpp, exact, mse, psnr = (float(np.mean(column)) for column in zip(*rows, strict=True))
-            figures |= {f"bpp{quality}": bpp, f"integer{quality}": exact, f"psnr{quality}": psnr}
-            total += (exact + weight * mse) / weight**0.5 / len(self._lambdas)
+            means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+            cost = means["integer"] + weight * means.pop("total")
+            total += cost / weight**0.5 / len(self._lambdas)
+            figures |= {f"{name}{quality}": value for name, value in means.items()}
         return {"loss": total, **figures}
 
-    def _measure(self, crop: Tensor, quality: int) -> tuple[float, float, float, float]:
-        """Return bits per pixel, with the integer prior too, MSE on 0..255 and PSNR."""
+    def _measure(self, crop: Tensor, quality: int) -> dict[str, float]:
+        """Return bits per pixel, with the integer prior too, distortion in total and figures."""
         photo = self.module.photo
         pixels = crop.to(self._device).float() / 255.0
         at = torch.tensor([quality], device=self._device)
@@ -148,8 +148,10 @@ class ProductStage:
         quantised = value.view(1, *scaled.shape[2:], -1).permute(0, 3, 1, 2)
         with self._autocast():
             decoded = photo.synthesis(quantised / gains).float().clamp(0.0, 1.0)
-        mse = ((decoded * 255.0).round() - pixels * 255.0).square().mean()
-        return rates[0], rates[1], float(mse), float(psnr_of_mse(mse / 255.0**2))
+        levels = (decoded * 255.0).round() / 255.0
+        found = distortion(levels, pixels, self._recipe.train.transform.ms_ssim)
+        said = {"bpp": rates[0], "integer": rates[1], "total": float(found.total)}
+        return said | found.figures()
 
     @torch.no_grad()
     def _assign(self, scaled: Tensor, qualities: Tensor, integer: bool) -> list[list[Tensor]]:

@@ -3,9 +3,9 @@
 Rate and distortion together (Ballé et al., arXiv 1611.01704): the loss of a
 picture at quality q is
 
-    (bits per pixel + lambda_q * MSE) / sqrt(lambda_q),     MSE on the scale 0..255,
+    (bits per pixel + lambda_q * D) / sqrt(lambda_q),     D = MSE + w * (1 - MS-SSIM),
 
-the rate with additive uniform noise of width 1 in place of rounding, while context
+the MSE on the scale 0..255, the rate with additive uniform noise of width 1 in place of rounding, while context
 and synthesis see what they will see, rounded latents, the gradient passing straight
 through (Minnen and Singh, arXiv 2007.08739, section 3.3): with noise for all three, latents
 far below one step still carry a picture, which rounding then loses. Each picture of
@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.models.autoencoder import psnr_of_mse
 from vqcodec.models.latent_prior import LatentPrior, bits
 from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.distortion import distortion
 from vqcodec.training.distributed import rank, share, size
 from vqcodec.training.klt import start_as_blocks
 from vqcodec.training.precision import autocast
@@ -103,11 +103,10 @@ class TransformStage:
             decoded = module.synthesis(rounded / module.gains(qualities.float()))
         area = pixels.shape[2] * pixels.shape[3]
         bpp = bits(noisy, means, scales).sum((1, 2, 3)) / area  # (B,)
-        mse = (decoded.float() - pixels).square().mean((1, 2, 3)) * 255.0**2  # (B,)
+        found = distortion(decoded.float(), pixels, self._recipe.train.transform.ms_ssim)
         lambdas = self._lambdas[qualities - 1]
-        loss = ((bpp + lambdas * mse) / lambdas.sqrt()).mean()
-        psnr = psnr_of_mse(mse.detach() / 255.0**2).mean()
-        return loss, {"bpp": float(bpp.detach().mean()), "psnr": float(psnr)}
+        loss = ((bpp + lambdas * found.total) / lambdas.sqrt()).mean()
+        return loss, {"bpp": float(bpp.detach().mean()), **found.figures()}
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""
@@ -120,13 +119,13 @@ class TransformStage:
         for quality in range(1, len(self._lambdas) + 1):
             weight = float(self._lambdas[quality - 1])
             rows = [self._measure(crop, quality) for crop in self._validation]
-            bpp, mse, psnr = (float(np.mean(column)) for column in zip(*rows, strict=True))
-            figures |= {f"bpp{quality}": bpp, f"psnr{quality}": psnr}
-            total += (bpp + weight * mse) / weight**0.5 / len(self._lambdas)
+            means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+            total += (means["bpp"] + weight * means.pop("total")) / weight**0.5 / len(self._lambdas)
+            figures |= {f"{name}{quality}": value for name, value in means.items()}
         return {"loss": total, **figures}
 
-    def _measure(self, crop: Tensor, quality: int) -> tuple[float, float, float]:
-        """Return bits per pixel, MSE on 0..255 and PSNR of one picture."""
+    def _measure(self, crop: Tensor, quality: int) -> dict[str, float]:
+        """Return bits per pixel, distortion in total and figures of it, of one picture."""
         module = self.module
         pixels = crop.to(self._device).float() / 255.0
         at = torch.tensor([quality], device=self._device)
@@ -136,9 +135,9 @@ class TransformStage:
             means, scales = module.prior(torch.asinh(rounded), at)
             decoded = module.synthesis(rounded / gains).float().clamp(0.0, 1.0)
         rate = float(bits(rounded, means, scales).sum()) / (pixels.shape[2] * pixels.shape[3])
-        levels = (decoded * 255.0).round() - pixels * 255.0
-        mse = levels.square().mean()
-        return rate, float(mse), float(psnr_of_mse(mse / 255.0**2))
+        levels = (decoded * 255.0).round() / 255.0
+        found = distortion(levels, pixels, self._recipe.train.transform.ms_ssim)
+        return {"bpp": rate, "total": float(found.total), **found.figures()}
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._recipe.train.precision)
