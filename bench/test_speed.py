@@ -23,7 +23,7 @@ from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.codec.wavefront import steps
 from vqcodec.container import parse
 from vqcodec.entropy.coder import Encoder
-from vqcodec.entropy.tables import frequencies
+from vqcodec.entropy.tables import surpluses
 from vqcodec.models.vqvae import VqVae
 
 EXAMPLE = Path(__file__).parent / "hills.jpg"
@@ -108,7 +108,7 @@ class OneByOne:
         """Return the table (1, K) of one position."""
         up, left = max(0, i - self._reach), max(0, j - self._reach)
         part = self._grid[None, up : i + 1, left : j + self._reach + 1]
-        return frequencies(self._prior.logits(part)[:, i - up, j - left].numpy())
+        return surpluses(self._prior.logits(part)[:, i - up, j - left].numpy())
 
 
 @pytest.mark.benchmark(group="entropy decoding")
@@ -120,7 +120,7 @@ def test_entropy_decode_position_by_position(
     positions = [(i, j) for i in range(24, 32) for j in range(24, 32)]
     expected = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
     for i, j in positions[:3]:
-        table = frequencies(expected[:, i, j].numpy())
+        table = surpluses(expected[:, i, j].numpy())
         assert np.array_equal(one_by_one(i, j), table)
     benchmark(lambda: [one_by_one(i, j) for i, j in positions])
     benchmark.extra_info["positions"] = len(positions)
@@ -158,5 +158,5 @@ def test_frequency_tables_alone(
     logits = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
     flat = logits.flatten(0, 2).numpy()
     parts = [flat[k : k + 128] for k in range(0, len(flat), 128)]
-    benchmark(lambda: [frequencies(part) for part in parts])
+    benchmark(lambda: [surpluses(part) for part in parts])
     benchmark.extra_info["positions"] = len(flat)

@@ -82,7 +82,9 @@ def model(model_data: bytes) -> VqVae:
     return parse_model(model_data, sha256=digest, device=torch.device("cpu"))
 
 
-TRANSFORM = TransformConfig(widths=(8, 12, 16), depths=(1, 1, 1), latents=24, details=8, qualities=3)
+TRANSFORM = TransformConfig(
+    widths=(8, 12, 16), depths=(1, 1, 1), latents=24, details=8, qualities=3
+)
 LATENT_PRIOR = LatentPriorConfig(channels=16, layers=2, slices=(8, 8, 8), hidden=12)
 
 

@@ -33,8 +33,14 @@ LIMIT = 120.0
 CPU = torch.device("cpu")
 PHOTO_TABLE = {
     "name": "small",
-    "transform": {"widths": [8, 12, 16], "depths": [0, 0, 1], "latents": 12, "qualities": 4},
-    "latent_prior": {"channels": 16, "layers": 1, "slices": 3, "hidden": 8},
+    "transform": {
+        "widths": [8, 12, 16],
+        "depths": [0, 0, 1],
+        "latents": 12,
+        "details": 4,
+        "qualities": 4,
+    },
+    "latent_prior": {"channels": 16, "layers": 1, "slices": [4, 4, 4], "hidden": 8},
     "train": {
         "precision": "float32",
         "transform": {"steps": 4, "batch": 4, "crop": 64, "optimiser": "muon", "average": 0.9},

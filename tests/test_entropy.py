@@ -5,9 +5,10 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from vqcodec.entropy.coder import Decoder, Encoder, fixed_bits, pack_fixed, unpack_fixed
-from vqcodec.entropy.tables import POWERS, TOTAL, frequencies
+from vqcodec.entropy.tables import POWERS, TOTAL, surpluses
 from vqcodec.errors import CorruptError
 
 logit_rows = st.integers(2, 40).flatmap(
@@ -17,6 +18,10 @@ logit_rows = st.integers(2, 40).flatmap(
         max_size=5,
     )
 )
+
+
+def frequencies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    return surpluses(logits) + 1.0
 
 
 def test_powers_are_the_exact_ones() -> None:
@@ -62,14 +67,14 @@ def test_coder_equals_the_reference_in_words_and_state(
     symbols = np.array([draw.draw(picks) for _ in rows], dtype=np.int32)
     encoder, slow = Encoder(), reference.Encoder()
     for table, symbol in zip(tables, symbols, strict=True):
-        encoder.code(table[None], np.array([symbol], dtype=np.int32))
+        encoder.code(table[None] - 1.0, np.array([symbol], dtype=np.int32))
         slow.symbol(table.astype(int), int(symbol))
         _, (low, size) = encoder._coder.pos()
         assert (low, size) == (slow.low, slow.range)
     stream = encoder.finish()
     assert stream == slow.finish()
     decoder = Decoder(stream)
-    assert decoder.code(tables, np.zeros_like(symbols)).tolist() == symbols.tolist()
+    assert decoder.code(tables - 1.0, np.zeros_like(symbols)).tolist() == symbols.tolist()
     decoder.finish()
     again = reference.Decoder(stream)
     assert [again.symbol(table.astype(int)) for table in tables] == symbols.tolist()
@@ -89,13 +94,15 @@ def test_carries_reach_held_words() -> None:
                 below = min(max(below - 1, 1), TOTAL - 3)
                 table, symbol = [below, 2, TOTAL - below - 2], int(rng.random() < 0.95)
             slow.symbol(np.array(table), symbol)
-            encoder.code(np.array([table], dtype=float), np.array([symbol], dtype=np.int32))
+            encoder.code(np.array([table], dtype=float) - 1.0, np.array([symbol], dtype=np.int32))
             longest = max(longest, len(slow.held))
             tables.append(table)
             symbols.append(symbol)
         stream = encoder.finish()
         assert stream == slow.finish()
-        decoded = Decoder(stream).code(np.array(tables, dtype=float), np.zeros(40, dtype=np.int32))
+        decoded = Decoder(stream).code(
+            np.array(tables, dtype=float) - 1.0, np.zeros(40, dtype=np.int32)
+        )
         assert decoded.tolist() == symbols
     assert longest >= 3
 
@@ -105,12 +112,12 @@ def test_golden_words() -> None:
     table = frequencies(np.array([[0, -16, 5]], dtype=np.float32))
     assert table.tolist() == [[6118922, 3059461, 7598833]]
     encoder = Encoder()
-    encoder.code(np.repeat(table, 4, axis=0), np.array([2, 0, 1, 1], dtype=np.int32))
+    encoder.code(np.repeat(table, 4, axis=0) - 1.0, np.array([2, 0, 1, 1], dtype=np.int32))
     assert encoder.finish().hex() == "be6f499e"
 
 
 def test_decoder_rejects_what_no_encoder_writes() -> None:
-    table = np.array([[2.0**23, 2.0**23]])
+    table = np.array([[2.0**23, 2.0**23]]) - 1.0
     none = np.zeros(1, dtype=np.int32)
     with pytest.raises(CorruptError):
         Decoder(b"123")

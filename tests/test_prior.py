@@ -52,7 +52,9 @@ def by_wavefront(prior: IntegerPixelCNN, indices: Tensor) -> Tensor:
     for step in steps(rows, columns):
         i = torch.arange(step.first, step.stop)
         j = step.t - 2 * i
-        out[:, i, j] = front.logits(step.t, step.first, step.stop, 0)[:, :, 0].float()
+        out[:, i, j] = front.logits(step.t, step.first, step.stop, 0, slice(0, tiles))[
+            :, :, 0
+        ].float()
         front.put(step.t, step.first, 0, indices[:, i, j, None])
     return out
 

@@ -21,6 +21,7 @@ from vqcodec.training.cells import (
     channel_bits,
     group,
     match_marginals,
+    split,
     start_cells,
     start_codebooks,
 )
@@ -35,8 +36,14 @@ CPU = torch.device("cpu")
 RECIPE = {
     "name": "tiny",
     "licence": "CC0-1.0",
-    "transform": {"widths": [8, 12, 16], "depths": [1, 1, 1], "latents": 12, "qualities": 2},
-    "latent_prior": {"channels": 12, "layers": 1, "slices": 2, "hidden": 8},
+    "transform": {
+        "widths": [8, 12, 16],
+        "depths": [1, 1, 1],
+        "latents": 12,
+        "details": 4,
+        "qualities": 2,
+    },
+    "latent_prior": {"channels": 12, "layers": 1, "slices": [6, 6], "hidden": 8},
     "product": {"codebook_size": 16},
     "train": {
         "precision": "float32",
@@ -90,25 +97,42 @@ def test_busy_channels_get_small_groups() -> None:
 
 
 def test_codewords_of_a_channel_begin_as_its_range_and_beyond() -> None:
-    data = torch.tensor([[[1.2], [0.9], [1.1], [2.8]], [[0.0], [0.2], [0.3], [-0.1]]])
-    vectors, bits = start_cells(data, 255)
-    assert vectors[0, :, 0].tolist() == [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert bits[0, [5, 7]].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
-    assert vectors[1, :3, 0].tolist() == [-1.0, 0.0, 1.0]
-    assert float(bits[1, 1]) == 0.0
-    assert bits[1, 3:].min() > 24.0  # repeated to fill up, never chosen
-    fewer, _ = start_cells(data[:1], 5)
-    assert fewer[0, :, 0].tolist() == [-1.0, 0.0, 1.0, 2.0, 3.0]
+    points = torch.tensor([[1.2], [0.9], [1.1], [2.8]])
+    vectors, bits = start_cells(points, 255)
+    assert vectors[:, 0].tolist() == [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert bits[[5, 7]].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
+    fewer, _ = start_cells(points, 5)
+    assert fewer[:, 0].tolist() == [-1.0, 0.0, 1.0, 2.0, 3.0]
+    narrow, sure = start_cells(torch.tensor([[0.0], [0.2], [0.3], [-0.1]]), 255)
+    assert narrow[:, 0].tolist() == [-1.0, 0.0, 1.0]
+    assert float(sure[1]) == 0.0
+
+
+def test_blocks_have_groups_with_like_numbers_of_codewords() -> None:
+    assert split([7, 255, 7, 9, 250]) == [[1, 4], [3, 0, 2]]
+    assert split([100]) == [[0]]
+    # A block of its own would take longer than what it saves.
+    assert split([255, 200, 150]) == [[0, 1, 2]]
+
+
+def test_groups_of_a_block_repeat_codewords_to_be_alike() -> None:
+    torch.manual_seed(0)
+    latents = torch.cat([2.0 * torch.randn(500, 1), 8.0 * torch.randn(500, 1)], dim=1)
+    (block,) = start_codebooks(latents, (2,), 255, 1.0).blocks()
+    assert block.channels.tolist() == [[1], [0]]
+    wide, narrow = (len(set(v)) for v in block.vectors[:, :, 0].tolist())
+    assert narrow < wide == block.vectors.shape[1]
+    assert block.unigram[1, narrow:].min() > 24.0  # never chosen
 
 
 def test_codewords_of_channels_together_begin_as_frequent_cells() -> None:
-    data = torch.tensor([[[0.2, 1.9], [0.4, 2.1], [-0.1, 1.8], [3.0, 4.0]]])
-    vectors, bits = start_cells(data, 16)
-    assert vectors[0, :2].tolist() == [[0.0, 2.0], [3.0, 4.0]]
-    assert bits[0, :2].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
-    alone = {tuple(row) for row in vectors[0, 2:].tolist()}
+    points = torch.tensor([[0.2, 1.9], [0.4, 2.1], [-0.1, 1.8], [3.0, 4.0]])
+    vectors, bits = start_cells(points, 16)
+    assert vectors[:2].tolist() == [[0.0, 2.0], [3.0, 4.0]]
+    assert bits[:2].tolist() == pytest.approx([math.log2(4 / 3), 2.0])
+    alone = {tuple(row) for row in vectors[2:].tolist()}
     assert alone == {(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)}
-    assert 2.0 < float(bits[0, 2]) < 24.0
+    assert 2.0 < float(bits[2]) < 24.0
 
 
 @torch.no_grad()
@@ -142,7 +166,7 @@ def test_precision_is_the_price_of_a_step() -> None:
 def test_quiet_channels_are_constant() -> None:
     torch.manual_seed(0)
     latents = torch.cat([torch.randn(500, 3), torch.full((500, 1), 2.25)], dim=1)
-    codebooks = start_codebooks(latents, 2, 16, 6.0)
+    codebooks = start_codebooks(latents, (2, 2), 16, 6.0)
     assert [c for b in codebooks.blocks() for c in b.channels.flatten().tolist()] == [0, 1, 2]
     assert codebooks.rest.tolist() == [0.0, 0.0, 0.0, 2.25]
     assert codebooks.groups == sum(block.groups for block in codebooks.blocks())
@@ -221,7 +245,7 @@ def test_training_goes_on_from_a_model(
     table = RECIPE | {
         "start": str(start),
         "transform": asdict(TRANSFORM) | {"widths": [8, 12, 16], "depths": [1, 1, 1]},
-        "latent_prior": asdict(LATENT_PRIOR),
+        "latent_prior": asdict(LATENT_PRIOR) | {"slices": [8, 8, 8]},
         "product": {"codebook_size": 32},
     }
     recipe = from_table(PhotoRecipe, table)
@@ -238,7 +262,7 @@ def test_training_goes_on_from_a_model(
 def test_recipes_say_what_is_wrong() -> None:
     for change, key in (
         ({"name": "Not so"}, "name"),
-        ({"transform": {"latents": 13}}, "slices"),
+        ({"transform": {"latents": 13, "details": 4}}, "slices"),
         ({"product": {"codebook_size": 1}}, "codebook_size"),
         ({"train": {"transform": {"steps": 1, "crop": 60}, "product": {"steps": 1}}}, "crop"),
     ):
@@ -250,4 +274,4 @@ def test_configurations_have_bounds() -> None:
     with pytest.raises(ValueError, match="qualities"):
         TransformConfig(qualities=0)
     with pytest.raises(ValueError, match="slices"):
-        LatentPriorConfig(slices=0)
+        LatentPriorConfig(slices=())

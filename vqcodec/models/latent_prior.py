@@ -1,8 +1,8 @@
 """What is known of a latent before it is decoded, as a Gaussian per channel.
 
 Two contexts meet: a wedge-masked PixelCNN over the positions that the wavefront
-has decoded (`pixelcnn`, whose layers it shares, so that it can run in integers), details left out,
-and the channels of the same position that come in earlier slices. The mean and
+has decoded (`pixelcnn`, whose layers it shares, so that it can run in integers), without
+their details, and the channels of the same position that come in earlier slices. The mean and
 the scale of slice s are read off the features of the first by a small network
 that also sees slices 0..s-1 (channel-wise autoregression, Minnen and Singh,
 arXiv 2007.08739, here with the position's own past as the hyperprior).
@@ -62,8 +62,7 @@ class LatentPrior(nn.Module):
         self.quality = nn.Embedding(transform.qualities, channels)
         nn.init.zeros_(self.quality.weight)
         self.hidden = nn.ModuleList(
-            Pointwise(channels + start, config.hidden, fx.FRACTION_STREAM)
-            for start in self._starts
+            Pointwise(channels + start, config.hidden, fx.FRACTION_STREAM) for start in self._starts
         )
         self.output = nn.ModuleList(
             Pointwise(config.hidden, 2 * size, fx.FRACTION_STREAM) for size in config.slices
@@ -143,7 +142,9 @@ def slice_starts(config: LatentPriorConfig, transform: TransformConfig) -> list[
     """Return the first channel of each slice. Raises ValueError if they are not all channels."""
     *starts, end = accumulate(config.slices, initial=0)
     if end != transform.latents:
-        raise ValueError(f"latent_prior.slices must be transform.latents, {transform.latents}, in all")
+        raise ValueError(
+            f"latent_prior.slices must be transform.latents, {transform.latents}, in all"
+        )
     return starts
 
 

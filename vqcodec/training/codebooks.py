@@ -140,7 +140,7 @@ def _from_tensors(tensors: dict[str, Tensor], recipe: PhotoRecipe) -> list[Codeb
     made = []
     for quality in range(recipe.transform.qualities):
         slices = []
-        for s in range(recipe.latent_prior.slices):
+        for s in range(len(recipe.latent_prior.slices)):
             blocks: list[Block] = []
             while f"{quality}.slices.{s}.{len(blocks)}.channels" in tensors:
                 start = f"{quality}.slices.{s}.{len(blocks)}."

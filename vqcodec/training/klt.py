@@ -51,12 +51,17 @@ def _set_details(analysis: Analysis, synthesis: Synthesis, pictures: Tensor) -> 
     """Let details be the principal components of 16x16 blocks of what the networks leave out."""
     first, *_ = (layer for layer in synthesis.details if isinstance(layer, nn.Conv2d))
     first.weight.zero_()
-    rows = F.pixel_unshuffle(pictures - synthesis.layers(analysis.layers(pictures)), 16)
-    basis, mean = _components(rows.permute(0, 2, 3, 1).flatten(0, 2))
+    left = pictures - synthesis.layers(analysis.layers(pictures))
+    basis, _ = _components(_blocks(left, 16))
     basis = basis[:, : first.weight.shape[1]]
     analysis.details.weight.copy_(basis.T.view_as(analysis.details.weight))
-    analysis.details.bias.zero_()  # type: ignore[union-attr]
+    analysis.details.bias.copy_(-_blocks(pictures, 16).mean(0) @ basis)  # type: ignore[union-attr]
     first.weight[:, :, 0, 0] = basis
+
+
+def _blocks(features: Tensor, ratio: int) -> Tensor:
+    """Return the blocks of features (B, C, H, W) as rows of C ratio^2 numbers."""
+    return F.pixel_unshuffle(features, ratio).permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def _components(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,8 +75,7 @@ def _components(rows: Tensor) -> tuple[Tensor, Tensor]:
 def _stage(features: Tensor, ratio: int, down: nn.Conv2d, up: nn.Conv2d) -> Tensor:
     """Set one stage of both directions; return the components, (B, k, H / ratio, W / ratio)."""
     inputs = features.shape[1]
-    blocks = F.pixel_unshuffle(features, ratio)  # (B, inputs ratio^2, h, w)
-    rows = blocks.permute(0, 2, 3, 1).flatten(0, 2)
+    rows = _blocks(features, ratio)
     basis, mean = _components(rows)
     kept = min(len(basis), down.weight.shape[0])
     basis = basis[:, :kept]  # (inputs ratio^2, kept)
@@ -87,5 +91,5 @@ def _stage(features: Tensor, ratio: int, down: nn.Conv2d, up: nn.Conv2d) -> Tens
     up.weight[: len(basis), :kept, middle, middle] = basis
     up.bias[: len(basis)] = mean  # type: ignore[index]
     flat: Tensor = (rows - mean) @ basis
-    image = flat.view(blocks.shape[0], *blocks.shape[2:], kept)
-    return image.permute(0, 3, 1, 2)
+    high, wide = (side // ratio for side in features.shape[2:])
+    return flat.view(-1, high, wide, kept).permute(0, 3, 1, 2)

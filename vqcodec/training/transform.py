@@ -5,8 +5,8 @@ picture at quality q is
 
     (bits per pixel + lambda_q * D) / sqrt(lambda_q),     D = MSE + w * (1 - MS-SSIM),
 
-the MSE on the scale 0..255, the rate with additive uniform noise of width 1 in place of rounding, while context
-and synthesis see what they will see, rounded latents, the gradient passing straight
+the MSE on the scale 0..255, the rate with additive uniform noise of width 1 in place of
+rounding, while context and synthesis see rounded latents, the gradient passing straight
 through (Minnen and Singh, arXiv 2007.08739, section 3.3): with noise for all three, latents
 far below one step still carry a picture, which rounding then loses. Each picture of
 a batch has a quality of its own. The division keeps the gradients of coarse and
