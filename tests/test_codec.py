@@ -426,3 +426,37 @@ def test_inspect_accounts_for_every_byte(model: VqVae) -> None:
     assert sum(span.size for span in found.spans) == len(data) == found.bytes
     assert found.model_name is None
     assert found.as_dict()["spans"][0]["name"] == "signature"
+
+
+def sixteen_bits() -> bytes:
+    """A PNG file of 2x2 pixels, RGB with 16 bits each, which Pillow reads but does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return len(data).to_bytes(4, "big") + kind + data + crc.to_bytes(4, "big")
+
+    size = (2).to_bytes(4, "big") * 2
+    rows = (b"\0" + bytes(range(12))) * 2
+    parts = ((b"IHDR", size + b"\x10\x02\0\0\0"), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def two_pictures(format_name: str) -> bytes:
+    file = io.BytesIO()
+    photo(16, 16).save(file, format_name, save_all=True, append_images=[photo(16, 16, seed=2)])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (sixteen_bits(), "16 bits per channel"),
+        (two_pictures("MPO"), "several layers or previews"),
+        (two_pictures("TIFF"), "several frames or pages"),
+    ],
+)
+def test_what_a_file_has_more_than_its_picture_is_not_dropped_in_silence(
+    data: bytes, said: str
+) -> None:
+    with pytest.warns(VqcWarning, match=said):
+        from_image(pictures.open_image(io.BytesIO(data), 1 << 20))

@@ -66,7 +66,10 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
         with without_pillows_limit():
             image = Image.open(file)
         if image.width * image.height <= max_pixels:
+            deep = ";16" in str([tile[3] for tile in image.tile])
             image.load()
+            if deep:
+                _warn("16 bits per channel: the high 8 of them are kept")
             return image
     except MemoryError:
         raise
@@ -101,8 +104,9 @@ def from_image(image: Image.Image, *, strip: bool = False) -> Picture:
     alpha, opaque = _split_alpha(upright)
     pixels, icc = _to_rgb(opaque, upright.info.get("icc_profile") or None)
     exif = None if strip else _read_exif(image)
-    if not layered and _frames(image) != 1:
-        _warn("several frames or pages: only the first one is kept")
+    if _frames(image) != 1:
+        parts, kept = ("layers or previews", "picture") if layered else ("frames or pages", "first")
+        _warn(f"several {parts}: only the {kept} is kept")
     if strip:
         return Picture(pixels=pixels, alpha=alpha)
     xmp = upright.info.get("xmp") or upright.info.get("XML:com.adobe.xmp")
