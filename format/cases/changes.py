@@ -122,9 +122,9 @@ def divided(*slices: int, details: int = 1) -> Change:
     return change
 
 
-def another_block(places: list[list[int]], k: int) -> Change:
-    """Block 0 with other channels and codewords."""
-    return lambda model: model.block("codebooks.1.0.0", places, k)
+def threes(model: Model) -> None:
+    """A block of a group of three latents, of which no other block has one."""
+    model.block("codebooks.1.0.1", [[1, 0, 2]], 4)
 
 
 def many_logits(model: Model) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from cases.build import Case, pack, vqc
 from cases.changes import (
     Change,
-    another_block,
     as_type,
     bound,
     bytes_as,
@@ -24,6 +23,7 @@ from cases.changes import (
     reshaped,
     set_to,
     table,
+    threes,
     with_hole,
     with_text,
     without,
@@ -388,7 +388,7 @@ PHOTO_FAULTS: list[Fault] = [
         for value in values
     ),
     ("block-empty", "A block of no groups.", SIZES, empty_block),
-    ("block-of-threes", "d = 3.", SIZES, another_block([[3, 1, 0]], 3)),
+    ("block-of-threes", "d = 3.", SIZES, threes),
     ("block-of-1-codeword", "k = 1.", CODEWORDS, codewords(1)),
     ("block-of-5-codewords", "k = K + 1.", CODEWORDS, codewords(5)),
     (
