@@ -183,6 +183,7 @@ def parse_chunks(r, count):
 
 DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 MAX_MODEL_HEADER = 2**20
+LARGEST = np.finfo(np.float64).max  # below infinity
 
 
 class ModelFile:
@@ -210,7 +211,7 @@ class ModelFile:
             raise ModelError(f"table {name}")
         return table
 
-    def tensor(self, name, dtype, shape, low=-np.inf, high=np.inf):
+    def tensor(self, name, dtype, shape, low=-LARGEST, high=LARGEST):
         """As int64 or float64; all elements are low..high."""
         entry = self.entries[name]
         if entry["dtype"] != dtype or tuple(entry["shape"]) != shape:

@@ -162,8 +162,7 @@ class Photo:
         self.coarse = d - config["details"]
         self.slices = file.config["latent_prior"]["slices"]
         smallest = np.nextafter(0.0, 1.0)  # gains are above 0
-        largest = np.finfo(np.float32).max
-        self.gains = file.tensor("gains", "F32", (qualities, d), smallest, largest)
+        self.gains = file.tensor("gains", "F32", (qualities, d), smallest)
         self.file = file
         layers = Layers(file)
         self.steps = []

@@ -62,6 +62,7 @@ TABLES = "The tables have the keys named above and no others"
 INTEGERS = "their values are integers, three of them in widths and in depths, S in slices"
 RULES = "every weight and embedding is -127..127, every shift is 0..20"
 SUMS = "127 * sum over k of |weight[c, k]| + |bias[c]| < 2^24."
+FINITE = "Floats are finite"
 RANGES = "Its ranges: K 2 to 4096 and equal in both tables"
 PHOTO_RANGES = "Its ranges: widths 1 to 1024"
 DETAILS = "details 1 to D - 1"
@@ -217,6 +218,18 @@ VQVAE_FAULTS: list[Fault] = [
         for name in ("first", "layers.0", "hidden", "output")
     ),
     ("sum-negative", "Sums that can reach -2^24.", SUMS, bound("prior.hidden", negative=True)),
+    (
+        "codebook-infinite",
+        "An infinite number in the codebook.",
+        FINITE,
+        lambda model: model.set("codebook", (2, 0), np.inf),
+    ),
+    (
+        "decoder-infinite",
+        "An infinite weight in the decoder.",
+        FINITE,
+        lambda model: model.set("decoder.up1.weight", (0, 0, 1, 2), -np.inf),
+    ),
     ("bias-lowest", "A bias of -2^31.", SUMS, set_to("prior.output.bias", -(2**31))),
 ]
 
