@@ -8,6 +8,7 @@ other half: indices -> pixels, and what the chunks hold.
 """
 
 import hashlib
+import itertools
 import json
 import struct
 import zlib
@@ -182,6 +183,7 @@ def parse_chunks(r, count):
 
 DTYPES = {"I8": "<i1", "U8": "<u1", "I16": "<i2", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 MAX_MODEL_HEADER = 2**20
+LARGEST = np.finfo(np.float64).max  # below infinity
 
 
 class ModelFile:
@@ -209,7 +211,7 @@ class ModelFile:
             raise ModelError(f"table {name}")
         return table
 
-    def tensor(self, name, dtype, shape, low=-np.inf, high=np.inf):
+    def tensor(self, name, dtype, shape, low=-LARGEST, high=LARGEST):
         """As int64 or float64; all elements are low..high."""
         entry = self.entries[name]
         if entry["dtype"] != dtype or tuple(entry["shape"]) != shape:
@@ -230,9 +232,13 @@ class ModelFile:
 
 
 def fits(value, allowed):
-    """allowed: (low, high) of an integer, a list of such pairs, or float for any number."""
+    """allowed: (low, high) of an integer, a list of such pairs, float for any number, or list
+    for any number of integers from 1 on.
+    """
     if allowed is float:
         return type(value) in (int, float)
+    if allowed is list:
+        return isinstance(value, list) and all(type(v) is int and v >= 1 for v in value)
     if isinstance(allowed, list):
         same = isinstance(value, list) and len(value) == len(allowed)
         return same and all(fits(*pair) for pair in zip(value, allowed))
@@ -240,7 +246,7 @@ def fits(value, allowed):
 
 
 class VqVae:
-    """Architecture vqvae-pixelcnn-1: one slice with one group, whose input is e(i, j)."""
+    """Architecture vqvae-pixelcnn-1: one block of one group, whose input is e(i, j)."""
 
     stride_log2 = 2
 
@@ -256,7 +262,7 @@ class VqVae:
             code_dim=(1, 1024),
             codebook_size=(k, k),
         )
-        self.k, self.inputs, self.channels = k, e, c
+        self.k, self.inputs, self.seen, self.channels = k, e, e, c
         self.quality = {0: 0}  # what each quality adds to the sums of first
         self.embedding = file.tensor("prior.embedding", "I8", (k, e), -127, 127)
         self.first = file.linear("prior.first", c, 11 * e)
@@ -264,16 +270,16 @@ class VqVae:
         self.hidden = file.linear("prior.hidden", c, c)
         self.output = file.linear("prior.output", k, c)
 
-    def sizes(self, quality):
-        """Of each slice the number of codewords of each of its groups."""
-        return [[self.k]]
+    def blocks(self, quality):
+        """Of each block its number of groups and of codewords."""
+        return [(1, self.k)]
 
-    def logits(self, quality, s, x, y):
-        """Of positions, groups of slice s and codewords."""
+    def logits(self, quality, b, x, y):
+        """Of positions, groups of block b and codewords."""
         return self.output(activate(self.hidden(x)))[:, None]
 
-    def read(self, quality, s, indices, y):
-        """Put what the indices of slice s mean into y."""
+    def read(self, quality, b, indices, y):
+        """Put what the indices of block b mean into y."""
         y[:] = self.embedding[indices[:, 0]]
 
 
@@ -287,74 +293,78 @@ class Photo:
             "transform",
             widths=[(1, 1024)] * 3,
             depths=[(0, 16)] * 3,
-            latents=(1, 1024),
+            latents=(2, 1024),
+            details=(1, 1023),
             qualities=(1, 64),
             gain_octaves=float,
         )
         prior = file.table(
-            "latent_prior", channels=(1, 512), layers=(0, 32), slices=(1, 64), hidden=(1, 1024)
+            "latent_prior", channels=(1, 512), layers=(0, 32), slices=list, hidden=(1, 1024)
         )
         product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
         if not 0 < product["distance_bits"] < 10**6:
             raise ModelError("distance_bits")
         self.k, d, q = product["codebook_size"], transform["latents"], transform["qualities"]
-        c, h, slices = prior["channels"], prior["hidden"], prior["slices"]
-        if d % slices:
-            raise ModelError("slices do not divide latents")
-        w = d // slices
-        self.w, self.inputs, self.channels = w, d, c
-        self.first = file.linear("prior.first", c, 11 * d)
+        c, h, widths = prior["channels"], prior["hidden"], prior["slices"]
+        if len(widths) > 64 or sum(widths) != d:
+            raise ModelError("slices")
+        if transform["details"] >= d:
+            raise ModelError("details")
+        self.inputs, self.seen, self.channels = d, d - transform["details"], c
+        self.starts = [sum(widths[:s]) for s in range(len(widths))]  # A[s]
+        self.first = file.linear("prior.first", c, 11 * self.seen)
         self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
-        self.hidden = [file.linear(f"prior.hidden.{s}", h, c + s * w) for s in range(slices)]
-        self.output = [file.linear(f"prior.output.{s}", 2 * w, h) for s in range(slices)]
+        self.hidden = [
+            file.linear(f"prior.hidden.{s}", h, c + start) for s, start in enumerate(self.starts)
+        ]
+        self.output = [file.linear(f"prior.output.{s}", 2 * w, h) for s, w in enumerate(widths)]
         self.quality = dict(enumerate(file.tensor("prior.quality", "I16", (q, c)), start=1))
         self.precisions = file.tensor("prior.precisions", "I32", (1024,), 0, 2**21 - 1)
-        self.groups = {}  # quality, slice -> (channels, vectors, bias, embedding) of each group
+        self.books = {}  # quality -> (slice, channels, vectors, bias, embedding) of each block
         for q in self.quality:
             file.tensor(f"codebooks.{q}.rest", "I16", (d,))
-            for s in range(slices):
-                self.groups[q, s] = self.codebooks(file, f"codebooks.{q}.{s}")
+            self.books[q] = []
+            for s, w in enumerate(widths):
+                used = []
+                for name in block_names(file, q, s):
+                    block = self.block(file, name, w)
+                    self.books[q].append((s, *block))
+                    used += block[0].flatten().tolist()
+                if len(used) != len(set(used)):
+                    raise ModelError(f"slice {s} of quality {q} has a channel twice")
 
-    def codebooks(self, file, name):
-        groups = []
-        for d in 1, 2, 4, 8:
-            block = f"{name}.{d}"
-            if block + ".channels" not in file.entries:
-                continue
-            n, k, _ = file.entries[block + ".vectors"]["shape"]
-            if not (n >= 1 and 2 <= k <= self.k):
-                raise ModelError(f"{block} has {n} groups of {k} codewords")
-            channels = file.tensor(block + ".channels", "I16", (n, d), 0, self.w - 1)
-            vectors = file.tensor(block + ".vectors", "I16", (n, k, d), -4095, 4095)
-            bias = file.tensor(block + ".bias", "I16", (n, k), -4095, 4095)
-            embedding = file.tensor(block + ".embedding", "I8", (n, k, d), -127, 127)
-            groups += zip(channels, vectors, bias, embedding)
-        if len(groups) * max((len(bias) for _, _, bias, _ in groups), default=0) > 2**17:
-            raise ModelError(f"{name} has more than 2^17 logits")
-        used = [channel for channels, *_ in groups for channel in channels]
-        if len(used) != len(set(used)):
-            raise ModelError(f"{name} has a channel twice")
-        return groups
+    def block(self, file, name, w):
+        n, k, d = file.entries[name + ".vectors"]["shape"]
+        if not (n >= 1 and 2 <= k <= self.k and d in (1, 2, 4, 8) and n * k <= 2**17):
+            raise ModelError(f"{name} has {n} groups of {d} latents with {k} codewords")
+        return (
+            file.tensor(name + ".channels", "I16", (n, d), 0, w - 1),
+            file.tensor(name + ".vectors", "I16", (n, k, d), -4095, 4095),
+            file.tensor(name + ".bias", "I16", (n, k), -4095, 4095),
+            file.tensor(name + ".embedding", "I8", (n, k, d), -127, 127),
+        )
 
-    def sizes(self, quality):
-        slices = range(len(self.hidden))
-        return [[len(bias) for _, _, bias, _ in self.groups[quality, s]] for s in slices]
+    def blocks(self, quality):
+        return [bias.shape for _, _, _, bias, _ in self.books[quality]]
 
-    def logits(self, quality, s, x, y):
-        u = activate(self.hidden[s](np.concatenate([x, y[:, : s * self.w]], 1)))
-        o = self.output[s](u)
-        mean = clamp(o[:, : self.w])
-        precision = self.precisions[np.clip((o[:, self.w :] + 8 >> 4) + 64, 0, 1023)]
-        sizes = self.sizes(quality)[s]
-        logits = np.full((len(x), len(sizes), max(sizes, default=0)), -1048576)
-        for g, (channels, v, bias, _) in enumerate(self.groups[quality, s]):
-            m, p = mean[:, None, channels], precision[:, None, channels]
-            logits[:, g, : sizes[g]] = bias + ((p * (v * m - 4 * v**2)).sum(2) >> 24)
-        return logits
+    def logits(self, quality, b, x, y):
+        s, channels, v, bias, _ = self.books[quality][b]
+        u = activate(self.hidden[s](np.concatenate([x, y[:, : self.starts[s]]], 1)))
+        mean, raw = np.split(self.output[s](u), 2, axis=1)
+        precision = self.precisions[np.clip((raw + 8 >> 4) + 64, 0, 1023)]
+        m, p = clamp(mean)[:, channels][:, :, None], precision[:, channels][:, :, None]
+        return bias + ((p * (v * m - 4 * v**2)).sum(3) >> 24)
 
-    def read(self, quality, s, indices, y):
-        for g, (channels, _, _, embedding) in enumerate(self.groups[quality, s]):
-            y[:, s * self.w + channels] = embedding[indices[:, g]]
+    def read(self, quality, b, indices, y):
+        s, channels, _, _, embedding = self.books[quality][b]
+        for g, places in enumerate(channels):
+            y[:, self.starts[s] + places] = embedding[g, indices[:, g]]
+
+
+def block_names(file, q, s):
+    """What the names of the tensors of each block begin with."""
+    names = (f"codebooks.{q}.{s}.{b}" for b in itertools.count())
+    return itertools.takewhile(lambda name: name + ".channels" in file.entries, names)
 
 
 ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo}
@@ -501,7 +511,7 @@ class Encoder:
 
 
 def decode_fixed(stream, n, m, model, quality):
-    sizes = [size for sizes in model.sizes(quality) for size in sizes]
+    sizes = group_sizes(model, quality)
     bits = (model.k - 1).bit_length()
     count = n * m * len(sizes)
     if len(stream) != (count * bits + 7) // 8:
@@ -516,14 +526,18 @@ def decode_fixed(stream, n, m, model, quality):
     return tile
 
 
+def group_sizes(model, quality):
+    """Of each group its number of codewords."""
+    return [k for n, k in model.blocks(quality) for _ in range(n)]
+
+
 def walk(tile, model, quality, code):
     """Put code(logits, index) in the place of every index of a tile, in wavefront order.
 
     A decoder's `code` ignores the index that is there, an encoder's gives it back.
     """
     n, m, _ = tile.shape
-    slices = model.sizes(quality)
-    read = Field(n, m, model.inputs)
+    read = Field(n, m, model.seen)
     fields = [Field(n, m, model.channels) for _ in model.layers]
     for i, j in wavefronts(n, m):
         h = clamp(model.first(read.gather(i, j, FIRST)) + model.quality[quality])
@@ -532,18 +546,16 @@ def walk(tile, model, quality, code):
             h = clamp(h + layer(field.gather(i, j, INNER)))
         x = activate(h)
         y = np.zeros((len(i), model.inputs), np.int64)
-        start = 0  # the first group of the slice
-        for s, sizes in enumerate(slices):
-            logits = model.logits(quality, s, x, y)
-            indices = tile[i, j, start : start + len(sizes)]
+        start = 0  # the first group of the block
+        for b, (groups, _) in enumerate(model.blocks(quality)):
+            logits = model.logits(quality, b, x, y)
+            indices = tile[i, j, start : start + groups]
             for p, g in np.ndindex(indices.shape):
                 indices[p, g] = code(logits[p, g], indices[p, g])
-                if indices[p, g] >= sizes[g]:
-                    raise Corrupt("index without a codeword")
-            model.read(quality, s, indices, y)
-            tile[i, j, start : start + len(sizes)] = indices
-            start += len(sizes)
-        read.put(i, j, y)
+            model.read(quality, b, indices, y)
+            tile[i, j, start : start + groups] = indices
+            start += groups
+        read.put(i, j, y[:, : model.seen])
 
 
 def decode_prior(stream, n, m, model, quality):
@@ -555,7 +567,7 @@ def decode_prior(stream, n, m, model, quality):
         encoder.symbol(f, index)
         return index
 
-    tile = np.zeros((n, m, sum(map(len, model.sizes(quality)))), np.int64)
+    tile = np.zeros((n, m, len(group_sizes(model, quality))), np.int64)
     walk(tile, model, quality, code)
     if encoder.finish() != stream:
         raise Corrupt("not the canonical stream")

@@ -9,7 +9,7 @@ import struct
 import zlib
 
 import numpy as np
-from reference import KNOWN_CHUNKS, Corrupt, Limit, read_model
+from reference import KNOWN_CHUNKS, Corrupt, Limit, block_names, read_model
 
 # ---- chunks: section 4 ---------------------------------------------------------------
 
@@ -159,10 +159,10 @@ class Photo:
         config = file.config["transform"]
         (fine, middle, coarse), (few, some, many) = config["widths"], config["depths"]
         d, qualities = config["latents"], config["qualities"]
-        self.w = d // file.config["latent_prior"]["slices"]
+        self.coarse = d - config["details"]
+        self.slices = file.config["latent_prior"]["slices"]
         smallest = np.nextafter(0.0, 1.0)  # gains are above 0
-        largest = np.finfo(np.float32).max
-        self.gains = file.tensor("gains", "F32", (qualities, d), smallest, largest)
+        self.gains = file.tensor("gains", "F32", (qualities, d), smallest)
         self.file = file
         layers = Layers(file)
         self.steps = []
@@ -177,7 +177,7 @@ class Photo:
             second = layers.convolution(name + ".second", n, n, 3)
             self.steps.append(lambda x: x + second(leaky(first(x))))
 
-        convolution(d, coarse, 3)
+        convolution(self.coarse, coarse, 3)
         for _ in range(many):
             block(coarse)
         convolution(coarse, 4 * middle, 1)
@@ -190,27 +190,27 @@ class Photo:
             block(fine)
         convolution(fine, 48, 3)
         self.steps.append(shuffle(4))
+        shape = (768, config["details"], 1, 1)
+        self.details = file.tensor("synthesis.details.0.weight", "F16", shape)[:, :, 0, 0]
 
     def draw(self, indices, quality):
-        name = f"codebooks.{quality}"
-        rest = self.file.tensor(name + ".rest", "I16", self.gains[0].shape)
+        rest = self.file.tensor(f"codebooks.{quality}.rest", "I16", self.gains[0].shape)
         latent = np.broadcast_to(rest[:, None, None], (*rest.shape, *indices.shape[:2])).copy()
-        group = 0
-        for start in range(0, len(rest), self.w):
-            for d in 1, 2, 4, 8:
-                block = f"{name}.{start // self.w}.{d}"
-                if block + ".channels" not in self.file.entries:
-                    continue
-                shape = tuple(self.file.entries[block + ".vectors"]["shape"])
-                vectors = self.file.tensor(block + ".vectors", "I16", shape)
-                channels = self.file.tensor(block + ".channels", "I16", (shape[0], d))
+        group = start = 0
+        for s, width in enumerate(self.slices):
+            for block in block_names(self.file, quality, s):
+                n, k, d = self.file.entries[block + ".vectors"]["shape"]
+                vectors = self.file.tensor(block + ".vectors", "I16", (n, k, d))
+                channels = self.file.tensor(block + ".channels", "I16", (n, d))
                 for table, places in zip(vectors, channels):
                     latent[start + places] += table[indices[:, :, group]].transpose(2, 0, 1)
                     group += 1
-        x = latent / 32 / self.gains[quality - 1][:, None, None]
+            start += width
+        latent = latent / 32 / self.gains[quality - 1][:, None, None]
+        x = latent[: self.coarse]
         for step in self.steps:
             x = step(x)
-        return x
+        return x + shuffle(16)(np.einsum("oi,inm->onm", self.details, latent[self.coarse :]))
 
 
 def load(data):

@@ -55,14 +55,15 @@ def vqvae_bytes() -> bytes:
 def photo_bytes() -> bytes:
     """Architecture `photo-1`; one of the qualities has no indices at all."""
     torch.manual_seed(2)
-    config = TransformConfig(widths=(1, 1, 1), depths=(0, 0, 1), latents=6, qualities=3)
-    prior = LatentPrior(LatentPriorConfig(channels=2, layers=1, slices=2, hidden=2), config)
+    config = TransformConfig(widths=(1, 1, 1), depths=(0, 0, 1), latents=6, details=1, qualities=3)
+    prior = LatentPrior(LatentPriorConfig(channels=2, layers=1, slices=(4, 2), hidden=2), config)
     books = [Codebooks([[], []], torch.zeros(6))]
     for size in (3, 6):
         single = Block(torch.tensor([[0]]), *_random(1, size, 1))
         pair = Block(torch.tensor([[1, 2]]), *_random(1, 6, 2))
-        last = Block(torch.tensor([[3], [5]]), *_random(2, 4, 1))
-        books.append(Codebooks([[single, pair], [last]], torch.zeros(6)))
+        more = Block(torch.tensor([[3]]), *_random(1, 2, 1))
+        last = Block(torch.tensor([[4], [5]]), *_random(2, 4, 1))
+        books.append(Codebooks([[single, pair, more], [last]], torch.zeros(6)))
     return photo.model_bytes(
         name="tiny-photo",
         licence="CC0-1.0",

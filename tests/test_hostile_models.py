@@ -54,8 +54,16 @@ def nested(depth: int) -> list:
         ("transform", "qualities", 0),
         ("transform", "gain_octaves", float("nan")),
         ("transform", "gain_octaves", 10**400),
-        ("latent_prior", "slices", 0),
-        ("latent_prior", "slices", 5),
+        ("transform", "details", 0),
+        ("transform", "details", 24),
+        ("transform", "details", 1 << 40),
+        ("latent_prior", "slices", 24),
+        ("latent_prior", "slices", []),
+        ("latent_prior", "slices", [8, 8, 7]),
+        ("latent_prior", "slices", [25, -1]),
+        ("latent_prior", "slices", [10**30, 24 - 10**30]),
+        ("latent_prior", "slices", [1] * (1 << 16)),
+        ("latent_prior", "slices", [8, 8, "8"]),
         ("latent_prior", "layers", 1 << 40),
         ("latent_prior", "hidden", "12"),
         ("product", "distance_bits", float("nan")),
@@ -80,7 +88,16 @@ def test_texts_are_printable_texts(photo_data: bytes, key: str, value: Any) -> N
     refused(damaged(photo_data, change), f"{key} is not a printable text")
 
 
-@pytest.mark.parametrize("name", ["analysis.layers.0.weight", "synthesis.layers.0.bias", "gains"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "analysis.layers.0.weight",
+        "analysis.details.bias",
+        "synthesis.layers.0.bias",
+        "synthesis.details.0.weight",
+        "gains",
+    ],
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_numbers_are_finite(photo_data: bytes, name: str, value: float) -> None:
     def change(tensors: dict[str, Tensor], metadata: dict) -> None:
@@ -109,10 +126,10 @@ def test_weights_that_overflow_give_a_picture(photo_data: bytes, gain: float) ->
     assert vqcodec.decompress(data, model=hostile).size == (20, 20)
 
 
-def test_logits_of_a_slice_are_bounded(photo_data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integer_product, "LOGITS_MAX", 4 * 20)  # the largest slice's
+def test_logits_of_a_block_are_bounded(photo_data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integer_product, "LOGITS_MAX", 20)  # the largest block's
     parse_model(photo_data, sha256="", device=CPU)
-    monkeypatch.setattr(integer_product, "LOGITS_MAX", 4 * 20 - 1)
+    monkeypatch.setattr(integer_product, "LOGITS_MAX", 20 - 1)
     refused(photo_data, "logits per position")
 
 

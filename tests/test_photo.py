@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import LATENT_PRIOR, TRANSFORM, photo, random_codebooks, random_latent_prior
+from conftest import LATENT_PRIOR, photo, random_codebooks, random_latent_prior
 from test_models import damaged
 from torch import Tensor
 
@@ -65,10 +65,12 @@ def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            for positions in (1, 1 << 16):
+            for positions, logits in ((1, 1 << 17), (1 << 16, 1)):
                 monkeypatch.setattr("vqcodec.codec.coding._BATCH_POSITIONS", positions)
+                monkeypatch.setattr("vqcodec.codec.coding._CHUNK_LOGITS", logits)
                 assert np.array_equal(vqcodec.indices(data, model=photo_like), grid)
                 assert np.array_equal(vqcodec.indices(data, model=double), grid)
+        assert vqcodec.compress(image, model=photo_like) == data
     finally:
         torch.set_num_threads(before)
 
@@ -109,9 +111,10 @@ def test_integers_say_what_training_says(photo_like: Photo) -> None:
         j = step.t - 2 * i
         done = 0
         for part, (groups, size) in enumerate(source.parts):
-            ours = source.logits(step.t, step.first, step.stop, part, slice(0, 1))[0] / 16.0
-            said = expected[part][:, i * columns + j].transpose(0, 1)  # (n, G, K)
-            assert said.shape[1:] == (groups, size)
+            said = expected[part][:, i * columns + j].transpose(0, 1)  # (n, g, K)
+            logits = source.logits(step.t, step.first, step.stop, part, slice(0, 1))[0]
+            assert logits.shape == said.shape == (len(i), groups, size)
+            ours = logits / 16.0
             # Both are logits but for a summand; ours are rounded down to 1/16 bit.
             difference = (ours - ours[..., :1]) - (said - said[..., :1])
             assert difference.abs().max() < 0.13
@@ -240,19 +243,19 @@ def test_damaged_streams_are_format_errors_or_pictures(photo_like: Photo) -> Non
 
 
 def _twice(tensors: dict[str, Tensor], metadata: dict) -> None:
-    tensors["codebooks.1.0.1.channels"][:] = 0
+    tensors["codebooks.1.0.0.channels"][:] = 0
 
 
 def _outside(tensors: dict[str, Tensor], metadata: dict) -> None:
-    tensors["codebooks.2.1.8.channels"][0, 0] = 8
+    tensors["codebooks.2.1.0.channels"][0, 0] = 8
 
 
 def _huge(tensors: dict[str, Tensor], metadata: dict) -> None:
-    tensors["codebooks.1.0.2.vectors"][0, 0, 0] = 4096
+    tensors["codebooks.1.0.1.vectors"][0, 0, 0] = 4096
 
 
 def _lack(tensors: dict[str, Tensor], metadata: dict) -> None:
-    del tensors["codebooks.3.0.4.embedding"]
+    del tensors["codebooks.3.0.2.embedding"]
 
 
 def _dead(tensors: dict[str, Tensor], metadata: dict) -> None:
@@ -268,7 +271,7 @@ def _overflow(tensors: dict[str, Tensor], metadata: dict) -> None:
 
 
 def _slices(tensors: dict[str, Tensor], metadata: dict) -> None:
-    metadata["latent_prior"]["slices"] = 5
+    metadata["latent_prior"]["slices"] = [8, 8, 7]
 
 
 def _text(tensors: dict[str, Tensor], metadata: dict) -> None:
@@ -294,12 +297,11 @@ def test_codebooks_survive_their_file() -> None:
     integers = IntegerCodebooks(
         tensors,
         slices=LATENT_PRIOR.slices,
-        latents=TRANSFORM.latents,
         size=32,
         device=CPU,
         dtype=torch.float32,
     )
-    assert integers.parts == (4, 1, 0)
+    assert integers.parts == ((2, 7), (1, 20), (1, 20), (1, 20))
     latents = 3.0 * torch.randn(50, 24)
     indices = integers.nearest(latents)
     values = integers.values(indices)

@@ -97,15 +97,43 @@ def bound(name: str, negative: bool = False) -> Change:
 
 def empty_block(model: Model) -> None:
     for part in ("channels", "vectors", "bias", "embedding"):
-        dtype, values = model.tensors[f"codebooks.1.0.1.{part}"]
-        model.tensors[f"codebooks.1.0.1.{part}"] = (dtype, np.asarray(values)[:0])
+        dtype, values = model.tensors[f"codebooks.1.0.0.{part}"]
+        model.tensors[f"codebooks.1.0.0.{part}"] = (dtype, np.asarray(values)[:0])
 
 
-def uneven(model: Model) -> None:
-    """Four latents in three slices of one."""
-    groups: Blocks = {0: {1: ([[0]], 3)}, 1: {1: ([[0]], 4)}}
-    made = photo(model.name, [groups], size=4, latents=4, slices=3, channels=2, hidden=2)
+def divided(*slices: int, details: int = 1) -> Change:
+    """Four latents in other slices, and other details, all tensors fitting."""
+
+    def change(model: Model) -> None:
+        groups: Blocks = {0: [([[0]], 3), ([[2, 1]], 4)]}
+        made = photo(
+            model.name,
+            [groups],
+            size=4,
+            latents=4,
+            details=details,
+            slices=slices,
+            channels=2,
+            layers=0,
+            hidden=2,
+        )
+        model.config, model.tensors = made.config, made.tensors
+
+    return change
+
+
+def threes(model: Model) -> None:
+    """A block of a group of three latents, of which no other block has one."""
+    model.block("codebooks.1.0.1", [[1, 0, 2]], 4)
+
+
+def many_logits(model: Model) -> None:
+    """A block of 2^17 + 4 codewords in all, its numbers 0, so that the file packs well."""
+    groups: Blocks = {0: [([[channel] for channel in range(33)], 3972)]}
+    made = photo(model.name, [groups], size=4096, latents=33, channels=1, layers=0, hidden=1)
     model.config, model.tensors = made.config, made.tensors
+    for part in ("vectors", "bias", "embedding"):
+        model.set(f"codebooks.1.0.0.{part}", ..., 0)
 
 
 def codewords(count: int) -> Change:
@@ -113,9 +141,9 @@ def codewords(count: int) -> Change:
 
     def change(model: Model) -> None:
         for part in ("vectors", "bias", "embedding"):
-            dtype, values = model.tensors[f"codebooks.1.0.2.{part}"]
+            dtype, values = model.tensors[f"codebooks.1.0.1.{part}"]
             repeated = np.concatenate([np.asarray(values)] * 2, axis=1)
-            model.tensors[f"codebooks.1.0.2.{part}"] = (dtype, repeated[:, :count])
+            model.tensors[f"codebooks.1.0.1.{part}"] = (dtype, repeated[:, :count])
 
     return change
 

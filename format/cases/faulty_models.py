@@ -15,13 +15,15 @@ from cases.changes import (
     bytes_as,
     codebook_sizes,
     codewords,
+    divided,
     empty_block,
     grown,
     header,
+    many_logits,
     reshaped,
     set_to,
     table,
-    uneven,
+    threes,
     with_hole,
     with_text,
     without,
@@ -57,12 +59,16 @@ PLACES = "The places cover all that follows the header, without holes and withou
 METADATA = "Its `__metadata__` has the key `vqcodec`, a string that holds a JSON object"
 TENSORS = "with a tensor missing or of another type or shape"
 TABLES = "The tables have the keys named above and no others"
-INTEGERS = "their values are integers, three of them in widths and in depths"
+INTEGERS = "their values are integers, three of them in widths and in depths, S in slices"
 RULES = "every weight and embedding is -127..127, every shift is 0..20"
 SUMS = "127 * sum over k of |weight[c, k]| + |bias[c]| < 2^24."
+FINITE = "Floats are finite"
 RANGES = "Its ranges: K 2 to 4096 and equal in both tables"
 PHOTO_RANGES = "Its ranges: widths 1 to 1024"
-BLOCKS = "a *block* of n >= 1 groups of d latents each, with k codewords per group, 2 <= k <= K"
+DETAILS = "details 1 to D - 1"
+SLICES = "S 1 to 64, each W[s] at least 1 and their sum D"
+SIZES = "A block has n >= 1 groups of d latents each, d = 1, 2, 4 or 8"
+CODEWORDS = "with k codewords per group, 2 <= k <= K"
 
 Fault = tuple[str, str, str, Change]
 """Name, what it tests, rule, how it is made."""
@@ -212,6 +218,18 @@ VQVAE_FAULTS: list[Fault] = [
         for name in ("first", "layers.0", "hidden", "output")
     ),
     ("sum-negative", "Sums that can reach -2^24.", SUMS, bound("prior.hidden", negative=True)),
+    (
+        "codebook-infinite",
+        "An infinite number in the codebook.",
+        FINITE,
+        lambda model: model.set("codebook", (2, 0), np.inf),
+    ),
+    (
+        "decoder-infinite",
+        "An infinite weight in the decoder.",
+        FINITE,
+        lambda model: model.set("decoder.up1.weight", (0, 0, 1, 2), -np.inf),
+    ),
     ("bias-lowest", "A bias of -2^31.", SUMS, set_to("prior.output.bias", -(2**31))),
 ]
 
@@ -224,23 +242,30 @@ PHOTO_FAULTS: list[Fault] = [
             table(where, **{name: value}),
         )
         for where, name, values in (
-            ("transform", "latents", (0, 1025)),
+            ("transform", "latents", (1, 1025)),
             ("transform", "qualities", (0, 65)),
             ("latent_prior", "channels", (0, 513)),
             ("latent_prior", "layers", (-1, 33)),
-            ("latent_prior", "slices", (0, 65)),
             ("latent_prior", "hidden", (0, 1025)),
             ("product", "codebook_size", (1, 4097)),
             ("product", "distance_bits", (0, 1000000)),
         )
         for value in values
     ),
+    ("details-none", "No details.", DETAILS, divided(4, details=0)),
+    ("details-all", "All latents are details.", DETAILS, divided(4, details=4)),
+    ("slices-none", "No slices.", SLICES, table("latent_prior", slices=[])),
+    ("slices-65", "65 slices.", SLICES, table("latent_prior", slices=[1] * 65)),
+    ("slice-0", "A slice of no latents.", SLICES, divided(4, 0)),
+    ("slices-too-few", "Slices of three of four latents.", SLICES, divided(3)),
+    ("slices-too-many", "Slices of five latents of four.", SLICES, divided(3, 2)),
     (
-        "slices-3",
-        "Slices that do not divide the latents.",
-        "D 1 to 1024 and a multiple of S",
-        uneven,
+        "slices-integer",
+        "A number in the place of a list.",
+        INTEGERS,
+        table("latent_prior", slices=4),
     ),
+    ("slice-real", "A slice of 4.0 latents.", INTEGERS, table("latent_prior", slices=[4.0])),
     ("width-0", "A width of 0.", PHOTO_RANGES, table("transform", widths=[1, 0, 1])),
     ("width-1025", "A width of 1025.", PHOTO_RANGES, table("transform", widths=[1, 1, 1025])),
     ("depth-negative", "A depth of -1.", PHOTO_RANGES, table("transform", depths=[-1, 0, 0])),
@@ -276,29 +301,36 @@ PHOTO_FAULTS: list[Fault] = [
             ("quality", "prior.quality"),
             ("precisions", "prior.precisions"),
             ("rest", "codebooks.1.rest"),
-            ("vectors", "codebooks.1.0.2.vectors"),
-            ("block-bias", "codebooks.1.0.2.bias"),
-            ("block-embedding", "codebooks.1.0.2.embedding"),
+            ("vectors", "codebooks.1.0.1.vectors"),
+            ("block-bias", "codebooks.1.0.1.bias"),
+            ("block-embedding", "codebooks.1.0.1.embedding"),
             ("gains", "gains"),
             ("synthesis", "synthesis.layers.5.weight"),
+            ("details", "synthesis.details.0.weight"),
         )
     ),
     ("type-quality", "int32 in the place of int16.", TENSORS, as_type("prior.quality", "I32")),
     ("type-rest", "int32 in the place of int16.", TENSORS, as_type("codebooks.1.rest", "I32")),
-    ("type-vectors", "int32 vectors.", TENSORS, as_type("codebooks.1.0.2.vectors", "I32")),
-    ("type-channels", "int32 channels.", TENSORS, as_type("codebooks.1.0.2.channels", "I32")),
+    ("type-vectors", "int32 vectors.", TENSORS, as_type("codebooks.1.0.1.vectors", "I32")),
+    ("type-channels", "int32 channels.", TENSORS, as_type("codebooks.1.0.1.channels", "I32")),
     ("type-gains", "float16 gains.", TENSORS, as_type("gains", "F16")),
     ("type-synthesis", "float32 weights.", TENSORS, as_type("synthesis.layers.0.weight", "F32")),
+    (
+        "shape-details",
+        "Weights of the details in a matrix.",
+        TENSORS,
+        reshaped("synthesis.details.0.weight", 768, 1),
+    ),
     ("shape-precisions", "1025 precisions.", TENSORS, grown("prior.precisions")),
     ("shape-quality", "Two qualities where there is one.", TENSORS, grown("prior.quality")),
-    ("shape-bias", "Biases of another number of groups.", TENSORS, grown("codebooks.1.0.2.bias")),
+    ("shape-bias", "Biases of another number of groups.", TENSORS, grown("codebooks.1.0.1.bias")),
     (
         "shape-embedding",
         "Embeddings of another number of groups.",
         TENSORS,
-        grown("codebooks.1.0.2.embedding"),
+        grown("codebooks.1.0.1.embedding"),
     ),
-    ("shape-channels", "Channels in a row.", TENSORS, reshaped("codebooks.1.0.2.channels", 2)),
+    ("shape-channels", "Channels in a row.", TENSORS, reshaped("codebooks.1.0.1.channels", 2)),
     ("shape-gains", "Gains of two qualities where there is one.", TENSORS, grown("gains")),
     (
         "precision-negative",
@@ -333,33 +365,33 @@ PHOTO_FAULTS: list[Fault] = [
     (
         "channel-negative",
         "A channel of -1.",
-        "0 to W - 1, none twice in a slice",
-        set_to("codebooks.1.0.1.channels", -1),
+        "0 to W[s] - 1, none twice in a slice",
+        set_to("codebooks.1.0.0.channels", -1),
     ),
     (
         "channel-outside",
-        "A channel of W.",
-        "0 to W - 1, none twice in a slice",
-        set_to("codebooks.1.0.1.channels", 4),
+        "A channel of W[s].",
+        "0 to W[s] - 1, none twice in a slice",
+        set_to("codebooks.1.0.0.channels", 4),
     ),
     (
         "channel-of-two-blocks",
         "A channel of two blocks.",
-        "0 to W - 1, none twice in a slice",
-        set_to("codebooks.1.0.1.channels", 1),
+        "0 to W[s] - 1, none twice in a slice",
+        set_to("codebooks.1.0.0.channels", 1),
     ),
     (
         "channel-twice",
         "A channel twice in a group.",
-        "0 to W - 1, none twice in a slice",
-        set_to("codebooks.1.0.2.channels", 0, ...),
+        "0 to W[s] - 1, none twice in a slice",
+        set_to("codebooks.1.0.1.channels", 0, ...),
     ),
     *(
         (
             f"{part}-{value}",
             f"One of {part} is {value}.",
             rule,
-            set_to(f"codebooks.1.0.2.{part}", value, (0, 3)),
+            set_to(f"codebooks.1.0.1.{part}", value, (0, 3)),
         )
         for part, values, rule in (
             ("vectors", (4096, -4096, -32768), "-4095 to 4095, in units of 1/32"),
@@ -368,9 +400,16 @@ PHOTO_FAULTS: list[Fault] = [
         )
         for value in values
     ),
-    ("block-empty", "A block of no groups.", BLOCKS, empty_block),
-    ("block-of-1-codeword", "k = 1.", BLOCKS, codewords(1)),
-    ("block-of-5-codewords", "k = K + 1.", BLOCKS, codewords(5)),
+    ("block-empty", "A block of no groups.", SIZES, empty_block),
+    ("block-of-threes", "d = 3.", SIZES, threes),
+    ("block-of-1-codeword", "k = 1.", CODEWORDS, codewords(1)),
+    ("block-of-5-codewords", "k = K + 1.", CODEWORDS, codewords(5)),
+    (
+        "block-of-many-logits",
+        "33 groups of 3972 codewords.",
+        "The groups of a block times its codewords, n k, are at most 2^17.",
+        many_logits,
+    ),
     ("gain-0", "A gain of 0.", "above 0 and finite", set_to("gains", 0, (0, 2))),
     ("gain-negative", "A gain of -1.", "above 0 and finite", set_to("gains", -1, (0, 2))),
     (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import reference
 
 from cases.build import Case, numbers
 from cases.models import TINY_PHOTO, Model, photo, random_indices, vqvae
@@ -22,31 +23,31 @@ DEEP = vqvae("deep", size=3, embedding=90, channels=2, layers=32, hidden=1, bloc
 WIDE = vqvae("wide", size=3, embedding=1, channels=192, layers=0, hidden=1, blocks=0, dim=1)
 MANY_SLICES = photo(
     "many-slices",
-    [{0: {1: ([[1]], 2)}, 63: {8: ([[*range(15, 7, -1)]], 3)}}],
+    [{0: [([[0]], 2)], 63: [([[*range(960, 952, -1)]], 3)]}],
     size=4,
     latents=1024,
-    slices=64,
+    slices=(1,) * 63 + (961,),
     channels=1,
     layers=0,
     hidden=1,
 )
 MANY_QUALITIES = photo(
     "many-qualities",
-    [{0: {1: ([[0]], 2)}} for _ in range(64)],
+    [{0: [([[0]], 2)]} for _ in range(64)],
     size=2,
-    latents=1,
+    latents=2,
     channels=1,
     layers=0,
     hidden=1,
 )
 WIDE_PHOTO = photo(
-    "wide-photo", [{0: {1: ([[0]], 2)}}], size=2, latents=1, channels=512, layers=0, hidden=1
+    "wide-photo", [{0: [([[0]], 2)]}], size=2, latents=2, channels=512, layers=0, hidden=1
 )
 MANY_PHOTO_CODEWORDS = photo(
     "many-photo-codewords",
-    [{0: {1: ([[0]], 4096)}}],
+    [{0: [([[0]], 4096)]}],
     size=4096,
-    latents=1,
+    latents=2,
     channels=1,
     layers=32,
     hidden=1024,
@@ -68,22 +69,34 @@ def ranges() -> Iterator[Case]:
             yield case(f"{model.name}-{way}", tests, rule, model, 11, 7, indices=indices, mode=mode)
     rule = "Its ranges: widths 1 to 1024"
     for model, quality, tests in (
-        (MANY_SLICES, 1, "The largest D and S, the smallest widths, depths, C, L and H."),
-        (MANY_QUALITIES, 64, "The largest Q and its last quality."),
+        (
+            MANY_SLICES,
+            1,
+            "The largest D and S, slices of 1, the smallest widths, depths, details, C, L and H.",
+        ),
+        (MANY_QUALITIES, 64, "The smallest D, the largest Q and its last quality."),
         (MANY_QUALITIES, 1, "The largest Q and its first quality."),
         (MANY_PHOTO_CODEWORDS, 1, "The largest K, L, H and a depth of 16."),
         (WIDE_PHOTO, 1, "The largest C."),
     ):
         name = f"{model.name}-q{quality}"
         indices = random_indices(model, name, 1, 2, quality)
-        sizes = [size for sizes in model.integers.sizes(quality) for size in sizes]
-        indices[0, 0] = np.array(sizes) - 1
+        indices[0, 0] = np.array(reference.group_sizes(model.integers, quality)) - 1
         yield case(name, tests, rule, model, 17, 1, indices=indices, quality=quality)
     yield case(
         "photo-further-tensors",
         "Further tensors, one like a part of a block, and a further key are ignored.",
-        "Further keys outside the tables and further tensors are ignored.",
+        "Further keys outside the tables and further tensors",
         FURTHER,
+        17,
+        1,
+        quality=1,
+    )
+    yield case(
+        "photo-gap-of-blocks",
+        "Blocks 0, 1 and 3: the last has all its tensors and is none.",
+        "such as those of a block whose number comes after a missing one, are ignored",
+        GAP,
         17,
         1,
         quality=1,
@@ -92,12 +105,13 @@ def ranges() -> Iterator[Case]:
 
 def add_more(model: Model) -> None:
     # Without `channels` there is no block.
-    model.numbers("codebooks.1.0.8.vectors", "I16", (1, 3, 8), 5000)
+    model.numbers("codebooks.1.0.2.vectors", "I16", (1, 3, 8), 5000)
     model.numbers("colour", "F32", (2, 2), 9)
     model.config["colour"] = {"of": "magic"}
 
 
 FURTHER = TINY_PHOTO.changed("further", add_more)
+GAP = TINY_PHOTO.changed("gap", lambda model: model.block("codebooks.1.0.3", [[2]], 4))
 
 
 def saturated(model: Model) -> None:
@@ -160,7 +174,7 @@ def far_means(model: Model) -> None:
     table of precisions.
     """
     nearest = 4095 - np.arange(16).reshape(1, 16, 1)
-    model.tensors["codebooks.1.0.1.vectors"] = ("I16", np.concatenate([nearest, -nearest]))
+    model.tensors["codebooks.1.0.0.vectors"] = ("I16", np.concatenate([nearest, -nearest]))
     model.set("prior.output.0.weight", slice(None), 0)
     model.set("prior.output.0.shift", slice(None), 0)
     model.set("prior.output.0.bias", slice(None), [2**17, -(2**17), -(2**15), 2**15])
@@ -169,20 +183,20 @@ def far_means(model: Model) -> None:
 
 
 def steep(model: Model) -> None:
-    """The largest vectors, biases, embeddings and precisions, and a group whose missing
-    codeword is far likelier than those that are there.
+    """The largest vectors, biases, embeddings and precisions, and a group whose logits are all
+    far below 0.
     """
-    for d in (1, 2):
-        block = f"codebooks.1.0.{d}"
+    for b in (0, 1):
+        block = f"codebooks.1.0.{b}"
         for part, most in (("vectors", 4095), ("bias", 4095), ("embedding", 127)):
             dtype, values = model.tensors[f"{block}.{part}"]
             signs = np.sign(values) + (values == 0)
             signs.reshape(-1)[:1] = -1
             model.tensors[f"{block}.{part}"] = (dtype, most * signs)
-    model.set("codebooks.1.0.1.vectors", slice(None), 4095)
+    model.set("codebooks.1.0.0.vectors", slice(None), 4095)
     model.set("prior.output.0.weight", slice(None), 0)
     model.set("prior.output.0.shift", slice(None), 0)
-    bias = [2**15, -(2**15), -(2**15), 0, 2**15, 2**15, 0, 0]
+    bias = [2**15, -(2**15), 0, -(2**15), 2**15, 2**15, 0, 0]
     model.set("prior.output.0.bias", slice(None), bias)
     model.set("prior.precisions", 1023, 2**21 - 1)
     model.set("prior.precisions", 64, 2**18)
@@ -191,7 +205,7 @@ def steep(model: Model) -> None:
 SATURATED = vqvae("saturated", layers=1).changed("saturated", saturated)
 CLAMPED = vqvae("clamped", layers=1).changed("clamped", clamped)
 FAR_MEANS = photo(
-    "far-means", [{0: {1: ([[0], [1]], 16)}}], size=16, latents=2, channels=2, layers=0
+    "far-means", [{0: [([[0], [1]], 16)]}], size=16, latents=2, channels=2, layers=0
 ).changed("far-means", far_means)
 TIES = constant([0, 0, 0, 0, 0])
 FAR = constant([0, -1, -398, -399, -400, -401, -(2**24) + 1])
@@ -219,7 +233,7 @@ def arithmetic() -> Iterator[Case]:
     yield case(
         "means-clamped",
         "Means that would leave -32767..32767, precisions of the table's first and last place.",
-        "prior.precisions[min(1023, max(0, ((o[W + w] + 8) >> 4) + 64))]",
+        "prior.precisions[min(1023, max(0, ((o[W[s] + w] + 8) >> 4) + 64))]",
         FAR_MEANS,
         48,
         48,
@@ -246,8 +260,8 @@ def arithmetic() -> Iterator[Case]:
     )
     yield case(
         "codebooks-largest",
-        "Vectors and biases of 4095 and -4095, precisions of 2^21 - 1, and logits below those of "
-        "a missing codeword.",
+        "Vectors and biases of 4095 and -4095, precisions of 2^21 - 1, and logits far below 0 that "
+        "differ by little.",
         "-4095 to 4095, in units of 1/32",
         STEEP,
         80,
@@ -266,6 +280,7 @@ MODELS = [
     MANY_PHOTO_CODEWORDS,
     WIDE_PHOTO,
     FURTHER,
+    GAP,
     SATURATED,
     CLAMPED,
     FAR_MEANS,

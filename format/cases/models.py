@@ -70,7 +70,7 @@ class Model:
     ) -> None:
         """Add an integer layer; weights and biases are up to so large, shifts in a range."""
         seed = f"{self.name}/{name}"
-        weight = min(weight, 2**23 // (127 * inputs))
+        weight = min(weight, 2**23 // (127 * max(1, inputs)))
         weights = numbers(f"{seed}.weight", (outputs, inputs), -weight, weight)
         self.tensors[f"{name}.weight"] = ("I8", weights)
         self.tensors[f"{name}.bias"] = ("I32", numbers(f"{seed}.bias", (outputs,), -bias, bias))
@@ -84,6 +84,14 @@ class Model:
         biases = numbers(f"{seed}.bias", (outputs or shape[0],), -32, 32) / 256
         self.tensors[f"{name}.weight"] = (HALF, weights)
         self.tensors[f"{name}.bias"] = (HALF, biases)
+
+    def block(self, name: str, places: list[list[int]], k: int) -> None:
+        """Add a block of codebooks whose groups have these channels."""
+        self.tensors[f"{name}.channels"] = ("I16", np.array(places))
+        n, d = np.shape(places)
+        self.numbers(f"{name}.vectors", "I16", (n, k, d), 160)
+        self.numbers(f"{name}.bias", "I16", (n, k), 60)
+        self.numbers(f"{name}.embedding", "I8", (n, k, d), 127)
 
     def numbers(self, name: str, dtype: str, shape: tuple[int, ...], reach: int) -> None:
         """Add a tensor of numbers -reach..reach, of 1/256 if floating."""
@@ -137,8 +145,8 @@ def vqvae(
     return model
 
 
-Blocks = dict[int, dict[int, tuple[list[list[int]], int]]]
-"""Slice -> size d -> channels of its groups and codewords k."""
+Blocks = dict[int, list[tuple[list[list[int]], int]]]
+"""Slice -> channels (n, d) and codewords k of each of its blocks."""
 
 
 def photo(
@@ -147,53 +155,57 @@ def photo(
     *,
     size: int,
     latents: int,
-    slices: int = 1,
+    details: int = 1,
+    slices: tuple[int, ...] | None = None,
     channels: int = 8,
     layers: int = 1,
     hidden: int = 8,
     widths: tuple[int, int, int] = (1, 1, 1),
     depths: tuple[int, int, int] = (0, 0, 0),
 ) -> Model:
-    """A model of architecture photo-1 with codebooks of so many qualities."""
+    """A model of architecture photo-1 with codebooks of so many qualities; one slice if none
+    are given.
+    """
+    slices = slices or (latents,)
     qualities = len(codebooks)
     transform = {
         "widths": list(widths),
         "depths": list(depths),
         "latents": latents,
+        "details": details,
         "qualities": qualities,
         "gain_octaves": 3.0,
     }
-    prior = {"channels": channels, "layers": layers, "slices": slices, "hidden": hidden}
+    prior = {"channels": channels, "layers": layers, "slices": list(slices), "hidden": hidden}
     product = {"codebook_size": size, "distance_bits": 24.0}
     config = described("photo-1", name, transform=transform, latent_prior=prior, product=product)
     model = Model(name, config, {})
-    width = latents // slices
-    model.linear("prior.first", channels, 11 * latents, 40, 9000, (3, 5))
+    model.linear("prior.first", channels, 11 * (latents - details), 40, 9000, (3, 5))
     for k in range(layers):
         model.linear(f"prior.layers.{k}", channels, 5 * channels, 40, 4000, (4, 7))
-    for s in range(slices):
-        model.linear(f"prior.hidden.{s}", hidden, channels + s * width, 60, 9000, (3, 5))
+    for s, width in enumerate(slices):
+        model.linear(f"prior.hidden.{s}", hidden, channels + sum(slices[:s]), 60, 9000, (3, 5))
         model.linear(f"prior.output.{s}", 2 * width, hidden, 60, 4000, (4, 6))
     model.numbers("prior.quality", "I16", (qualities, channels), 500)
     falling = (2**21 - 1) // np.arange(1, 1025)
     model.tensors["prior.precisions"] = ("I32", np.append(falling[:-1], 0))
     for q, blocks in enumerate(codebooks, start=1):
         model.numbers(f"codebooks.{q}.rest", "I16", (latents,), 40)
-        for s, sizes in blocks.items():
-            for d, (places, k) in sizes.items():
-                block = f"codebooks.{q}.{s}.{d}"
-                model.tensors[f"{block}.channels"] = ("I16", np.reshape(places, (-1, d)))
-                model.numbers(f"{block}.vectors", "I16", (len(places), k, d), 160)
-                model.numbers(f"{block}.bias", "I16", (len(places), k), 60)
-                model.numbers(f"{block}.embedding", "I8", (len(places), k, d), 127)
+        for s, several in blocks.items():
+            for b, (places, k) in enumerate(several):
+                model.block(f"codebooks.{q}.{s}.{b}", places, k)
     gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
     model.tensors["gains"] = ("F32", gains)
-    transforms(model, latents, widths, depths)
+    transforms(model, latents, details, widths, depths)
     return model
 
 
 def transforms(
-    model: Model, latents: int, widths: tuple[int, int, int], depths: tuple[int, int, int]
+    model: Model,
+    latents: int,
+    details: int,
+    widths: tuple[int, int, int],
+    depths: tuple[int, int, int],
 ) -> None:
     """Add the analysis and the synthesis transform."""
     fine, middle, coarse = widths
@@ -217,13 +229,14 @@ def transforms(
             *[middle] * some,
             (coarse, middle, 4, 4),
             *[coarse] * many,
-            (latents, coarse, 1, 1),
+            (latents - details, coarse, 1, 1),
         ],
     )
+    model.convolution("analysis.details", details, 3, 16, 16)
     network(
         "synthesis",
         [
-            (coarse, latents, 3, 3),
+            (coarse, latents - details, 3, 3),
             *[coarse] * many,
             (4 * middle, coarse, 1, 1),
             None,
@@ -235,11 +248,12 @@ def transforms(
             None,
         ],
     )
+    model.numbers("synthesis.details.0.weight", HALF, (768, details, 1, 1), 32)
 
 
 def random_indices(model: Model, name: str, rows: int, columns: int, quality: int = 0) -> Array:
     """Indices that all have codewords: rows x columns x groups."""
-    sizes = [size for sizes in model.integers.sizes(quality) for size in sizes]
+    sizes = reference.group_sizes(model.integers, quality)
     planes = [
         numbers(f"{name}/{group}", (rows, columns), 0, size - 1) for group, size in enumerate(sizes)
     ]
@@ -252,23 +266,27 @@ PHOTO = photo(
     "photo",
     [
         {
-            0: {1: ([[5], [0]], 7), 2: ([[3, 1]], 20), 4: ([[2, 7, 4, 6]], 16)},
-            1: {8: ([[*range(8)]], 20)},
+            0: [([[5], [0]], 7), ([[3, 1]], 20), ([[2, 7, 4, 6]], 16)],
+            1: [([[*range(8)]], 20), ([[8]], 12)],
+            2: [([[0]], 12), ([[2]], 3)],
         },
-        {0: {2: ([[0, 1], [2, 3], [4, 5]], 12)}, 1: {1: ([[7]], 5)}, 2: {4: ([[0, 2, 4, 6]], 20)}},
+        {1: [([[7]], 5), ([[0, 1], [8, 3], [4, 5]], 12)], 2: [([[2, 0]], 20)]},
         {},
     ],
     size=20,
-    latents=24,
-    slices=3,
+    latents=20,
+    details=5,
+    slices=(8, 9, 3),
     widths=(4, 4, 6),
     depths=(1, 1, 1),
 )
-"""Blocks of every size and slices without groups; quality 3 has no groups at all."""
+"""Blocks of every size, two of one size with other codewords, a slice without groups; quality 3
+has no groups at all. Two details are in the second slice.
+"""
 TINY = vqvae("tiny", size=3, embedding=1, channels=2, layers=1, hidden=1, blocks=1, dim=1)
 TINY_PHOTO = photo(
     "tiny-photo",
-    [{0: {1: ([[2]], 3), 2: ([[1, 0]], 4)}}],
+    [{0: [([[3]], 3), ([[1, 0]], 4)]}],
     size=4,
     latents=4,
     channels=2,

@@ -144,10 +144,11 @@ def pictures() -> Iterator[Case]:
         for mode, way in ((1, "prior"), (0, "fixed")):
             yield case(
                 f"photo-q{quality}-{way}",
-                "Several indices per position, in blocks of several sizes and slices without any."
+                "Several indices per position, in blocks of several sizes, two of them alike but "
+                "for the codewords, or in slices without any, and details."
                 if mode
                 else "Indices of several groups at fixed length, of groups of different sizes.",
-                "for equal t by ascending slice, then by ascending i, then by ascending group"
+                "for equal t by ascending block, then by ascending i, then by ascending group"
                 if mode
                 else "a position's indices in the order of their groups",
                 PHOTO,
@@ -160,7 +161,7 @@ def pictures() -> Iterator[Case]:
         yield case(
             f"photo-no-groups-{way}",
             "A quality without any group: streams are empty, all latents are `rest`.",
-            'which may be 0 (section 6, "Product codebooks")',
+            'and there may be none (section 6, "Product codebooks")',
             PHOTO,
             33,
             17,
