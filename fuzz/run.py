@@ -19,8 +19,8 @@ _SEEDS = {"container": "container", "decode": "container", "model": "model"}
 _STATUS = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)")
 
 
-def fuzz(name: str, runs: int, folder: Path, options: argparse.Namespace) -> bool:
-    """Fuzz one target, print its line and tell whether it held."""
+def fuzz(name: str, runs: int, folder: Path, options: argparse.Namespace) -> tuple[int, bool]:
+    """Fuzz one target, print its line and return its executions and whether it held."""
     found = folder / name
     found.mkdir(parents=True, exist_ok=True)
     command = [
@@ -54,7 +54,7 @@ def fuzz(name: str, runs: int, folder: Path, options: argparse.Namespace) -> boo
         f"{executions / seconds:6.0f} per s: " + ("ok" if code == 0 else f"FAULT, see {log}"),
         flush=True,
     )
-    return code == 0
+    return executions, code == 0
 
 
 def _processor_seconds() -> float:
@@ -73,11 +73,13 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=1024, help="largest resident memory")
     options = parser.parse_args()
     shares = {options.target: 1.0} if options.target else SHARES
-    held = [
+    ended = [
         fuzz(name, int(options.executions * share), options.folder, options)
         for name, share in shares.items()
     ]
-    return 0 if all(held) else 1
+    faults = sum(not held for _, held in ended)
+    print(f"{sum(count for count, _ in ended)} executions, targets with faults: {faults}")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

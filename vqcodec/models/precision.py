@@ -4,20 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+_backends: Any = torch.backends
+# Since torch 2.9 each operation has a setting of its own, and that is what counts. The older
+# settings are put with it, as torch refuses to work where the two say different things.
+_OPERATIONS: tuple[Any, ...] = (
+    (
+        _backends.cuda.matmul,
+        _backends.cudnn.conv,
+        _backends.cudnn.rnn,
+        _backends.mkldnn.matmul,
+        _backends.mkldnn.conv,
+    )
+    if hasattr(_backends, "fp32_precision")
+    else ()
+)
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Compute float32 products and convolutions in float32: no TF32, bfloat16 or autocast."""
-    matmul = torch.get_float32_matmul_precision()
-    convolution = torch.backends.cudnn.allow_tf32
+    each = [operation.fp32_precision for operation in _OPERATIONS]
+    try:
+        matmul: str | None = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the program around uses the settings of operations alone
+        matmul = None
+    try:
+        convolution: bool | None = torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        convolution = None
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
+    for operation in _OPERATIONS:
+        operation.fp32_precision = "ieee"
     try:
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = convolution
+        if matmul is not None:
+            torch.set_float32_matmul_precision(matmul)
+        if convolution is not None:
+            torch.backends.cudnn.allow_tf32 = convolution
+        for operation, precision in zip(_OPERATIONS, each, strict=True):
+            operation.fp32_precision = precision

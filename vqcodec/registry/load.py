@@ -52,8 +52,11 @@ def read_model(file: ModelFile, device: torch.device) -> Model:
         raise
 
 
-def parse_model(data: bytes, *, sha256: str, device: torch.device) -> Model:
-    """Read a model file of any known architecture, its hash checked.
+def parse_model(
+    data: bytes, *, sha256: str, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Model:
+    """Read a model file of any known architecture, its hash checked. `dtype` is that of the
+    prior's arithmetic.
 
     Raises: ModelCorruptError.
     """
@@ -65,7 +68,7 @@ def parse_model(data: bytes, *, sha256: str, device: torch.device) -> Model:
             f"this program knows {', '.join(_PARSERS)}",
             hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
         )
-    return parse(data, sha256=sha256, device=device)
+    return parse(data, sha256=sha256, device=device, dtype=dtype)
 
 
 def pick_device(device: str) -> torch.device:

@@ -1,0 +1,266 @@
+"""One case of the exactness matrix: `exactness.py` starts it, in a process of its own.
+
+    python nightly/case.py '{"matmul": "medium"}' valid/
+
+takes settings in JSON, puts them into force, and decodes and encodes the files whose names
+contain the second argument. The last line that it prints is what came out, in JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from frozen.renew import FROZEN, sums
+from PIL import Image
+
+from vqcodec.codec import coding
+from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid, tile_boxes
+from vqcodec.codec.transform import decode_indices
+from vqcodec.container import Container, Header, Mode, parse, serialise
+from vqcodec.entropy.coder import Encoder, Frequencies, Symbols, pack_fixed
+from vqcodec.models.model import Model
+from vqcodec.models.vqvae import VqVae
+from vqcodec.registry.load import parse_model
+from vqcodec.registry.store import find_by_prefix
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_backends: Any = torch.backends
+VECTORS = FROZEN.parent.parent / "format" / "vectors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A .vqc file and what is known of it."""
+
+    name: str
+    data: bytes
+    model: Path
+    indices: str
+    """SHA-256, as format/vectors/README.md defines it."""
+    pixels: Path | None = None
+    bound: int = 1
+    """By how much samples may differ from `pixels`."""
+
+
+def frozen() -> Iterator[Sample]:
+    """Yield the frozen files, of shipped models."""
+    for name, digest in sums().items():
+        path = FROZEN / name
+        data = path.read_bytes()
+        image = path.with_suffix(".png")
+        yield Sample(
+            name=name,
+            data=data,
+            model=find_by_prefix(parse(data).header.model).path,
+            indices=digest,
+            pixels=image if image.exists() else None,
+        )
+
+
+def vectors() -> Iterator[Sample]:
+    """Yield the conformance vectors that decode, of models whose sums reach the limits."""
+    for group in ("valid", "limits"):
+        for path in sorted((VECTORS / group).glob("*.toml")):
+            says = tomllib.loads(path.read_text("utf-8"))
+            yield Sample(
+                name=f"{group}/{path.stem}.vqc",
+                data=path.with_suffix(".vqc").read_bytes(),
+                model=VECTORS / "models" / says["model"],
+                indices=says["indices_sha256"],
+                pixels=path.with_name(says["pixels"]) if "pixels" in says else None,
+                bound=says.get("pixels_differ_by", 1),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What decoding is given, beside what holds for the whole process."""
+
+    device: str = "cpu"
+    arithmetic: torch.dtype = torch.float32
+    """Of the prior."""
+    window: int | None = None
+    """Side of the decoder's windows, in positions."""
+
+
+@cache
+def _load(path: Path, how: How) -> Model:
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    device = torch.device(how.device)
+    return parse_model(data, sha256=digest, device=device, dtype=how.arithmetic)
+
+
+class _Recorder(Encoder):
+    """An encoder that remembers all frequencies, also those of symbols that do not occur."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables = hashlib.sha256()
+
+    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
+        self.tables.update(frequencies.astype("<u4").tobytes())
+        return super().code(frequencies, symbols)
+
+
+def check(sample: Sample, how: How) -> tuple[list[str], str]:
+    """Return what differs from what is known, and the hash of all tables of frequencies.
+
+    Goes from the file to indices, from these to the file, and to pixels.
+    """
+    model = _load(sample.model, how)
+    container = parse(sample.data)
+    header = container.header
+    grid = decode_grid(model, header, container.tiles)
+    differs = []
+    if hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest() != sample.indices:
+        differs.append("indices")
+    streams, tables = _encode(model, header, grid)
+    ways: dict[str, Sequence[bytes]] = {"bytes": streams}
+    if isinstance(model, VqVae):  # whose encoder evaluates all positions at once
+        ways["bytes of compress"] = encode_grid(model, header, torch.from_numpy(grid))[0]
+    for name, tiles in ways.items():
+        made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
+        if serialise(made) != sample.data:
+            differs.append(name)
+    *others, last = tile_boxes(header)
+    if others:
+        alone = decode_grid(model, header, container.tiles, [len(others)])
+        if not np.array_equal(alone[last], grid[last]):
+            differs.append("the last tile alone")
+    if sample.pixels is not None:
+        expected = np.asarray(Image.open(sample.pixels).convert("RGB")).astype(int)
+        pixels = decode_indices(model, grid, header.quality, window=how.window)
+        most = int(np.abs(pixels[: header.height, : header.width] - expected).max())
+        if most > sample.bound:
+            differs.append(f"pixels by {most}")
+    return differs, tables
+
+
+def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], str]:
+    """Return the streams of known indices, and the hash of their tables of frequencies."""
+    boxes = tile_boxes(header)
+    streams, tables = [b""] * len(boxes), [b""] * len(boxes)
+    for batch in coding._batches(boxes, range(len(boxes))):
+        indices = np.stack([grid[boxes[tile]] for tile in batch])
+        if header.mode is Mode.FIXED:
+            for tile, row in zip(batch, indices, strict=True):
+                streams[tile] = pack_fixed(row.ravel(), model.codebook_size)
+            continue
+        coders = [_Recorder() for _ in batch]
+        # The source of a decoder takes indices as they are; an encoder's would choose them.
+        source = model.decoding(len(batch), indices.shape[1], header.quality)
+        code_tiles(source, coders, indices)
+        for tile, coder in zip(batch, coders, strict=True):
+            streams[tile], tables[tile] = coder.finish(), coder.tables.digest()
+    return streams, hashlib.sha256(b"".join(tables)).hexdigest()
+
+
+def _fp32_precision(value: str) -> None:
+    _backends.fp32_precision = _backends.mkldnn.matmul.fp32_precision = value
+
+
+def _tf32(value: bool) -> None:
+    _backends.cuda.matmul.allow_tf32 = _backends.cudnn.allow_tf32 = value
+
+
+def _default_dtype(value: str) -> None:
+    torch.set_default_dtype(getattr(torch, value))
+
+
+def _autocast(value: str) -> None:
+    for device in ("cpu", "cuda"):
+        torch.set_autocast_dtype(device, getattr(torch, value))
+        torch.set_autocast_enabled(device, True)
+
+
+def _batch(value: int) -> None:
+    coding._BATCH_POSITIONS = value
+
+
+PUT: dict[str, Callable[[Any], object]] = {
+    "threads": torch.set_num_threads,
+    "matmul": torch.set_float32_matmul_precision,
+    "fp32_precision": _fp32_precision,
+    "tf32": _tf32,
+    "default_dtype": _default_dtype,
+    "autocast": _autocast,
+    "onednn": _backends.mkldnn.set_flags,
+    "batch": _batch,
+    "deterministic": torch.use_deterministic_algorithms,
+    "flush_denormal": torch.set_flush_denormal,
+}
+"""Settings of the whole process. The others are fields of `How`."""
+
+
+def machine() -> list[str]:
+    """Return what cases can need that this machine and its torch have."""
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "mkl": _backends.mkl.is_available(),
+        "oneDNN": _backends.mkldnn.is_available(),
+        "fp32_precision": hasattr(_backends, "fp32_precision"),
+    }
+    cpu = Path("/proc/cpuinfo")
+    flags = re.search(r"^flags\s*:(.*)$", cpu.read_text() if cpu.exists() else "", re.MULTILINE)
+    return [name for name, has in here.items() if has] + (flags[1].split() if flags else [])
+
+
+def run(samples: Sequence[Sample], settings: dict[str, Any]) -> dict[str, Any]:
+    """Put settings into force for the rest of the process and check the samples."""
+    for name in settings.keys() & PUT.keys():
+        PUT[name](settings[name])
+    given = {name: value for name, value in settings.items() if name not in PUT}
+    if "arithmetic" in given:
+        given["arithmetic"] = getattr(torch, given["arithmetic"])
+    how = How(**given)
+    differs, tables = [], {}
+    for sample in samples:
+        try:
+            found, tables[sample.name] = check(sample, how)
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        differs += [f"{sample.name}: {what}" for what in found]
+    return {"differs": differs, "tables": tables}
+
+
+def main() -> None:
+    """Run the case that the command line gives."""
+    settings, files = json.loads(sys.argv[1]), "".join(sys.argv[2:3])
+    samples = [sample for sample in (*frozen(), *vectors()) if files in sample.name]
+    found = run(samples, settings)
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    facts = {
+        "machine": machine(),
+        "numpy_dispatch": " ".join(simd.get("found", [])),
+        "versions": {
+            "Python": platform.python_version(),
+            "torch": torch.__version__,
+            "NumPy": np.__version__,
+            "constriction": version("constriction"),
+        },
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+    print("\n" + json.dumps(facts | found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The exactness matrix (nightly/README.md) in short: one case, and that it can fail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import case
+import exactness
+import pytest
+import torch
+from case import How, Sample, check, vectors
+
+from vqcodec.container import parse, serialise
+from vqcodec.models import integer_latent_prior, integer_pixelcnn
+
+NAMES = {
+    "valid/paper-tiles.vqc",
+    "valid/photo-tiles.vqc",
+    "limits/sums-largest.vqc",
+    "limits/means-clamped.vqc",
+}
+SAMPLES = [sample for sample in vectors() if sample.name in NAMES]
+ALL_OF_IT = next(each for each in exactness.CASES if each.name == "all of it")
+
+
+def found(samples: list[Sample]) -> list[list[str]]:
+    return [check(sample, How())[0] for sample in samples]
+
+
+def test_the_same_with_all_of_it_at_once() -> None:
+    """In a process of its own: instructions, threads, precisions, grouping."""
+    assert len(SAMPLES) == len(NAMES)
+    told = exactness.run(ALL_OF_IT, sys.executable, "tiles")
+    assert told["differs"] == []
+    assert told["threads"] == 2
+    tables = {s.name: check(s, How())[1] for s in vectors() if "tiles" in s.name}
+    assert told["tables"] == tables
+
+
+@contextmanager
+def each_operation_in(precision: str) -> Iterator[None]:
+    """As a program may ask for it since torch 2.9."""
+    operation = torch.backends.mkldnn.matmul
+    before = torch.backends.fp32_precision, operation.fp32_precision
+    torch.backends.fp32_precision = operation.fp32_precision = precision
+    try:
+        yield
+        assert operation.fp32_precision == precision
+    finally:
+        torch.backends.fp32_precision, operation.fp32_precision = before
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="needs torch 2.9")
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_the_precision_of_operations_does_not_matter(precision: str) -> None:
+    with each_operation_in(precision):
+        assert found(SAMPLES) == [[]] * len(SAMPLES)
+
+
+def test_the_default_dtype_does_not_matter() -> None:
+    before = torch.get_default_dtype()
+    case._load.cache_clear()
+    try:
+        for dtype in (torch.float64, torch.bfloat16):
+            torch.set_default_dtype(dtype)
+            assert found(SAMPLES) == [[]] * len(SAMPLES)
+    finally:
+        torch.set_default_dtype(before)
+        case._load.cache_clear()
+
+
+def test_rounding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what keeps them exact, the priors' sums in bfloat16 are other ones."""
+    for module in (integer_pixelcnn, integer_latent_prior):
+        monkeypatch.setattr(module, "full_precision", nullcontext)
+    with torch.autocast("cpu", torch.bfloat16):
+        ended = case.run(SAMPLES, {})
+    assert {text.partition(":")[0] for text in ended["differs"]} == NAMES
+
+
+def test_other_indices_and_bytes_are_found() -> None:
+    sample = SAMPLES[0]
+    assert found([replace(sample, indices="0" * 64)]) == [["indices"]]
+    container = parse(sample.data)
+    first, *others = container.tiles
+    flipped = bytes([first[0] ^ 1]) + first[1:]
+    data = serialise(replace(container, tiles=(flipped, *others)))
+    assert case.run([replace(sample, data=data)], {})["differs"]
+
+
+def test_other_bytes_alone_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = case._Recorder.finish
+    monkeypatch.setattr(case._Recorder, "finish", lambda self: finish(self) + bytes(4))
+    assert found(SAMPLES[:1]) == [["bytes"]]
+
+
+def test_other_pixels_are_found() -> None:
+    sample = next(each for each in SAMPLES if each.pixels)
+    assert found([replace(sample, bound=-1)])[0][0].startswith("pixels by")
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "last"),
+    [
+        ({"differs": [], "tables": {"a": "1"}}, 0, "2 same, 0 DIFFERS, 1 skipped"),
+        ({"differs": [], "tables": {"a": "2"}}, 1, "1 same, 1 DIFFERS, 1 skipped"),
+        ({"differs": ["a: indices"], "tables": {"a": "1"}}, 1, "1 same, 1 DIFFERS, 1 skipped"),
+    ],
+)
+def test_differences_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    second: dict[str, Any],
+    status: int,
+    last: str,
+) -> None:
+    facts = {"machine": ["mkl"], "differs": [], "tables": {"a": "1"}, "versions": {}}
+    facts |= {"capability": "", "threads": 1}
+    answers = iter([facts, facts | second])
+    monkeypatch.setattr(exactness, "run", lambda *_: next(answers))
+    cases = (
+        exactness.PLAIN,
+        exactness.Case("b", needs=("mkl",)),
+        exactness.Case("c", needs=("x",)),
+    )
+    monkeypatch.setattr(exactness, "CASES", cases)
+    monkeypatch.setattr(sys, "argv", ["exactness.py"])
+    assert exactness.main() == status
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_a_process_that_dies_is_a_difference() -> None:
+    broken = exactness.Case("no standard library", {"PYTHONHOME": "nowhere"})
+    told = exactness.run(broken, sys.executable)
+    assert told["differs"][0].startswith("ended with status 1: ")
