@@ -29,7 +29,7 @@ from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid, tile_boxes
 from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Container, Header, Mode, parse, serialise
-from vqcodec.entropy.coder import Encoder, Frequencies, Symbols, pack_fixed
+from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.models.model import Model
 from vqcodec.models.vqvae import VqVae
 from vqcodec.registry.load import parse_model
@@ -114,9 +114,9 @@ class _Recorder(Encoder):
         super().__init__()
         self.tables = hashlib.sha256()
 
-    def code(self, frequencies: Frequencies, symbols: Symbols) -> Symbols:
-        self.tables.update(frequencies.astype("<u4").tobytes())
-        return super().code(frequencies, symbols)
+    def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
+        self.tables.update(surpluses.astype("<u4").tobytes())
+        return super().code(surpluses, symbols)
 
 
 def check(sample: Sample, how: How) -> tuple[list[str], str]:

@@ -151,8 +151,8 @@ def export(codebooks: Codebooks, slices: tuple[int, ...]) -> dict[str, Tensor]:
     """Return the tensors of one quality's codebooks by the names that SPEC.md gives them."""
     out = {"rest": _integers(codebooks.rest, FRACTION_VECTOR, VECTOR_MAX).short()}
     starts = accumulate(slices, initial=0)
-    for s, (start, blocks) in enumerate(zip(starts, codebooks.slices, strict=False)):
-        for number, block in enumerate(blocks):  # type: ignore[arg-type]
+    for s, (start, blocks) in enumerate(zip(starts, codebooks.by_slice(), strict=False)):
+        for number, block in enumerate(blocks):
             name = f"{s}.{number}"
             bias = block.bias - block.bias.amax(1, keepdim=True)
             out |= {

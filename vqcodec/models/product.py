@@ -19,6 +19,7 @@ all K of them. Shapes: P positions, G groups of d channels, K codewords each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -92,10 +93,14 @@ class Codebooks(nn.Module):
         self.slices = nn.ModuleList(nn.ModuleList(blocks) for blocks in slices)
         self.register_buffer("rest", rest)
 
+    def by_slice(self) -> Iterator[list[Block]]:
+        """Yield each slice's blocks."""
+        for blocks in self.slices:
+            yield list(blocks)  # type: ignore[arg-type]
+
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in coding order."""
-        for blocks in self.slices:
-            yield from blocks  # type: ignore[misc]
+        return chain.from_iterable(self.by_slice())
 
     @property
     def groups(self) -> int:

@@ -70,7 +70,7 @@ def _similarities(decoded: Tensor, original: Tensor) -> tuple[Tensor, Tensor]:
     count = len(original)
     products = [decoded, original, decoded * decoded, original * original, decoded * original]
     blurred = _blur(torch.cat(products))
-    one, two, square_one, square_two, both = blurred.split(count)
+    one, two, square_one, square_two, both = torch.split(blurred, count)
     cross = one * two
     squares = one.square() + two.square()
     luminance = (2.0 * cross + _C1) / (squares + _C1)

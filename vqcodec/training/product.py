@@ -150,8 +150,8 @@ class ProductStage:
             decoded = photo.synthesis(quantised / gains).float().clamp(0.0, 1.0)
         levels = (decoded * 255.0).round() / 255.0
         found = distortion(levels, pixels, self._recipe.train.transform.ms_ssim)
-        said = {"bpp": rates[0], "integer": rates[1], "total": float(found.total)}
-        return said | found.figures()
+        total = float(found.total)
+        return {"bpp": rates[0], "integer": rates[1], "total": total, **found.figures()}
 
     @torch.no_grad()
     def _assign(self, scaled: Tensor, qualities: Tensor, integer: bool) -> list[list[Tensor]]:
