@@ -2,8 +2,8 @@
 
 Every quality has codebooks of its own. A slice of the latent prior is cut into
 groups of 1, 2, 4 or 8 channels, busy channels into small groups and quiet ones into
-large, so that K codewords suffice for each; groups of equal size form a block and
-are computed together. Channels without a group are constant.
+large, so that K codewords suffice for each; groups of equal size with about as many
+codewords form a block and are computed together. Channels without a group are constant.
 
 A codeword serves three: the decoder as the value of its channels (`vectors`), the
 prior as what it reads of them (`embedding`), and the logits, which fall with the
@@ -96,7 +96,7 @@ class Codebooks(nn.Module):
     def by_slice(self) -> Iterator[list[Block]]:
         """Yield each slice's blocks."""
         for blocks in self.slices:
-            yield list(blocks)  # type: ignore[arg-type]
+            yield list(blocks)  # type: ignore[call-overload]
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in coding order."""
