@@ -53,7 +53,8 @@ def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> Non
                 known = torch.from_numpy(coded[some])
                 chosen = source.choose(logits, known, part, some).int().cpu().numpy()
                 tables = surpluses(logits.flatten(0, 2).cpu().numpy())
-                each = zip(coders[some], np.split(tables, len(chosen)), chosen, strict=True)
+                tables = tables.reshape(len(chosen), -1, codewords)
+                each = zip(coders[some], tables, chosen, strict=True)
                 for at, (coder, table, symbols) in enumerate(each, some.start):
                     coded[at] = coder.code(table, symbols.ravel()).reshape(symbols.shape)
             indices[:, i, j, span] = coded

@@ -51,8 +51,8 @@ POWERS = _powers()
 _POWERS = np.array(POWERS, dtype=np.float64)
 
 
-_ROWS = 128
-"""Rows that are worked on at a time: what fits into a processor's cache takes half the time."""
+_ENTRIES = 1 << 15
+"""Entries that are worked on at a time: what fits into a processor's cache takes half the time."""
 
 
 def surpluses(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -61,20 +61,20 @@ def surpluses(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     Both arrays hold integers in a floating dtype. The guaranteed 1 is left to the coder.
     """
     table = np.empty(logits.shape, dtype=np.float64)
-    for start in range(0, len(logits), _ROWS):
-        _fill(logits[start : start + _ROWS], table[start : start + _ROWS])
+    rows = max(1, _ENTRIES // logits.shape[1])
+    for start in range(0, len(logits), rows):
+        _fill(logits[start : start + rows], table[start : start + rows])
     return table
 
 
 def _fill(logits: NDArray[np.floating], table: NDArray[np.float64]) -> None:
-    best = logits.argmax(axis=1)
-    rows = np.arange(len(logits))
+    rows, ones = np.arange(len(logits)), np.ones(logits.shape[1])
     free = TOTAL - logits.shape[1]
-    distance = logits[rows, best][:, None] - logits
-    np.minimum(distance, FLOOR, out=distance)
-    np.take(_POWERS, distance.astype(np.int16), out=table, mode="clip")
-    total = table.sum(axis=1).astype(np.int64)
+    best = logits.argmax(axis=1)
+    distance = (logits[rows, best][:, None] - logits).astype(np.intp)
+    np.take(_POWERS, distance, out=table, mode="clip")
+    total = (table @ ones).astype(np.int64)
     reciprocal = (free << PRECISION) // total
     table *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
     np.floor(table, out=table)
-    table[rows, best] += free - table.sum(axis=1)
+    table[rows, best] += free - table @ ones

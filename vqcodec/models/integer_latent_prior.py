@@ -15,7 +15,7 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
-from vqcodec.models.integer_product import IntegerCodebooks
+from vqcodec.models.integer_product import IntegerCodebooks, terms_of
 from vqcodec.models.latent_prior import (
     FRACTION_SCALE,
     MEAN_MAX,
@@ -107,7 +107,7 @@ class Coding:
         self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior.layers]
         self._step = self._slice = -1
         self._shared = self._seen = prior.like
-        self._means = self._precisions = prior.like
+        self._said = prior.like
         self._shape = (tiles, 0)
 
     @torch.inference_mode()
@@ -119,8 +119,7 @@ class Coding:
         if block.slice != self._slice:
             self._predict(block.slice)
         own = slice(tiles.start * self._shape[1], tiles.stop * self._shape[1])
-        logits = block.logits(self._means[own], self._precisions[own])
-        return logits.view(-1, self._shape[1], *block.shape)
+        return block.logits(self._said[own]).view(-1, self._shape[1], *block.shape)
 
     def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """A decoder's indices are what the file says."""
@@ -153,18 +152,18 @@ class Coding:
 
     @full_precision()
     def _predict(self, s: int) -> None:
-        """Compute means and precisions of a slice, (P, W)."""
+        """Compute what is said of a slice's channels."""
         prior, hidden = self._prior, self._prior.config.hidden
         sums = self._shared[:, s * hidden : (s + 1) * hidden]
         if s:
             sums = sums + self._seen[:, : prior.starts[s]] @ prior.own[s]
         active = fx.activate((sums * prior.scale[s]).floor_())
         means, raw = prior.output[s](active).cpu().double().chunk(2, dim=1)
-        self._means = means.clamp(-MEAN_MAX, MEAN_MAX)
         half = 1 << (fx.FRACTION_STREAM - FRACTION_SCALE - 1)
         level = torch.floor((raw + half) * 2.0 ** (FRACTION_SCALE - fx.FRACTION_STREAM))
         at = (level - SCALE_FIRST).clamp_(0, SCALE_COUNT - 1).long()
-        self._precisions = prior.precisions[at].double()
+        means = means.clamp_(-MEAN_MAX, MEAN_MAX)
+        self._said = terms_of(means, prior.precisions[at].double())
         self._slice = s
 
 

@@ -45,6 +45,8 @@ class IntegerBlock:
     """int64 (G, d), counted within the slice."""
     places: Tensor
     """The same, int64 (G d,), counted from the first slice on."""
+    both: Tensor
+    """The same, int64 (G, 2d), of what `logits` takes."""
     terms: Tensor
     """float64 (G, 2d, K): integers [v, v^2]."""
     bias: Tensor
@@ -60,17 +62,10 @@ class IntegerBlock:
         count, _, size = self.bias.shape
         return count, size
 
-    def of(self, values: Tensor) -> Tensor:
-        """Take the block's channels out of a slice's (P, W): (G, P, d)."""
-        return values[:, self.channels].transpose(0, 1)
-
-    def logits(self, means: Tensor, precisions: Tensor) -> Tensor:
-        """Map integer means and precisions float64 (P, W) of the slice to logits float64
-        (P, G, K).
-        """
-        precisions = self.of(precisions)
-        both = torch.cat([self.of(means) * precisions, -4.0 * precisions], dim=2)  # (G, P, 2d)
-        logits = torch.bmm(both, self.terms).mul_(2.0**-24).floor_().add_(self.bias)
+    def logits(self, said: Tensor) -> Tensor:
+        """Map what `terms_of` makes of the slice, (P, 2W), to logits float64 (P, G, K)."""
+        own = said[:, self.both].transpose(0, 1)  # (G, P, 2d)
+        logits = torch.bmm(own, self.terms).mul_(2.0**-24).floor_().add_(self.bias)
         return logits.transpose(0, 1)
 
     def choose(self, latents: Tensor, logits: Tensor, distance_bits: float) -> Tensor:
@@ -79,7 +74,7 @@ class IntegerBlock:
         `distance_bits` are the bits that a squared distance of 1 is worth.
         """
         per_unit = -(2.0**-fx.FRACTION_LOGIT) / distance_bits
-        costs = self._distances(self.of(latents))
+        costs = self._distances(latents[:, self.channels].transpose(0, 1))
         return torch.add(costs, logits.transpose(0, 1).float(), alpha=per_unit).argmin(2).T
 
     def nearest(self, latents: Tensor) -> Tensor:
@@ -88,9 +83,7 @@ class IntegerBlock:
         return self._distances(own.transpose(0, 1)).argmin(2).T
 
     def look_up(self, table: Tensor, indices: Tensor) -> Tensor:
-        """Take rows of a table (G, K, d) at indices (P, G): (P, G d). Raises CorruptError."""
-        if int(indices.max()) >= self.shape[1]:
-            raise CorruptError(f"index {int(indices.max())} in a codebook of {self.shape[1]}")
+        """Take rows of a table (G, K, d) at indices (P, G), below K: (P, G d)."""
         picked = indices.T[:, :, None].long()
         return torch.take_along_dim(table, picked, dim=1).transpose(0, 1).flatten(1)
 
@@ -98,6 +91,13 @@ class IntegerBlock:
         """Squared distances (G, P, K) of latents (G, P, d), but for a shared summand."""
         norms = self.vectors.square().sum(2)[:, None]
         return torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
+
+
+def terms_of(means: Tensor, precisions: Tensor) -> Tensor:
+    """Map a slice's integer means and precisions float64 (P, W) to the factors of its codewords'
+    terms, (P, 2W): [precision mean, -4 precision].
+    """
+    return torch.cat([precisions * means, -4.0 * precisions], dim=1)
 
 
 class IntegerCodebooks:
@@ -142,6 +142,8 @@ class IntegerCodebooks:
         out = self._rest.repeat(len(indices), 1)
         each = torch.split(indices, [count for count, _ in self.parts], dim=1)
         for block, picked in zip(self.blocks, each, strict=True):
+            if int(picked.max()) >= block.shape[1]:
+                raise CorruptError(f"index {int(picked.max())} in a codebook of {block.shape[1]}")
             out[:, block.places] += block.look_up(block.vectors, picked)
         return out
 
@@ -244,6 +246,7 @@ def _blocks(
                 s,
                 channels.long(),
                 channels.flatten().long() + start,
+                torch.cat([channels, channels + width], dim=1).long(),
                 torch.cat([real, real.square()], dim=2).mT.contiguous(),
                 bias.double()[:, None],
                 (real * 2.0**-FRACTION_VECTOR).float(),
