@@ -247,7 +247,7 @@ def _twice(tensors: dict[str, Tensor], metadata: dict) -> None:
 
 
 def _outside(tensors: dict[str, Tensor], metadata: dict) -> None:
-    tensors["codebooks.2.1.0.channels"][0, 0] = 8
+    tensors["codebooks.2.2.0.channels"][0, 0] = 8
 
 
 def _huge(tensors: dict[str, Tensor], metadata: dict) -> None:

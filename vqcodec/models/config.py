@@ -126,7 +126,8 @@ class LatentPriorConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
         _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
-        _require(1 <= len(self.slices) <= 64, "latent_prior.slices must be 1 to 64 numbers")
+        many = isinstance(self.slices, tuple) and 1 <= len(self.slices) <= 64
+        _require(many, "latent_prior.slices must be a list of 1 to 64 numbers")
         _require(all(s >= 1 for s in self.slices), "latent_prior.slices must be at least 1 each")
         _require(1 <= self.hidden <= 1024, "latent_prior.hidden must be 1 to 1024")
 

@@ -32,7 +32,7 @@ VECTOR_MAX = (1 << 12) - 1
 
 
 class Block(nn.Module):
-    """Groups of one size in one slice at one quality."""
+    """Groups of one size with equally many codewords, in one slice at one quality."""
 
     channels: Tensor
     unigram: Tensor
@@ -86,7 +86,7 @@ class Codebooks(nn.Module):
     rest: Tensor
 
     def __init__(self, slices: list[list[Block]], rest: Tensor) -> None:
-        """Take each slice's blocks by ascending size of their groups, and the values (D,) of
+        """Take each slice's blocks in coding order, and the values (D,) of
         channels without a group, 0 elsewhere.
         """
         super().__init__()
