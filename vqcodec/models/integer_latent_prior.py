@@ -114,10 +114,11 @@ class Coding:
     def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, g, K), float64 on the CPU; see `model.Source`."""
         block = self._blocks[part]
-        if t != self._step:
-            self._begin(t, first, stop)
-        if block.slice != self._slice:
-            self._predict(block.slice)
+        if (t, block.slice) != (self._step, self._slice):
+            with full_precision():
+                if t != self._step:
+                    self._begin(t, first, stop)
+                self._predict(block.slice)
         own = slice(tiles.start * self._shape[1], tiles.stop * self._shape[1])
         return block.logits(self._said[own]).view(-1, self._shape[1], *block.shape)
 
@@ -135,7 +136,6 @@ class Coding:
             seen = self._seen[:, : self._prior.coarse]
             self._latents.put(t, first, seen.view(*self._shape, -1))
 
-    @full_precision()
     def _begin(self, t: int, first: int, stop: int) -> None:
         """Compute what all slices of a step read of the steps before."""
         prior = self._prior
@@ -148,9 +148,8 @@ class Coding:
         self._shared = torch.addmm(prior.shared_bias, features, prior.shared)
         self._seen = prior.like.new_zeros(len(features), prior.latents)
         self._shape = (stream.shape[0], stop - first)
-        self._step, self._slice = t, -1
+        self._step = t
 
-    @full_precision()
     def _predict(self, s: int) -> None:
         """Compute what is said of a slice's channels."""
         prior, hidden = self._prior, self._prior.config.hidden
