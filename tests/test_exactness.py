@@ -14,8 +14,9 @@ import pytest
 import torch
 from case import How, Sample, check, vectors
 
+from vqcodec.codec import coding
 from vqcodec.container import parse, serialise
-from vqcodec.models import integer_latent_prior, integer_pixelcnn
+from vqcodec.models import integer_pixelcnn
 
 NAMES = {
     "valid/paper-tiles.vqc",
@@ -75,7 +76,7 @@ def test_the_default_dtype_does_not_matter() -> None:
 
 def test_rounding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what keeps them exact, the priors' sums in bfloat16 are other ones."""
-    for module in (integer_pixelcnn, integer_latent_prior):
+    for module in (integer_pixelcnn, coding):
         monkeypatch.setattr(module, "full_precision", nullcontext)
     with torch.autocast("cpu", torch.bfloat16):
         ended = case.run(SAMPLES, {})

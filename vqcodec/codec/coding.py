@@ -18,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.codec.wavefront import steps
+from vqcodec.codec.wavefront import Step, steps
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model, Source
+from vqcodec.models.precision import full_precision
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
@@ -41,25 +42,30 @@ def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> Non
     was coded in the end; with decoders it is filled.
     """
     _, rows, columns, _ = indices.shape
-    for step in steps(rows, columns):
-        i = np.arange(step.first, step.stop)
-        j = step.t - 2 * i
-        done = 0
-        for part, (groups, codewords) in enumerate(source.parts):
-            span = slice(done, done + groups)
-            coded = indices[:, i, j, span]  # (tiles, n, g), a copy
-            for some in _chunks(len(coders), len(i) * groups * codewords):
-                logits = source.logits(step.t, step.first, step.stop, part, some)
-                known = torch.from_numpy(coded[some])
-                chosen = source.choose(logits, known, part, some).int().cpu().numpy()
-                tables = surpluses(logits.flatten(0, 2).cpu().numpy())
-                tables = tables.reshape(len(chosen), -1, codewords)
-                each = zip(coders[some], tables, chosen, strict=True)
-                for at, (coder, table, symbols) in enumerate(each, some.start):
-                    coded[at] = coder.code(table, symbols.ravel()).reshape(symbols.shape)
-            indices[:, i, j, span] = coded
-            source.put(step.t, step.first, part, torch.from_numpy(coded))
-            done += groups
+    with torch.inference_mode(), full_precision():
+        for step in steps(rows, columns):
+            _code_step(step, source, coders, indices)
+
+
+def _code_step(step: Step, source: Source, coders: Sequence[Coder], indices: Indices) -> None:
+    i = np.arange(step.first, step.stop)
+    j = step.t - 2 * i
+    done = 0
+    for part, (groups, codewords) in enumerate(source.parts):
+        span = slice(done, done + groups)
+        coded = indices[:, i, j, span]  # (tiles, n, g), a copy
+        for some in _chunks(len(coders), len(i) * groups * codewords):
+            logits = source.logits(step.t, step.first, step.stop, part, some)
+            known = torch.from_numpy(coded[some])
+            chosen = source.choose(logits, known, part, some).int().cpu().numpy()
+            tables = surpluses(logits.flatten(0, 2).cpu().numpy())
+            tables = tables.reshape(len(chosen), -1, codewords)
+            each = zip(coders[some], tables, chosen, strict=True)
+            for at, (coder, table, symbols) in enumerate(each, some.start):
+                coded[at] = coder.code(table, symbols.ravel()).reshape(symbols.shape)
+        indices[:, i, j, span] = coded
+        source.put(step.t, step.first, part, torch.from_numpy(coded))
+        done += groups
 
 
 def encode_grid(

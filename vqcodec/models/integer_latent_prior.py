@@ -24,7 +24,6 @@ from vqcodec.models.latent_prior import (
     SCALE_FIRST,
     slice_starts,
 )
-from vqcodec.models.precision import full_precision
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache
 
 
@@ -110,15 +109,13 @@ class Coding:
         self._said = prior.like
         self._shape = (tiles, 0)
 
-    @torch.inference_mode()
     def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, g, K), float64 on the CPU; see `model.Source`."""
         block = self._blocks[part]
-        if (t, block.slice) != (self._step, self._slice):
-            with full_precision():
-                if t != self._step:
-                    self._begin(t, first, stop)
-                self._predict(block.slice)
+        if t != self._step:
+            self._begin(t, first, stop)
+        if block.slice != self._slice:
+            self._predict(block.slice)
         own = slice(tiles.start * self._shape[1], tiles.stop * self._shape[1])
         return block.logits(self._said[own]).view(-1, self._shape[1], *block.shape)
 
@@ -126,12 +123,11 @@ class Coding:
         """A decoder's indices are what the file says."""
         return known
 
-    @torch.inference_mode()
     def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
         """Tell the indices (tiles, n, g); see `model.Source`."""
         block = self._blocks[part]
-        embedded = block.look_up(block.embedding, indices.flatten(0, 1).to(self._seen.device))
-        self._seen[:, block.places] = embedded
+        flat = indices.flatten(0, 1)
+        self._seen[:, block.places] = block.look_up(block.embedding, flat)
         if part == len(self.parts) - 1:
             seen = self._seen[:, : self._prior.coarse]
             self._latents.put(t, first, seen.view(*self._shape, -1))
@@ -148,7 +144,7 @@ class Coding:
         self._shared = torch.addmm(prior.shared_bias, features, prior.shared)
         self._seen = prior.like.new_zeros(len(features), prior.latents)
         self._shape = (stream.shape[0], stop - first)
-        self._step = t
+        self._step, self._slice = t, -1
 
     def _predict(self, s: int) -> None:
         """Compute what is said of a slice's channels."""
@@ -190,7 +186,6 @@ class Encoding(Coding):
         rows = torch.arange(first, stop)
         self._here = self._scaled[:, rows, t - 2 * rows]  # (tiles, n, D)
 
-    @torch.inference_mode()
     def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """Return the indices (tiles, n, g) of least cost."""
         block = self._blocks[part]

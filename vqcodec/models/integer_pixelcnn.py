@@ -124,7 +124,6 @@ class Wavefront:
         wide = like.new_empty(prior.config.channels)
         self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior._layers]
 
-    @torch.inference_mode()
     def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
         """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t.
 
@@ -136,18 +135,16 @@ class Wavefront:
 
     def _predict(self, t: int, first: int, stop: int) -> Tensor:
         prior = self._prior
-        with full_precision():
-            stream = fx.limit(prior._first(self._indices.neighbours(t, first, stop)))
-            for layer, cache in zip(prior._layers, self._features, strict=True):
-                cache.put(t, first, fx.activate(stream))
-                stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
-            return prior._head(stream)[:, :, None]
+        stream = fx.limit(prior._first(self._indices.neighbours(t, first, stop)))
+        for layer, cache in zip(prior._layers, self._features, strict=True):
+            cache.put(t, first, fx.activate(stream))
+            stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
+        return prior._head(stream)[:, :, None]
 
     def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
         """A decoder's indices are what the file says."""
         return known
 
-    @torch.inference_mode()
     def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
         """Tell the indices (tiles, n, 1) of rows first..first+n-1 of step t."""
         embedding = self._prior._embedding

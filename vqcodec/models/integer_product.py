@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate, count, takewhile
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vqcodec.errors import CorruptError, ModelCorruptError
@@ -53,8 +54,10 @@ class IntegerBlock:
     """float64 (G, 1, K), integers."""
     vectors: Tensor
     """float32 (G, K, d)."""
+    firsts: Tensor
+    """int32 (G,): each group's first row in a table of G K rows."""
     embedding: Tensor
-    """(G, K, d), integers, on the prior's device."""
+    """(G K, d), integers, on the prior's device."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,9 +86,8 @@ class IntegerBlock:
         return self._distances(own.transpose(0, 1)).argmin(2).T
 
     def look_up(self, table: Tensor, indices: Tensor) -> Tensor:
-        """Take rows of a table (G, K, d) at indices (P, G), below K: (P, G d)."""
-        picked = indices.T[:, :, None].long()
-        return torch.take_along_dim(table, picked, dim=1).transpose(0, 1).flatten(1)
+        """Take rows of a table (G K, d) at indices (P, G), below K: (P, G d)."""
+        return F.embedding((indices + self.firsts).to(table.device), table).flatten(1)
 
     def _distances(self, latents: Tensor) -> Tensor:
         """Squared distances (G, P, K) of latents (G, P, d), but for a shared summand."""
@@ -144,7 +146,7 @@ class IntegerCodebooks:
         for block, picked in zip(self.blocks, each, strict=True):
             if int(picked.max()) >= block.shape[1]:
                 raise CorruptError(f"index {int(picked.max())} in a codebook of {block.shape[1]}")
-            out[:, block.places] += block.look_up(block.vectors, picked)
+            out[:, block.places] += block.look_up(block.vectors.flatten(0, 1), picked)
         return out
 
 
@@ -250,7 +252,8 @@ def _blocks(
                 torch.cat([real, real.square()], dim=2).mT.contiguous(),
                 bias.double()[:, None],
                 (real * 2.0**-FRACTION_VECTOR).float(),
-                embedding.to(device=device, dtype=dtype),
+                torch.arange(0, groups * codewords, codewords, dtype=torch.int32),
+                embedding.flatten(0, 1).to(device=device, dtype=dtype),
             )
         )
     unique = len(torch.unique(used)) == len(used)

@@ -13,7 +13,10 @@ from torch import Tensor
 
 
 class Source(Protocol):
-    """Integer logits of a batch of tiles of equal size, in coding order."""
+    """Integer logits of a batch of tiles of equal size, in coding order.
+
+    To be used in `torch.inference_mode()` and `full_precision()`.
+    """
 
     @property
     def parts(self) -> tuple[tuple[int, int], ...]:
