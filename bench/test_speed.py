@@ -144,7 +144,7 @@ def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: Vq
     def walk() -> None:
         front = model.prior.wavefront(header.tile_count, rows)
         for step in steps(rows, columns):
-            front.logits(step.t, step.first, step.stop, 0)
+            front.logits(step.t, step.first, step.stop, 0, slice(0, header.tile_count))
             zeros = torch.zeros(header.tile_count, step.stop - step.first, 1, dtype=torch.int32)
             front.put(step.t, step.first, 0, zeros)
 
