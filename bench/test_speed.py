@@ -20,11 +20,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import vqcodec
 from vqcodec.codec.coding import code_tiles, decode_grid, encode_grid
 from vqcodec.codec.transform import decode_indices, measure_pixels
-from vqcodec.codec.wavefront import steps
 from vqcodec.container import parse
 from vqcodec.entropy.coder import Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.models.vqvae import VqVae
+from vqcodec.models.wavefront import steps
 
 EXAMPLE = Path(__file__).parent / "hills.jpg"
 
@@ -108,7 +108,7 @@ class OneByOne:
         """Return the table (1, K) of one position."""
         up, left = max(0, i - self._reach), max(0, j - self._reach)
         part = self._grid[None, up : i + 1, left : j + self._reach + 1]
-        return surpluses(self._prior.logits(part)[:, i - up, j - left].numpy())
+        return surpluses(self._prior.logits(part)[:, i - up, j - left, None])
 
 
 @pytest.mark.benchmark(group="entropy decoding")
@@ -120,7 +120,7 @@ def test_entropy_decode_position_by_position(
     positions = [(i, j) for i in range(24, 32) for j in range(24, 32)]
     expected = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
     for i, j in positions[:3]:
-        table = surpluses(expected[:, i, j].numpy())
+        table = surpluses(expected[:, i, j, None])
         assert np.array_equal(one_by_one(i, j), table)
     benchmark(lambda: [one_by_one(i, j) for i, j in positions])
     benchmark.extra_info["positions"] = len(positions)
@@ -131,22 +131,21 @@ def test_entropy_decode_position_by_position_cached(
     benchmark: BenchmarkFixture, model: VqVae
 ) -> None:
     """The wavefront's own cache, but one position per step: a tile of one row."""
-    row = np.zeros((1, 1, 512, 1), dtype=np.int32)
-    benchmark(lambda: code_tiles(model.prior.wavefront(1, 1), [Encoder()], row))
-    benchmark.extra_info["positions"] = row.size
+    row = [(1, 512)]
+    benchmark(lambda: code_tiles(model.prior.wavefront(row), [Encoder()], row))
+    benchmark.extra_info["positions"] = 512
 
 
 @pytest.mark.benchmark(group="entropy decoding parts")
 def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: VqVae) -> None:
     header = parse(data).header
-    rows, columns = header.row_edges[1], header.column_edges[1]
+    sizes = [(header.row_edges[1], header.column_edges[1])] * header.tile_count
 
     def walk() -> None:
-        front = model.prior.wavefront(header.tile_count, rows)
-        for step in steps(rows, columns):
-            front.logits(step.t, step.first, step.stop, 0, slice(0, header.tile_count))
-            zeros = torch.zeros(header.tile_count, step.stop - step.first, 1, dtype=torch.int32)
-            front.put(step.t, step.first, 0, zeros)
+        front = model.prior.wavefront(sizes)
+        for step in steps(sizes):
+            front.logits(step, 0, slice(0, len(step.place)))
+            front.put(step, 0, torch.zeros(len(step.place), 1, dtype=torch.int32))
 
     benchmark(walk)
 
@@ -156,7 +155,6 @@ def test_frequency_tables_alone(
     benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae
 ) -> None:
     logits = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
-    flat = logits.flatten(0, 2).numpy()
-    parts = [flat[k : k + 128] for k in range(0, len(flat), 128)]
-    benchmark(lambda: [surpluses(part) for part in parts])
+    flat = logits.flatten(0, 2)
+    benchmark(lambda: [surpluses(part[None]) for part in flat.split(128)])
     benchmark.extra_info["positions"] = len(flat)

@@ -24,14 +24,16 @@ import numpy as np
 import torch
 from frozen.renew import FROZEN, sums
 from PIL import Image
+from torch import Tensor
 
 from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid, tile_boxes
 from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, Source
 from vqcodec.models.vqvae import VqVae
+from vqcodec.models.wavefront import Step
 from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import find_by_prefix
 
@@ -107,6 +109,25 @@ def _load(path: Path, how: How) -> Model:
     return parse_model(data, sha256=digest, device=device, dtype=how.arithmetic)
 
 
+class _Known:
+    """A decoder's source with indices that are known: an encoder's would choose them."""
+
+    def __init__(self, source: Source, tiles: Sequence[Indices]) -> None:
+        self.parts, self.put = source.parts, source.put
+        self._source = source
+        flat = np.concatenate([tile.reshape(-1, tile.shape[2]) for tile in tiles])
+        stops = np.cumsum([groups for groups, _ in self.parts])
+        self._indices = np.split(flat, stops[:-1], axis=1)
+        self._here = np.empty(0, dtype=np.intp)
+
+    def logits(self, step: Step, part: int, some: slice) -> Tensor:
+        self._here = step.place[some]
+        return self._source.logits(step, part, some)
+
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
+        return torch.from_numpy(self._indices[part][self._here])
+
+
 class _Recorder(Encoder):
     """An encoder that remembers all frequencies, also those of symbols that do not occur."""
 
@@ -158,15 +179,14 @@ def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], s
     boxes = tile_boxes(header)
     streams, tables = [b""] * len(boxes), [b""] * len(boxes)
     for batch in coding._batches(boxes, range(len(boxes))):
-        indices = np.stack([grid[boxes[tile]] for tile in batch])
+        known = [grid[boxes[tile]] for tile in batch]
         if header.mode is Mode.FIXED:
-            for tile, row in zip(batch, indices, strict=True):
+            for tile, row in zip(batch, known, strict=True):
                 streams[tile] = pack_fixed(row.ravel(), model.codebook_size)
             continue
         coders = [_Recorder() for _ in batch]
-        # The source of a decoder takes indices as they are; an encoder's would choose them.
-        source = model.decoding(len(batch), indices.shape[1], header.quality)
-        code_tiles(source, coders, indices)
+        sizes = [tile.shape[:2] for tile in known]
+        code_tiles(_Known(model.decoding(sizes, header.quality), known), coders, sizes)
         for tile, coder in zip(batch, coders, strict=True):
             streams[tile], tables[tile] = coder.finish(), coder.tables.digest()
     return streams, hashlib.sha256(b"".join(tables)).hexdigest()

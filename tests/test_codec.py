@@ -16,7 +16,6 @@ from vqcodec.codec import chunks, pictures
 from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
 from vqcodec.codec.pictures import from_image
 from vqcodec.codec.transform import decode_indices, measure_pixels
-from vqcodec.codec.wavefront import steps
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -27,20 +26,27 @@ from vqcodec.errors import (
     VqcWarning,
 )
 from vqcodec.models.vqvae import VqVae
+from vqcodec.models.wavefront import steps
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 9), (9, 1), (5, 7), (7, 5), (64, 3)])
 def test_steps_visit_each_position_once_after_all_it_depends_on(rows: int, columns: int) -> None:
     when = {}
-    for number, step in enumerate(steps(rows, columns)):
-        for i in range(step.first, step.stop):
-            position = (i, step.t - 2 * i)
+    sizes = [(rows, columns), (3, 4)]
+    places = []
+    for number, step in enumerate(steps(sizes)):
+        assert (step.column + 2 * step.row == step.t).all()
+        for position in zip(step.tile, step.row, step.column, strict=True):
             assert position not in when
             when[position] = number
-    assert set(when) == {(i, j) for i in range(rows) for j in range(columns)}
-    for (i, j), number in when.items():
+        assert step.stops == [int((step.tile <= tile).sum()) for tile in range(2)]
+        places += zip(step.place, step.tile, step.row, step.column, strict=True)
+    every = [(b, i, j) for b in range(2) for i in range(sizes[b][0]) for j in range(sizes[b][1])]
+    assert [position for _, *position in sorted(places)] == [list(position) for position in every]
+    assert [place for place, *_ in sorted(places)] == list(range(len(every)))
+    for (b, i, j), number in when.items():
         for di, dj in ((0, -1), (-1, -1), (-1, 0), (-1, 1), (-2, 2)):
-            assert when.get((i + di, j + dj), -1) < number
+            assert when.get((b, i + di, j + dj), -1) < number
 
 
 def test_windows_meet_without_a_seam(model: VqVae) -> None:

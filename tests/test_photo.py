@@ -15,7 +15,6 @@ from torch import Tensor
 import vqcodec
 from vqcodec.codec.search import Found, Setting, between, largest_within, setting
 from vqcodec.codec.transform import decode_indices, measure_pixels
-from vqcodec.codec.wavefront import steps
 from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
 from vqcodec.metrics import psnr
@@ -24,6 +23,7 @@ from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.photo import Photo
 from vqcodec.models.photo import parse_model as parse_photo
 from vqcodec.models.product import take
+from vqcodec.models.wavefront import steps
 from vqcodec.registry.load import parse_model
 
 CPU = torch.device("cpu")
@@ -104,22 +104,21 @@ def test_integers_say_what_training_says(photo_like: Photo) -> None:
     expected = [b.logits(b.of(flat[0]), b.of(flat[1])) for b in codebooks.blocks()]
 
     indices = torch.cat(picked).T.view(1, rows, columns, -1).int()
-    source = photo_like.decoding(1, rows, quality)
+    source = photo_like.decoding([(rows, columns)], quality)
     compared = 0
-    for step in steps(rows, columns):
-        i = torch.arange(step.first, step.stop)
-        j = step.t - 2 * i
+    for step in steps([(rows, columns)]):
+        i, j = step.row, step.column
         done = 0
         for part, (groups, size) in enumerate(source.parts):
-            said = expected[part][:, i * columns + j].transpose(0, 1)  # (n, g, K)
-            logits = source.logits(step.t, step.first, step.stop, part, slice(0, 1))[0]
-            assert logits.shape == said.shape == (len(i), groups, size)
+            said = expected[part][:, i * columns + j]  # (g, n, K)
+            logits = source.logits(step, part, slice(0, len(i)))
+            assert logits.shape == said.shape == (groups, len(i), size)
             ours = logits / 16.0
             # Both are logits but for a summand; ours are rounded down to 1/16 bit.
             difference = (ours - ours[..., :1]) - (said - said[..., :1])
             assert difference.abs().max() < 0.13
             compared += said.numel()
-            source.put(step.t, step.first, part, indices[:, i, j, done : done + groups])
+            source.put(step, part, indices[0, i, j, done : done + groups])
             done += groups
     assert compared == sum(e.numel() for e in expected)
 
@@ -213,7 +212,9 @@ def test_halos_cover_the_receptive_fields(photo_like: Photo) -> None:
     grid = torch.zeros(2 * halo + 3, 2, photo_like.groups(1), dtype=torch.int64)
     other = grid.clone()
     other[0] = 3
-    drawn = (photo_like.pixels(grid, 1) != photo_like.pixels(other, 1)).any(0).any(1)
+    whole = (slice(0, len(grid)), slice(0, 2))
+    before, after = photo_like.pixels(grid, 1, whole), photo_like.pixels(other, 1, whole)
+    drawn = (before != after).any(0).any(1)
     assert int(drawn.nonzero().max()) // 16 <= halo
 
 

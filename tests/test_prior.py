@@ -12,13 +12,13 @@ import torch
 from conftest import random_prior
 from torch import Tensor
 
-from vqcodec.codec.wavefront import steps
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
 from vqcodec.models.integer_pixelcnn import IntegerPixelCNN
 from vqcodec.models.pixelcnn import PixelCNN
 from vqcodec.models.vqvae import VqVae
+from vqcodec.models.wavefront import steps
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
 
 CPU = torch.device("cpu")
@@ -47,15 +47,19 @@ def grid(tiles: int, rows: int, columns: int, seed: int = 0) -> Tensor:
 
 def by_wavefront(prior: IntegerPixelCNN, indices: Tensor) -> Tensor:
     tiles, rows, columns = indices.shape
-    out = torch.empty(*indices.shape, CONFIG.codebook_size)
-    front = prior.wavefront(tiles, rows)
-    for step in steps(rows, columns):
-        i = torch.arange(step.first, step.stop)
-        j = step.t - 2 * i
-        out[:, i, j] = front.logits(step.t, step.first, step.stop, 0, slice(0, tiles))[
-            :, :, 0
-        ].float()
-        front.put(step.t, step.first, 0, indices[:, i, j, None])
+    return in_steps(prior, [(rows, columns)] * tiles, indices.flatten()).view(*indices.shape, -1)
+
+
+def in_steps(prior: IntegerPixelCNN, sizes: list[tuple[int, int]], places: Tensor) -> Tensor:
+    """Return the logits of tiles' indices, tile after tile, row by row: (places, K)."""
+    out = torch.empty(len(places), CONFIG.codebook_size)
+    front = prior.wavefront(sizes)
+    for step in steps(sizes):
+        at = torch.from_numpy(step.place)
+        half = len(at) // 2
+        for some in (slice(0, half), slice(half, len(at))):
+            out[at[some]] = front.logits(step, 0, some)[0].float()
+        front.put(step, 0, places[at, None])
     return out
 
 
@@ -115,6 +119,16 @@ def test_batches_do_not_matter(prior: IntegerPixelCNN) -> None:
         alone = indices[tile : tile + 1]
         assert torch.equal(prior.logits(alone)[0], together[tile])
         assert torch.equal(by_wavefront(prior, alone)[0], together[tile])
+
+
+def test_tiles_of_any_sizes_go_together(prior: IntegerPixelCNN) -> None:
+    tiles = [
+        grid(1, rows, columns, seed=rows) for rows, columns in ((8, 8), (1, 9), (7, 2), (3, 8))
+    ]
+    sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
+    together = in_steps(prior, sizes, torch.cat([tile.flatten() for tile in tiles]))
+    alone = torch.cat([prior.logits(tile).flatten(0, 2) for tile in tiles])
+    assert torch.equal(together, alone)
 
 
 def test_double_precision_gives_the_same(

@@ -16,8 +16,8 @@ from vqcodec.cli.options import (
     max_pixels_option,
     model_option,
     output_options,
-    use_threads,
 )
+from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import bar
 from vqcodec.errors import SourceKeptError
 
@@ -103,7 +103,7 @@ def command(
     from vqcodec.codec.search import Wish
     from vqcodec.registry.load import load_model
 
-    use_threads(threads)
+    prepare(threads)
     loaded = load_model(model, device=device)
     wish = Wish(
         quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr

@@ -14,8 +14,8 @@ from vqcodec.cli.options import (
     max_pixels_option,
     model_option,
     output_options,
-    use_threads,
 )
+from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import bar
 
 
@@ -84,7 +84,7 @@ def command(
     from vqcodec.registry.load import load_model
 
     formats = {job.target: format_of(job.target) for job in jobs}
-    use_threads(threads)
+    prepare(threads)
     loaded = None if model is None else load_model(model, device=device)
     losses: list[str] = []
 

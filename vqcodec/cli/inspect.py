@@ -7,7 +7,8 @@ import json
 import click
 
 from vqcodec.cli.files import read_input
-from vqcodec.cli.options import compute_options, max_pixels_option, model_option, use_threads
+from vqcodec.cli.options import compute_options, max_pixels_option, model_option
+from vqcodec.cli.process import prepare
 from vqcodec.codec.inspection import Inspection, inspect
 
 
@@ -46,7 +47,7 @@ def _verify(
 
     from vqcodec.codec.pipeline import verify
 
-    use_threads(threads)
+    prepare(threads)
     grid = verify(data, model=model, device=device, max_pixels=max_pixels)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 

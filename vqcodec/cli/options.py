@@ -83,11 +83,3 @@ class _Size(click.ParamType[int]):
 
 
 SIZE = _Size()
-
-
-def use_threads(threads: int | None) -> None:
-    """Apply --threads."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)

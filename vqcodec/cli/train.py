@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from vqcodec.cli.files import warnings_shown
-from vqcodec.cli.options import compute_options, use_threads
+from vqcodec.cli.options import compute_options
+from vqcodec.cli.process import prepare
 
 
 @click.command()
@@ -82,7 +83,7 @@ def command(
     from vqcodec.training.run import train
 
     parsed = load_recipe(Path(recipe), overrides)
-    use_threads(threads)
+    prepare(threads)
     reporter = _Reporter()
     with joined(pick_device(device)) as place:
         first = rank() == 0

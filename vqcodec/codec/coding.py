@@ -3,68 +3,76 @@
 Encoder and decoder run the same loop over the same steps with the same tables;
 they differ in the coder, which writes or reads, and in the source of logits, which
 knows the indices, chooses them, or learns them as they are read.
-Tiles of equal size share their network calls; the results do not depend on
-which tiles do, as the prior is exact.
+Tiles share their network calls; the results do not depend on which tiles do,
+as the prior is exact.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.codec.wavefront import Step, steps
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
-from vqcodec.models.model import Model, Source
+from vqcodec.models.model import Box, Model, Source
 from vqcodec.models.precision import full_precision
+from vqcodec.models.wavefront import Size, Step, steps
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
-_BATCH_POSITIONS = 1 << 16
+_BATCH_POSITIONS = 1 << 17
 _CHUNK_LOGITS = 1 << 17
 """Logits that are worked on at a time: what fits into a processor's cache."""
 
 
-def code_tiles(source: Source, coders: Sequence[Coder], indices: Indices) -> None:
-    """Code a batch of tiles, int32 (tiles, rows, columns, G), in place.
-
-    With encoders `indices` is read where the source leaves no choice, and holds what
-    was coded in the end; with decoders it is filled.
-    """
-    _, rows, columns, _ = indices.shape
+def code_tiles(
+    source: Source,
+    coders: Sequence[Coder],
+    sizes: Sequence[Size],
+    progress: Progress | None = None,
+) -> list[Indices]:
+    """Code a batch of tiles of some sizes; return their indices, int32 (rows, columns, G)."""
+    areas = [rows * columns for rows, columns in sizes]
+    coded = np.zeros((sum(areas), sum(groups for groups, _ in source.parts)), dtype=np.int32)
     with torch.inference_mode(), full_precision():
-        for step in steps(rows, columns):
-            _code_step(step, source, coders, indices)
+        for step in steps(sizes):
+            _code_step(step, source, coders, coded)
+            if progress is not None:
+                progress(len(step.place))
+    tiles = np.split(coded, np.cumsum(areas)[:-1])
+    return [tile.reshape(*size, -1) for tile, size in zip(tiles, sizes, strict=True)]
 
 
-def _code_step(step: Step, source: Source, coders: Sequence[Coder], indices: Indices) -> None:
-    i = np.arange(step.first, step.stop)
-    j = step.t - 2 * i
+def _code_step(step: Step, source: Source, coders: Sequence[Coder], coded: Indices) -> None:
+    """Code the positions of a step; put their indices where they belong in (places, G)."""
+    bounds = [0, *step.stops]
     done = 0
     for part, (groups, codewords) in enumerate(source.parts):
-        span = slice(done, done + groups)
-        coded = indices[:, i, j, span]  # (tiles, n, g), a copy
-        for some in _chunks(len(coders), len(i) * groups * codewords):
-            logits = source.logits(step.t, step.first, step.stop, part, some)
-            known = torch.from_numpy(coded[some])
-            chosen = source.choose(logits, known, part, some).int().cpu().numpy()
-            tables = surpluses(logits.flatten(0, 2).cpu().numpy())
-            tables = tables.reshape(len(chosen), -1, codewords)
-            each = zip(coders[some], tables, chosen, strict=True)
-            for at, (coder, table, symbols) in enumerate(each, some.start):
-                coded[at] = coder.code(table, symbols.ravel()).reshape(symbols.shape)
-        indices[:, i, j, span] = coded
-        source.put(step.t, step.first, part, torch.from_numpy(coded))
+        found = np.empty((len(step.place), groups), dtype=np.int32)
+        for tiles in _chunks(bounds, groups * codewords):
+            start = bounds[tiles.start]
+            some = slice(start, bounds[tiles.stop])
+            logits = source.logits(step, part, some)
+            chosen = source.choose(logits, part, some).int().cpu().numpy()
+            tables = surpluses(logits.cpu())
+            for tile in tiles:
+                own = slice(bounds[tile] - start, bounds[tile + 1] - start)
+                table = tables[own].reshape(-1, codewords)
+                symbols = coders[tile].code(table, chosen[own].ravel())
+                found[bounds[tile] : bounds[tile + 1]] = symbols.reshape(-1, groups)
+        coded[step.place, done : done + groups] = found
+        source.put(step, part, torch.from_numpy(found))
         done += groups
 
 
@@ -80,24 +88,21 @@ def encode_grid(
     Also returns the indices that they hold, int32 (rows, columns, G).
     """
     boxes = tile_boxes(header)
-    groups = model.groups(header.quality)
-    grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
-    streams: dict[int, bytes] = {}
+    grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
+    streams: list[bytes] = []
     for batch in _batches(boxes, range(len(boxes))):
-        tiles = torch.stack([measured[boxes[tile]] for tile in batch])
+        tiles = [measured[boxes[tile]] for tile in batch]
         if header.mode is Mode.FIXED:
-            indices = model.nearest(tiles, header.quality).int().cpu().numpy()
-            made = [pack_fixed(row.ravel(), model.codebook_size) for row in indices]
+            found = [model.nearest(tile, header.quality).int().cpu().numpy() for tile in tiles]
+            streams += [pack_fixed(row.ravel(), model.codebook_size) for row in found]
         else:
-            indices = np.zeros((*tiles.shape[:3], groups), dtype=np.int32)
             encoders = [Encoder() for _ in batch]
-            code_tiles(model.encoding(tiles, header.quality, weight), encoders, indices)
-            made = [coder.finish() for coder in encoders]
-        streams |= zip(batch, made, strict=True)
-        for tile, row in zip(batch, indices, strict=True):
+            source = model.encoding(tiles, header.quality, weight)
+            found = code_tiles(source, encoders, [_size(boxes[tile]) for tile in batch], progress)
+            streams += [coder.finish() for coder in encoders]
+        for tile, row in zip(batch, found, strict=True):
             grid[boxes[tile]] = row
-        _tell(progress, math.prod(indices.shape[:3]))
-    return tuple(streams[tile] for tile in range(len(boxes))), grid
+    return tuple(streams), grid
 
 
 def decode_grid(
@@ -114,13 +119,12 @@ def decode_grid(
     `lost` for the numbers of such tiles.
     """
     boxes = tile_boxes(header)
-    groups = model.groups(header.quality)
-    grid = np.zeros((header.rows, header.columns, groups), dtype=np.int32)
+    grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
 
-    def decode(batch: list[int]) -> list[tuple[int, Indices]]:
-        indices = np.zeros((len(batch), *grid[boxes[batch[0]]].shape), dtype=np.int32)
+    def decode(batch: list[int], progress: Progress | None) -> list[tuple[int, Indices]]:
+        sizes = [_size(boxes[tile]) for tile in batch]
         try:
-            _decode_tiles(model, header, [streams[tile] for tile in batch], indices)
+            found = _decode_tiles(model, header, [streams[tile] for tile in batch], sizes, progress)
         except FormatError as error:
             if lost is None:
                 error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
@@ -129,32 +133,41 @@ def decode_grid(
                 lost.update(batch)
                 return []
             # Which of them it is shows when each is decoded by itself.
-            return [found for tile in batch for found in decode([tile])]
-        return list(zip(batch, indices, strict=True))
+            return [pair for tile in batch for pair in decode([tile], None)]
+        return list(zip(batch, found, strict=True))
 
     for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
-        for tile, row in decode(batch):
+        for tile, row in decode(batch, progress):
             grid[boxes[tile]] = row
-            _tell(progress, row.shape[0] * row.shape[1])
     return grid
 
 
-def _decode_tiles(model: Model, header: Header, streams: Sequence[bytes], indices: Indices) -> None:
-    """Fill a batch of tiles, int32 (tiles, rows, columns, G). Raises CorruptError."""
-    if header.mode is Mode.FIXED:
-        for tile, stream in zip(indices, streams, strict=True):
-            tile[:] = unpack_fixed(stream, tile.size, model.codebook_size).reshape(tile.shape)
-        if (indices >= model.codewords(header.quality)).any():
-            raise CorruptError("an index has no codeword")
-    else:
+def _decode_tiles(
+    model: Model,
+    header: Header,
+    streams: Sequence[bytes],
+    sizes: Sequence[Size],
+    progress: Progress | None,
+) -> list[Indices]:
+    """Return the indices of a batch of tiles. Raises CorruptError."""
+    if header.mode is Mode.PRIOR:
         decoders = [Decoder(stream) for stream in streams]
-        source = model.decoding(len(streams), indices.shape[1], header.quality)
-        code_tiles(source, decoders, indices)
+        source = model.decoding(sizes, header.quality)
+        found = code_tiles(source, decoders, sizes, progress)
         for decoder in decoders:
             decoder.finish()
+        return found
+    groups = model.groups(header.quality)
+    found = []
+    for stream, (rows, columns) in zip(streams, sizes, strict=True):
+        flat = unpack_fixed(stream, rows * columns * groups, model.codebook_size)
+        found.append(flat.reshape(rows, columns, groups))
+    if any((tile >= model.codewords(header.quality)).any() for tile in found):
+        raise CorruptError("an index has no codeword")
+    return found
 
 
-def tile_boxes(header: Header) -> list[tuple[slice, slice]]:
+def tile_boxes(header: Header) -> list[Box]:
     """Return rows and columns of every tile, row by row."""
     down, across = header.row_edges, header.column_edges
     return [
@@ -174,27 +187,32 @@ def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
     ]
 
 
-def _chunks(tiles: int, logits: int) -> Iterator[slice]:
-    """Cut a batch of tiles with so many logits each into chunks."""
-    size = max(1, _CHUNK_LOGITS // logits)
-    for start in range(0, tiles, size):
-        yield slice(start, min(start + size, tiles))
+def _size(box: Box) -> Size:
+    rows, columns = box
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
-def _batches(boxes: list[tuple[slice, slice]], wanted: Iterable[int]) -> Iterator[list[int]]:
-    """Group tiles of equal size, each group's positions bounded."""
-
-    def shape(tile: int) -> tuple[int, int]:
-        rows, columns = boxes[tile]
-        return rows.stop - rows.start, columns.stop - columns.start
-
-    for (rows, columns), group in groupby(sorted(wanted, key=shape), key=shape):
-        tiles = list(group)
-        most = max(1, _BATCH_POSITIONS // (rows * columns))
-        for start in range(0, len(tiles), most):
-            yield tiles[start : start + most]
+def _chunks(bounds: Sequence[int], logits: int) -> Iterator[range]:
+    """Cut tiles, whose positions have so many logits each, into runs of few logits in all."""
+    tiles = len(bounds) - 1
+    first = 0
+    while first < tiles:
+        most = bounds[first] + _CHUNK_LOGITS // logits
+        last = max(first + 1, bisect_right(bounds, most) - 1)
+        yield range(first, last)
+        first = last
 
 
-def _tell(progress: Progress | None, count: int) -> None:
-    if progress is not None:
-        progress(count)
+def _batches(boxes: list[Box], wanted: Iterable[int]) -> Iterator[list[int]]:
+    """Cut the wanted tiles into groups whose positions are bounded."""
+    batch: list[int] = []
+    positions = 0
+    for tile in wanted:
+        area = math.prod(_size(boxes[tile]))
+        if batch and positions + area > _BATCH_POSITIONS:
+            yield batch
+            batch, positions = [], 0
+        batch.append(tile)
+        positions += area
+    if batch:
+        yield batch

@@ -15,10 +15,10 @@ from vqcodec.codec import pictures
 from vqcodec.codec.chunks import from_chunks
 from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
 from vqcodec.codec.pipeline import Progress, counter, model_of
-from vqcodec.codec.transform import Box, Pixels, decode_indices
+from vqcodec.codec.transform import Pixels, decode_indices
 from vqcodec.container import Chunk, Container, Header, Limits, recover
 from vqcodec.errors import FormatError
-from vqcodec.models.model import Model
+from vqcodec.models.model import Box, Model
 
 GREY = 128
 """Red, green and blue where nothing is left."""

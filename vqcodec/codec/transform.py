@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.codec.coding import Indices, Progress
-from vqcodec.models.model import Model
+from vqcodec.models.model import Box, Model
 from vqcodec.models.precision import full_precision
 
 Pixels = NDArray[np.uint8]
@@ -80,10 +80,11 @@ def decode_indices(
     pixels = np.empty((*size, 3), dtype=np.uint8)
     for inner, outer in _windows(*area, rows, columns, window, halo):
         indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).long()
-        decoded = model.pixels(indices, quality)
-        r, c = ((i.start - o.start) * stride for i, o in zip(inner, outer, strict=True))
-        high, wide = ((i.stop - i.start) * stride for i in inner)
-        part = decoded[:, r : r + high, c : c + wide]
+        r, c = (
+            slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+        )
+        part = model.pixels(indices, quality, (r, c))
+        high, wide = part.shape[1:]
         # Weights may be such that sums overflow: what is then not a number is black.
         levels = (part * 255.0).nan_to_num_(0.0).round_().clamp_(0.0, 255.0)
         rounded = levels.to(torch.uint8)
@@ -91,9 +92,6 @@ def decode_indices(
         pixels[y : y + high, x : x + wide] = rounded.permute(1, 2, 0).cpu().numpy()
         _tell(progress, inner)
     return pixels
-
-
-Box = tuple[slice, slice]
 
 
 def _windows(

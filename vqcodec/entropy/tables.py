@@ -15,7 +15,9 @@ f[k] is at least 1 and they sum to 2^24 exactly. All values are integers below
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 PRECISION = 24
 """Frequencies of a position sum to 2^24."""
@@ -48,33 +50,25 @@ def _integer_root16(n: int) -> int:
 
 
 POWERS = _powers()
-_POWERS = np.array(POWERS, dtype=np.float64)
+_POWERS = torch.tensor(POWERS, dtype=torch.float64)
 
 
-_ENTRIES = 1 << 15
-"""Entries that are worked on at a time: what fits into a processor's cache takes half the time."""
+def surpluses(logits: Tensor) -> NDArray[np.float64]:
+    """Map integer logits (G, P, K) to f - 1, integers >= 0: (P, G, K), the order of coding.
 
-
-def surpluses(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Map integer logits (P, K) to f - 1 (P, K), integers >= 0 with row sums 2^24 - K.
-
-    Both arrays hold integers in a floating dtype. The guaranteed 1 is left to the coder.
+    `logits` holds integers in a floating dtype, on the CPU. The sums over K are
+    2^24 - K: the guaranteed 1 is left to the coder.
     """
-    table = np.empty(logits.shape, dtype=np.float64)
-    rows = max(1, _ENTRIES // logits.shape[1])
-    for start in range(0, len(logits), rows):
-        _fill(logits[start : start + rows], table[start : start + rows])
-    return table
-
-
-def _fill(logits: NDArray[np.floating], table: NDArray[np.float64]) -> None:
-    rows, ones = np.arange(len(logits)), np.ones(logits.shape[1])
-    free = TOTAL - logits.shape[1]
-    best = logits.argmax(axis=1)
-    distance = (logits[rows, best][:, None] - logits).astype(np.intp)
-    np.take(_POWERS, distance, out=table, mode="clip")
-    total = (table @ ones).astype(np.int64)
+    groups, positions, size = logits.shape
+    free = TOTAL - size
+    # NumPy's takes a third of the time of torch's.
+    best = torch.from_numpy(logits.numpy().argmax(2))[:, :, None]
+    table = (logits.gather(2, best) - logits).clamp_max_(FLOOR).double()
+    torch.index_select(_POWERS, 0, table.int().flatten(), out=table.view(-1))
+    total = table.sum(2, keepdim=True).long()
     reciprocal = (free << PRECISION) // total
-    table *= (reciprocal.astype(np.float64) * 2.0**-PRECISION)[:, None]
-    np.floor(table, out=table)
-    table[rows, best] += free - table @ ones
+    table *= reciprocal.double() * 2.0**-PRECISION
+    made = torch.empty(positions, groups, size, dtype=torch.float64)
+    torch.floor(table, out=made.transpose(0, 1))
+    made.scatter_add_(2, best.transpose(0, 1), free - made.sum(2, keepdim=True))
+    return made.numpy()

@@ -7,7 +7,7 @@ what the next ones cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
-from vqcodec.models.integer_product import IntegerCodebooks, terms_of
+from vqcodec.models.integer_product import IntegerCodebooks, factors_of
 from vqcodec.models.latent_prior import (
     FRACTION_SCALE,
     MEAN_MAX,
@@ -24,6 +24,7 @@ from vqcodec.models.latent_prior import (
     SCALE_FIRST,
     slice_starts,
 )
+from vqcodec.models.wavefront import Size, Step
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache
 
 
@@ -94,57 +95,49 @@ class Coding:
         prior: IntegerLatentPrior,
         codebooks: IntegerCodebooks,
         quality: int,
-        tiles: int,
-        rows: int,
+        sizes: Sequence[Size],
     ) -> None:
         self.parts = codebooks.parts
         self._prior = prior
         self._blocks = codebooks.blocks
         self._quality = prior.quality[quality - 1]
-        self._latents = StepCache(FIRST_TAPS, tiles, rows, prior.like.new_empty(prior.coarse))
+        self._latents = StepCache(FIRST_TAPS, sizes, prior.like.new_empty(prior.coarse))
         wide = prior.like.new_empty(prior.config.channels)
-        self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior.layers]
+        self._features = [StepCache(INNER_TAPS, sizes, wide) for _ in prior.layers]
         self._step = self._slice = -1
-        self._shared = self._seen = prior.like
-        self._said = prior.like
-        self._shape = (tiles, 0)
+        self._shared = self._seen = self._said = prior.like
 
-    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
-        """Return integer logits (tiles, n, g, K), float64 on the CPU; see `model.Source`."""
+    def logits(self, step: Step, part: int, some: slice) -> Tensor:
+        """Return integer logits (g, n, K), float64 on the CPU; see `model.Source`."""
         block = self._blocks[part]
-        if t != self._step:
-            self._begin(t, first, stop)
+        if step.t != self._step:
+            self._begin(step)
         if block.slice != self._slice:
             self._predict(block.slice)
-        own = slice(tiles.start * self._shape[1], tiles.stop * self._shape[1])
-        return block.logits(self._said[own]).view(-1, self._shape[1], *block.shape)
+        return block.logits(self._said[some])
 
-    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
         """A decoder's indices are what the file says."""
-        return known
+        return torch.zeros(logits.shape[1], logits.shape[0])
 
-    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
-        """Tell the indices (tiles, n, g); see `model.Source`."""
+    def put(self, step: Step, part: int, indices: Tensor) -> None:
+        """Tell the indices (P, g); see `model.Source`."""
         block = self._blocks[part]
-        flat = indices.flatten(0, 1)
-        self._seen[:, block.places] = block.look_up(block.embedding, flat)
+        self._seen[:, block.places] = block.look_up(block.embedding, indices)
         if part == len(self.parts) - 1:
-            seen = self._seen[:, : self._prior.coarse]
-            self._latents.put(t, first, seen.view(*self._shape, -1))
+            self._latents.put(step, self._seen[:, : self._prior.coarse])
 
-    def _begin(self, t: int, first: int, stop: int) -> None:
+    def _begin(self, step: Step) -> None:
         """Compute what all slices of a step read of the steps before."""
         prior = self._prior
-        stream = prior.first(self._latents.neighbours(t, first, stop)) + self._quality
-        stream = fx.limit(stream)
+        stream = fx.limit(prior.first(self._latents.neighbours(step)) + self._quality)
         for layer, cache in zip(prior.layers, self._features, strict=True):
-            cache.put(t, first, fx.activate(stream))
-            stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
-        features = fx.activate(stream).flatten(0, 1)  # (P, C)
+            cache.put(step, fx.activate(stream))
+            stream = fx.limit(stream + layer(cache.neighbours(step)))
+        features = fx.activate(stream)  # (P, C)
         self._shared = torch.addmm(prior.shared_bias, features, prior.shared)
         self._seen = prior.like.new_zeros(len(features), prior.latents)
-        self._shape = (stream.shape[0], stop - first)
-        self._step, self._slice = t, -1
+        self._step, self._slice = step.t, -1
 
     def _predict(self, s: int) -> None:
         """Compute what is said of a slice's channels."""
@@ -158,7 +151,7 @@ class Coding:
         level = torch.floor((raw + half) * 2.0 ** (FRACTION_SCALE - fx.FRACTION_STREAM))
         at = (level - SCALE_FIRST).clamp_(0, SCALE_COUNT - 1).long()
         means = means.clamp_(-MEAN_MAX, MEAN_MAX)
-        self._said = terms_of(means, prior.precisions[at].double())
+        self._said = factors_of(means, prior.precisions[at].double())
         self._slice = s
 
 
@@ -170,27 +163,25 @@ class Encoding(Coding):
         prior: IntegerLatentPrior,
         codebooks: IntegerCodebooks,
         quality: int,
-        scaled: Tensor,
+        scaled: Sequence[Tensor],
         distance_bits: float,
     ) -> None:
-        """Take scaled latents float32 (tiles, N, M, D) on the CPU, and the bits that a squared
+        """Take tiles of scaled latents float32 (N, M, D) on the CPU, and the bits that a squared
         distance of 1 is worth.
         """
-        super().__init__(prior, codebooks, quality, *scaled.shape[:2])
-        self._scaled = scaled
+        sizes = [(tile.shape[0], tile.shape[1]) for tile in scaled]
+        super().__init__(prior, codebooks, quality, sizes)
+        self._scaled = torch.cat([tile.flatten(0, 1) for tile in scaled])
         self._distance_bits = distance_bits
-        self._here = scaled
+        self._here = self._scaled
 
-    def _begin(self, t: int, first: int, stop: int) -> None:
-        super()._begin(t, first, stop)
-        rows = torch.arange(first, stop)
-        self._here = self._scaled[:, rows, t - 2 * rows]  # (tiles, n, D)
+    def _begin(self, step: Step) -> None:
+        super()._begin(step)
+        self._here = self._scaled[torch.from_numpy(step.place)]  # (P, D)
 
-    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
-        """Return the indices (tiles, n, g) of least cost."""
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
+        """Return the indices (n, g) of least cost."""
         block = self._blocks[part]
         first = self._prior.starts[block.slice]
         span = slice(first, first + self._prior.config.slices[block.slice])
-        latents = self._here[tiles, :, span].flatten(0, 1)
-        picked = block.choose(latents, logits.flatten(0, 1), self._distance_bits)
-        return picked.view(logits.shape[:3])
+        return block.choose(self._here[some, span], logits, self._distance_bits)

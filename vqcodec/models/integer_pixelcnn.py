@@ -7,7 +7,7 @@ names of tensors are those of format/SPEC.md, section "Prior".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
 from vqcodec.models.precision import full_precision
+from vqcodec.models.wavefront import Size, Step
 from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, StepCache, gather
 
 
@@ -76,13 +77,14 @@ class IntegerPixelCNN:
                 stream = fx.limit(stream + layer(gather(fx.activate(stream), INNER_TAPS)))
             return self._head(stream)
 
-    def wavefront(self, tiles: int, rows: int) -> Wavefront:
-        """Begin to decode a batch of tiles of equal size."""
-        return Wavefront(self, tiles, rows)
+    def wavefront(self, sizes: Sequence[Size]) -> Wavefront:
+        """Begin to decode a batch of tiles."""
+        return Wavefront(self, sizes)
 
-    def known(self, indices: Tensor) -> Known:
-        """Begin to encode a batch of tiles (B, N, M) whose indices are all known."""
-        return Known(self.logits(indices), indices)
+    def known(self, tiles: Sequence[Tensor]) -> Known:
+        """Begin to encode a batch of tiles (N, M) whose indices are all known."""
+        flat = [self.logits(tile[None]).flatten(0, 2) for tile in tiles]
+        return Known(torch.cat(flat), torch.cat([tile.flatten() for tile in tiles]))
 
     def _head(self, stream: Tensor) -> Tensor:
         return self._output(fx.activate(self._hidden(fx.activate(stream))))
@@ -92,61 +94,61 @@ class Known:
     """Logits computed beforehand, handed out step by step."""
 
     def __init__(self, logits: Tensor, indices: Tensor) -> None:
-        self.parts = ((1, logits.shape[3]),)
-        self._logits = logits  # (B, N, M, K)
-        self._indices = indices  # (B, N, M)
+        self.parts = ((1, logits.shape[1]),)
+        self._logits = logits  # (places, K)
+        self._indices = indices  # (places,)
         self._here = indices
 
-    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
-        """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t."""
-        rows = torch.arange(first, stop, device=self._logits.device)
-        self._here = self._indices[tiles, rows, t - 2 * rows, None]
-        return self._logits[tiles, rows, t - 2 * rows, None]
+    def logits(self, step: Step, part: int, some: slice) -> Tensor:
+        """Return integer logits (1, n, K) of some of a step's positions."""
+        place = torch.from_numpy(step.place[some])
+        self._here = self._indices[place, None]
+        return self._logits[place.to(self._logits.device)][None]
 
-    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
-        """Return the indices at the place last asked for."""
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
+        """Return the indices at the positions last asked for."""
         return self._here
 
-    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
+    def put(self, step: Step, part: int, indices: Tensor) -> None:
         """Nothing to learn: every index is known."""
 
 
 class Wavefront:
     """Logits step by step; keeps the features of the last steps, recomputes none."""
 
-    def __init__(self, prior: IntegerPixelCNN, tiles: int, rows: int) -> None:
+    def __init__(self, prior: IntegerPixelCNN, sizes: Sequence[Size]) -> None:
         self.parts = ((1, prior.config.codebook_size),)
         self._prior = prior
         self._step = -1
         self._logits = prior._embedding
         like = prior._embedding
-        self._indices = StepCache(FIRST_TAPS, tiles, rows, like)
+        self._indices = StepCache(FIRST_TAPS, sizes, like)
         wide = like.new_empty(prior.config.channels)
-        self._features = [StepCache(INNER_TAPS, tiles, rows, wide) for _ in prior._layers]
+        self._features = [StepCache(INNER_TAPS, sizes, wide) for _ in prior._layers]
 
-    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
-        """Return integer logits (tiles, n, 1, K) of rows first..stop-1 of step t.
+    def logits(self, step: Step, part: int, some: slice) -> Tensor:
+        """Return integer logits (1, n, K) of some of a step's positions.
 
         Steps come in order, each followed by `put`.
         """
-        if t != self._step:
-            self._step, self._logits = t, self._predict(t, first, stop)
-        return self._logits[tiles]
+        if step.t != self._step:
+            self._step, self._logits = step.t, self._predict(step)
+        return self._logits[None, some]
 
-    def _predict(self, t: int, first: int, stop: int) -> Tensor:
+    def _predict(self, step: Step) -> Tensor:
         prior = self._prior
-        stream = fx.limit(prior._first(self._indices.neighbours(t, first, stop)))
+        stream = fx.limit(prior._first(self._indices.neighbours(step)))
         for layer, cache in zip(prior._layers, self._features, strict=True):
-            cache.put(t, first, fx.activate(stream))
-            stream = fx.limit(stream + layer(cache.neighbours(t, first, stop)))
-        return prior._head(stream)[:, :, None]
+            cache.put(step, fx.activate(stream))
+            stream = fx.limit(stream + layer(cache.neighbours(step)))
+        return prior._head(stream)
 
-    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
         """A decoder's indices are what the file says."""
-        return known
+        return torch.zeros(logits.shape[1], 1)
 
-    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
-        """Tell the indices (tiles, n, 1) of rows first..first+n-1 of step t."""
+    def put(self, step: Step, part: int, indices: Tensor) -> None:
+        """Tell the indices (P, 1) of the step."""
         embedding = self._prior._embedding
-        known = indices[:, :, 0].to(embedding.device)
-        self._indices.put(t, first, F.embedding(known, embedding))
+        known = indices[:, 0].to(embedding.device)
+        self._indices.put(step, F.embedding(known, embedding))

@@ -46,12 +46,10 @@ class IntegerBlock:
     """int64 (G, d), counted within the slice."""
     places: Tensor
     """The same, int64 (G d,), counted from the first slice on."""
-    both: Tensor
-    """The same, int64 (G, 2d), of what `logits` takes."""
+    factors: Tensor
+    """int64 (G, 2d + 1): columns of what `logits` takes."""
     terms: Tensor
-    """float64 (G, 2d, K): integers [v, v^2]."""
-    bias: Tensor
-    """float64 (G, 1, K), integers."""
+    """float64 (G, 2d + 1, K): [v, v^2] in units of 2^24, and the bias."""
     vectors: Tensor
     """float32 (G, K, d)."""
     firsts: Tensor
@@ -62,23 +60,23 @@ class IntegerBlock:
     @property
     def shape(self) -> tuple[int, int]:
         """Groups G, each with K codewords."""
-        count, _, size = self.bias.shape
+        count, _, size = self.terms.shape
         return count, size
 
     def logits(self, said: Tensor) -> Tensor:
-        """Map what `terms_of` makes of the slice, (P, 2W), to logits float64 (P, G, K)."""
-        own = said[:, self.both].transpose(0, 1)  # (G, P, 2d)
-        logits = torch.bmm(own, self.terms).mul_(2.0**-24).floor_().add_(self.bias)
-        return logits.transpose(0, 1)
+        """Map what `factors_of` makes of the slice, (P, 2W + 1), to logits float64 (G, P, K)."""
+        own = said[:, self.factors].transpose(0, 1)  # (G, P, 2d + 1)
+        return torch.bmm(own, self.terms).floor_()
 
     def choose(self, latents: Tensor, logits: Tensor, distance_bits: float) -> Tensor:
-        """Return the indices (P, G) of least cost for scaled latents (P, W) of the slice.
+        """Return the indices (P, G) of least cost for scaled latents (P, W) of the slice, whose
+        logits are (G, P, K).
 
         `distance_bits` are the bits that a squared distance of 1 is worth.
         """
         per_unit = -(2.0**-fx.FRACTION_LOGIT) / distance_bits
         costs = self._distances(latents[:, self.channels].transpose(0, 1))
-        return torch.add(costs, logits.transpose(0, 1).float(), alpha=per_unit).argmin(2).T
+        return costs.add_(logits.float(), alpha=per_unit).argmin(2).T
 
     def nearest(self, latents: Tensor) -> Tensor:
         """Map scaled latents (P, D) to indices (P, G)."""
@@ -95,11 +93,11 @@ class IntegerBlock:
         return torch.baddbmm(norms, latents, self.vectors.mT, alpha=-2.0)
 
 
-def terms_of(means: Tensor, precisions: Tensor) -> Tensor:
+def factors_of(means: Tensor, precisions: Tensor) -> Tensor:
     """Map a slice's integer means and precisions float64 (P, W) to the factors of its codewords'
-    terms, (P, 2W): [precision mean, -4 precision].
+    terms, (P, 2W + 1): [precision mean, -4 precision, 1].
     """
-    return torch.cat([precisions * means, -4.0 * precisions], dim=1)
+    return torch.cat([precisions * means, -4.0 * precisions, torch.ones_like(means[:, :1])], dim=1)
 
 
 class IntegerCodebooks:
@@ -243,14 +241,16 @@ def _blocks(
             )
         used = torch.cat([used, channels.flatten().long()])
         real = vectors.double()
+        # The last factor is 1, for the bias.
+        factors = F.pad(torch.cat([channels, channels + width], dim=1), (0, 1), value=2 * width)
+        terms = torch.stack([*real.unbind(2), *real.square().unbind(2)], dim=1) * 2.0**-24
         blocks.append(
             IntegerBlock(
                 s,
                 channels.long(),
                 channels.flatten().long() + start,
-                torch.cat([channels, channels + width], dim=1).long(),
-                torch.cat([real, real.square()], dim=2).mT.contiguous(),
-                bias.double()[:, None],
+                factors.long(),
+                torch.cat([terms, bias.double()[:, None]], dim=1),
                 (real * 2.0**-FRACTION_VECTOR).float(),
                 torch.arange(0, groups * codewords, codewords, dtype=torch.int32),
                 embedding.flatten(0, 1).to(device=device, dtype=dtype),

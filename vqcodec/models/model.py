@@ -6,14 +6,20 @@ along the wavefront, and within a position in parts, each of some of its indices
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vqcodec.models.wavefront import Size, Step
+
+Box = tuple[slice, slice]
+"""Rows and columns of positions."""
+
 
 class Source(Protocol):
-    """Integer logits of a batch of tiles of equal size, in coding order.
+    """Integer logits of a batch of tiles, in coding order.
 
     To be used in `torch.inference_mode()` and `full_precision()`.
     """
@@ -23,22 +29,22 @@ class Source(Protocol):
         """Of each part, its number g of a position's indices, G in all, and codewords K."""
         ...
 
-    def logits(self, t: int, first: int, stop: int, part: int, tiles: slice) -> Tensor:
-        """Return logits (tiles, n, g, K) in units of 1/16 bit for rows first..stop-1 of step t
-        of some tiles.
+    def logits(self, step: Step, part: int, some: slice) -> Tensor:
+        """Return logits (g, n, K) in units of 1/16 bit for some of a step's positions.
 
-        Steps come in order, in each the parts in order, of each all tiles, then `put`.
+        Steps come in order, in each the parts in order, of each all positions, then `put`.
         """
         ...
 
-    def choose(self, logits: Tensor, known: Tensor, part: int, tiles: slice) -> Tensor:
-        """Return the indices (tiles, n, g) to code where `logits` has just been called:
-        `known`, unless the source is an encoder's that weighs bits against distance.
+    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
+        """Return the indices (n, g) that an encoder codes where `logits` has just been called.
+
+        What a decoder's source returns is not looked at.
         """
         ...
 
-    def put(self, t: int, first: int, part: int, indices: Tensor) -> None:
-        """Learn the indices (tiles, n, g) of the part."""
+    def put(self, step: Step, part: int, indices: Tensor) -> None:
+        """Learn the part's indices (P, g) at all positions of the step."""
         ...
 
 
@@ -104,14 +110,14 @@ class Model(Protocol):
         """
         ...
 
-    def encoding(self, measured: Tensor, quality: int, weight: float) -> Source:
-        """Begin to encode a batch of tiles (B, N, M, C).
+    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Source:
+        """Begin to encode a batch of tiles (N, M, C) of what was measured.
 
         `weight` is that of bits against distance, where the model can weigh them.
         """
         ...
 
-    def decoding(self, tiles: int, rows: int, quality: int) -> Source:
+    def decoding(self, sizes: Sequence[Size], quality: int) -> Source:
         """Begin to decode a batch of tiles."""
         ...
 
@@ -119,8 +125,8 @@ class Model(Protocol):
         """Map (..., C) to the indices (..., G) of the nearest codewords, int64."""
         ...
 
-    def pixels(self, indices: Tensor, quality: int) -> Tensor:
-        """Map int64 indices (N, M, G) to pixels (3, H, W), about 0..1.
+    def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
+        """Map int64 indices (N, M, G) to the pixels of some of them, (3, h, w), about 0..1.
 
         Raises CorruptError if an index has no codeword.
         """

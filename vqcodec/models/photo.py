@@ -7,6 +7,7 @@ A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +19,10 @@ from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformCon
 from vqcodec.models.integer_latent_prior import Coding, Encoding, IntegerLatentPrior
 from vqcodec.models.integer_product import IntegerCodebooks, export, reals
 from vqcodec.models.latent_prior import LatentPrior
+from vqcodec.models.model import Box
 from vqcodec.models.product import Codebooks
 from vqcodec.models.transform import Analysis, Gains, Synthesis
+from vqcodec.models.wavefront import Size
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""
@@ -85,15 +88,16 @@ class Photo:
         latents: Tensor = self.analysis(pixels[None])[0]
         return latents.permute(1, 2, 0)
 
-    def encoding(self, measured: Tensor, quality: int, weight: float) -> Encoding:
-        """Begin to encode a batch of tiles of latents (B, N, M, D)."""
-        scaled = measured.cpu() * self.gains[quality - 1].cpu()
+    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Encoding:
+        """Begin to encode a batch of tiles of latents (N, M, D)."""
+        gains = self.gains[quality - 1].cpu()
+        scaled = [tile.cpu() * gains for tile in tiles]
         distance_bits = self.product.distance_bits / weight
         return Encoding(self.prior, self.codebooks[quality - 1], quality, scaled, distance_bits)
 
-    def decoding(self, tiles: int, rows: int, quality: int) -> Coding:
+    def decoding(self, sizes: Sequence[Size], quality: int) -> Coding:
         """Begin to decode a batch of tiles."""
-        return Coding(self.prior, self.codebooks[quality - 1], quality, tiles, rows)
+        return Coding(self.prior, self.codebooks[quality - 1], quality, sizes)
 
     def nearest(self, measured: Tensor, quality: int) -> Tensor:
         """Map latents (..., D) to indices int64 (..., G)."""
@@ -101,12 +105,15 @@ class Photo:
         flat = self.codebooks[quality - 1].nearest(scaled.flatten(0, -2))
         return flat.view(*measured.shape[:-1], -1)
 
-    def pixels(self, indices: Tensor, quality: int) -> Tensor:
-        """Map indices (N, M, G) to pixels (3, 16 N, 16 M). Raises CorruptError."""
+    def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
+        """Map indices (N, M, G) to the pixels of some of them, (3, 16 n, 16 m).
+
+        Raises CorruptError.
+        """
         rows, columns, _ = indices.shape
         scaled = self.codebooks[quality - 1].values(indices.flatten(0, 1)).to(self.device)
         latents = (scaled / self.gains[quality - 1]).view(1, rows, columns, -1)
-        pixels: Tensor = self.synthesis(latents.permute(0, 3, 1, 2))[0]
+        pixels: Tensor = self.synthesis(latents.permute(0, 3, 1, 2), inner)[0]
         return pixels
 
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import TransformConfig
+from vqcodec.models.model import Box
 
 
 class Block(nn.Module):
@@ -69,6 +70,11 @@ class Synthesis(nn.Module):
         super().__init__()
         fine, middle, coarse = config.widths
         depths = config.depths
+        # How far the layers from the second and the third resolution on reach, measured just
+        # before them, at half their resolution.
+        third = -(-(2 * depths[0] + 1) // 2)
+        second = -(-(third + 2 * depths[1]) // 2)
+        self._reaches = {1 + depths[2]: second, 3 + depths[2] + depths[1]: third}
         self._parts = [config.latents - config.details, config.details]
         self.layers = nn.Sequential(
             nn.Conv2d(self._parts[0], coarse, 3, padding=1),
@@ -86,11 +92,40 @@ class Synthesis(nn.Module):
             nn.Conv2d(config.details, 3 * 16 * 16, 1, bias=False), nn.PixelShuffle(16)
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (B, D, N, M) to pixels (B, 3, 16N, 16M), about 0..1, not clamped."""
+    def forward(self, latents: Tensor, inner: Box | None = None) -> Tensor:
+        """Map latents (B, D, N, M) to pixels (B, 3, 16N, 16M), about 0..1, not clamped.
+
+        With `inner`, only to its pixels; the positions around it are looked at as far as needed.
+        """
+        rows, columns = latents.shape[2:]
+        inner = inner or (slice(0, rows), slice(0, columns))
         coarse, details = torch.split(latents, self._parts, dim=1)
-        pixels: Tensor = self.layers(coarse) + self.details(details)
+        # In `out`, at its resolution.
+        first, scale = [0, 0], 1
+        out = coarse
+        for number, layer in enumerate(self.layers):
+            reach = self._reaches.get(number)
+            if reach is not None:
+                wanted = [slice(s.start * scale - reach, s.stop * scale + reach) for s in inner]
+                out, first = _cut(out, first, wanted)
+            out = layer(out)
+            if isinstance(layer, nn.PixelShuffle):
+                scale *= layer.upscale_factor
+                first = [start * layer.upscale_factor for start in first]
+        out, _ = _cut(out, first, [slice(s.start * scale, s.stop * scale) for s in inner])
+        pixels: Tensor = out + self.details(details[:, :, inner[0], inner[1]])
         return 0.5 * pixels + 0.5
+
+
+def _cut(x: Tensor, first: list[int], wanted: list[slice]) -> tuple[Tensor, list[int]]:
+    """Return what x, beginning at `first`, has of the wanted rows and columns, and where
+    that begins.
+    """
+    starts = [max(f, s.start) for f, s in zip(first, wanted, strict=True)]
+    rows, columns = (
+        slice(start - f, s.stop - f) for start, f, s in zip(starts, first, wanted, strict=True)
+    )
+    return x[:, :, rows, columns], starts
 
 
 class Gains(nn.Module):

@@ -7,6 +7,7 @@ in float32, `prior.*` in integers, and one JSON text in the metadata.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,9 @@ from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images
 from vqcodec.models.codebook import nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.integer_pixelcnn import IntegerPixelCNN, Known, Wavefront
+from vqcodec.models.model import Box
 from vqcodec.models.pixelcnn import PixelCNN
+from vqcodec.models.wavefront import Size
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""
@@ -83,23 +86,24 @@ class VqVae:
         indices = nearest(self.codebook, latents.flatten(1).T)
         return indices.view(*latents.shape[1:], 1).int()
 
-    def encoding(self, measured: Tensor, quality: int, weight: float) -> Known:
-        """Begin to encode a batch of tiles of indices (B, N, M, 1); there is nothing to weigh."""
-        return self.prior.known(measured[..., 0])
+    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Known:
+        """Begin to encode a batch of tiles of indices (N, M, 1); there is nothing to weigh."""
+        return self.prior.known([tile[..., 0] for tile in tiles])
 
-    def decoding(self, tiles: int, rows: int, quality: int) -> Wavefront:
+    def decoding(self, sizes: Sequence[Size], quality: int) -> Wavefront:
         """Begin to decode a batch of tiles."""
-        return self.prior.wavefront(tiles, rows)
+        return self.prior.wavefront(sizes)
 
     def nearest(self, measured: Tensor, quality: int) -> Tensor:
         """Return what was measured."""
         return measured.long()
 
-    def pixels(self, indices: Tensor, quality: int) -> Tensor:
-        """Map indices (N, M, 1) to pixels (3, 4 N, 4 M)."""
+    def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
+        """Map indices (N, M, 1) to the pixels of some of them, (3, 4 n, 4 m)."""
         codewords = codeword_images(self.codebook, indices[None, :, :, 0].to(self.device))
         pixels: Tensor = self.decoder(codewords)[0]
-        return pixels
+        rows, columns = (slice(s.start * self.stride, s.stop * self.stride) for s in inner)
+        return pixels[:, rows, columns]
 
 
 def model_bytes(

@@ -6,17 +6,20 @@ reaches further right than up (dj <= -di), so in the coordinate
     t = j + 2 i
 
 every offset points to a smaller t, except a position's own features. Positions
-of equal t form a step. In a step the rows are a contiguous range, and the
-neighbours at offset (di, dj) of all of them are the contiguous range of rows
-shifted by di in the step t + 2 di + dj: a layer's input is a concatenation of
-slices of the last steps' features.
+of equal t form a step, and the neighbours at offset (di, dj) of all of them are
+in the step t + 2 di + dj: a layer's input is gathered from the last steps' features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vqcodec.models.wavefront import Integers, Size, Step, starts
 
 Taps = tuple[tuple[int, int], ...]
 
@@ -47,36 +50,35 @@ def gather(features: Tensor, taps: Taps) -> Tensor:
 
 
 class StepCache:
-    """Features of the last steps of a batch of tiles of equal size.
+    """Features of the last steps of a batch of tiles.
 
-    A ring of steps, each (tiles, up + rows, channels); rows that a step does not
-    have are 0, as is everything outside the grid.
+    A ring of steps, each with a place for every row of every tile; and one more place,
+    which is 0 as is everything outside a tile.
     """
 
-    def __init__(self, taps: Taps, tiles: int, rows: int, like: Tensor) -> None:
-        self._taps = taps
-        self._up = max(-di for di, _ in taps)
-        depth = 1 + max(-(2 * di + dj) for di, dj in taps)
-        channels = like.shape[-1]
-        self._ring = like.new_zeros(depth, tiles, self._up + rows, channels)
-        self._first = [0] * depth
-        self._stop = [0] * depth
+    def __init__(self, taps: Taps, sizes: Sequence[Size], like: Tensor) -> None:
+        """Keep what `taps` reach; `like` has the features' channels, dtype and device."""
+        rows, self._columns = np.array(sizes).T
+        self._starts = starts(rows)
+        self._down, self._right = np.array(taps).T
+        self._back = 2 * self._down + self._right
+        self._depth = 1 - int(self._back.min())
+        self._rows = int(rows.sum())
+        self._kept = like.new_zeros(self._depth * self._rows + 1, like.shape[-1])
 
-    def put(self, t: int, first: int, features: Tensor) -> None:
-        """Store the features (tiles, n, C) of rows first..first+n-1 of step t."""
-        slot = t % len(self._ring)
-        step = self._ring[slot]
-        stop = first + features.shape[1]
-        # The slot still holds step t - depth; its rows that t lacks become 0 again.
-        step[:, self._up + self._first[slot] : self._up + first] = 0
-        step[:, self._up + first : self._up + stop] = features
-        self._first[slot], self._stop[slot] = first, stop
+    def put(self, step: Step, features: Tensor) -> None:
+        """Store the features (P, C) of a step."""
+        at = step.t % self._depth * self._rows + self._starts[step.tile] + step.row
+        self._kept[self._tensor(at)] = features
 
-    def neighbours(self, t: int, first: int, stop: int) -> Tensor:
-        """Return the neighbours of rows first..stop-1 of step t: (tiles, n, taps * C)."""
-        depth, up = len(self._ring), self._up
-        slices = [
-            self._ring[(t + 2 * di + dj) % depth][:, up + first + di : up + stop + di]
-            for di, dj in self._taps
-        ]
-        return torch.cat(slices, dim=-1)
+    def neighbours(self, step: Step) -> Tensor:
+        """Return the neighbours of the positions of a step: (P, taps * C)."""
+        up = step.row[:, None] + self._down
+        beside = step.column[:, None] + self._right
+        inside = (up >= 0) & (beside >= 0) & (beside < self._columns[step.tile][:, None])
+        slots = (step.t + self._back) % self._depth * self._rows
+        at = np.where(inside, slots + up + self._starts[step.tile][:, None], len(self._kept) - 1)
+        return F.embedding(self._tensor(at), self._kept).flatten(1)
+
+    def _tensor(self, at: Integers) -> Tensor:
+        return torch.from_numpy(at).to(self._kept.device)
