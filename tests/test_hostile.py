@@ -231,7 +231,8 @@ def greyscale(side: int, depth: int, rows: int) -> bytes:
 
 def test_alpha_is_eight_bits_deep_and_of_the_pictures_size() -> None:
     assert read_chunks(holding(ALPHA, greyscale(16, 8, 16))).alpha is not None
-    for wrong in (greyscale(16, 4, 16), greyscale(1 << 24, 8, 1), b""):
+    wrongs = (greyscale(16, 4, 16), greyscale(1 << 24, 8, 1), b"")
+    for wrong in (*wrongs, greyscale(16, 8, 15), greyscale(16, 8, 17)):
         with pytest.raises(CorruptError):
             read_chunks(holding(ALPHA, wrong))
 

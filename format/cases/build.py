@@ -165,6 +165,7 @@ def png(
     bits: int = 8,
     interlace: int = 0,
     width: int | None = None,
+    height: int | None = None,
 ) -> bytes:
     """Write a PNG picture: grey (rows, columns), its rows filtered in all ways in turn, or
     RGB (rows, columns, 3), not filtered. The other arguments are said, not done.
@@ -175,7 +176,7 @@ def png(
         lines += bytes([kind]) + (filtered(kind, row.tobytes(), above) if kind else row.tobytes())
         above = row.tobytes()
     colour = 2 if samples.ndim == 3 else 0
-    size = width or samples.shape[1], len(samples)
+    size = width or samples.shape[1], height or len(samples)
     header = struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, interlace)
     out = bytes.fromhex("89504E470D0A1A0A")
     for name, data in ((b"IHDR", header), (b"IDAT", stored(lines)), (b"IEND", b"")):

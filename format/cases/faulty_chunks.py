@@ -87,6 +87,7 @@ def contents() -> Iterator[Case]:
     alpha = numbers("alpha-faulty", (5, 10), 0, 255).astype(np.uint8)
     right = png(alpha)
     undecodable = "A reader rejects an `ALPH` chunk that it cannot decode as such a picture."
+    whole = "no row missing and none too many"
     kind = "8-bit greyscale and not interlaced"
     for name, tests, rule, data in (
         ("no-png", "Not a PNG picture.", undecodable, b"no picture"),
@@ -98,6 +99,8 @@ def contents() -> Iterator[Case]:
             undecodable,
             png(alpha, filters=range(5, 6)),
         ),
+        ("missing-row", "4 rows of 5.", whole, png(alpha[:4], height=5)),
+        ("sixth-row", "6 rows of 5.", whole, png(alpha[[0, 1, 2, 3, 4, 4]], height=5)),
         ("size", "10 rows of 5.", "of the header's width and height", png(alpha.T)),
         ("16-bits", "16 bits.", kind, png(np.zeros((5, 20), np.uint8), bits=16, width=10)),
         ("4-bits", "4 bits.", kind, png(np.zeros((5, 5), np.uint8), bits=4, width=10)),

@@ -72,6 +72,9 @@ def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     # Checked here, as Pillow takes greyscale of fewer bits for the same.
     if data[16:29] != _PNG_HEADER.pack(*size, 8, 0, 0, 0, 0):
         raise CorruptError(f"chunk ALPH is not an 8-bit greyscale PNG picture of size {size}")
+    # Pillow would make up rows that are missing.
+    if not _holds(data, size[1] * (1 + size[0])):
+        raise CorruptError("chunk ALPH is not a whole PNG picture")
     try:
         with without_pillows_limit():
             return np.asarray(Image.open(io.BytesIO(data), formats=["PNG"]))
@@ -79,3 +82,22 @@ def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         raise
     except Exception as error:
         raise CorruptError("chunk ALPH is not a PNG picture") from error
+
+
+def _holds(png: bytes, count: int) -> bool:
+    """Tell whether the zlib stream of a PNG picture is whole and holds so many bytes."""
+    at, packed = 8, b""
+    while at + 8 <= len(png):
+        size, kind = struct.unpack_from(">I4s", png, at)
+        if kind == b"IDAT":
+            packed += png[at + 8 : at + 8 + size]
+        at += 12 + size
+    unpacker = zlib.decompressobj()
+    try:
+        # What is left to come out may be more than what is left to go in.
+        while (part := unpacker.decompress(packed, 1 << 24)) and count >= 0:
+            count -= len(part)
+            packed = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof and count == 0 and not unpacker.unused_data
