@@ -83,8 +83,12 @@ class IntegerPixelCNN:
 
     def known(self, tiles: Sequence[Tensor]) -> Known:
         """Begin to encode a batch of tiles (N, M) whose indices are all known."""
-        flat = [self.logits(tile[None]).flatten(0, 2) for tile in tiles]
-        return Known(torch.cat(flat), torch.cat([tile.flatten() for tile in tiles]))
+        indices = torch.cat([tile.flatten() for tile in tiles])
+        logits = self._embedding.new_empty(len(indices), self.config.codebook_size)
+        own = logits.split([tile.numel() for tile in tiles])
+        for tile, part in zip(tiles, own, strict=True):
+            part.copy_(self.logits(tile[None]).flatten(0, 2))
+        return Known(logits, indices)
 
     def _head(self, stream: Tensor) -> Tensor:
         return self._output(fx.activate(self._hidden(fx.activate(stream))))
