@@ -302,7 +302,7 @@ class Photo:
             "latent_prior", channels=(1, 512), layers=(0, 32), slices=list, hidden=(1, 1024)
         )
         product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
-        if not 0 < product["distance_bits"] < 10**6:
+        if not 1e-6 <= product["distance_bits"] < 10**6:
             raise ModelError("distance_bits")
         self.k, d, q = product["codebook_size"], transform["latents"], transform["qualities"]
         c, h, widths = prior["channels"], prior["hidden"], prior["slices"]

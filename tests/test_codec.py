@@ -416,14 +416,19 @@ def test_another_model_is_refused(model: VqVae) -> None:
             vqcodec.decompress(serialise(strange), model=model)
 
 
-def test_progress_reaches_one(model: VqVae) -> None:
+@pytest.mark.parametrize("prior", [True, False])
+@pytest.mark.parametrize("crop", [None, (70, 60, 20, 130)])
+def test_progress_ends_with_one(
+    model: VqVae, prior: bool, crop: tuple[int, int, int, int] | None
+) -> None:
     seen: list[float] = []
-    data = vqcodec.compress(photo(300, 200), model=model, progress=seen.append)
+    data = vqcodec.compress(photo(300, 200), model=model, prior=prior, progress=seen.append)
     assert seen == sorted(seen)
-    assert seen[-1] == 1.0
+    assert seen.index(1.0) == len(seen) - 1
     seen.clear()
-    vqcodec.decompress(data, model=model, progress=seen.append)
-    assert seen[-1] == 1.0
+    vqcodec.decompress(data, model=model, crop=crop, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen.index(1.0) == len(seen) - 1
 
 
 def test_inspect_accounts_for_every_byte(model: VqVae) -> None:

@@ -237,6 +237,31 @@ def test_alpha_is_eight_bits_deep_and_of_the_pictures_size() -> None:
             read_chunks(holding(ALPHA, wrong))
 
 
+def test_only_the_checked_header_of_alpha_counts() -> None:
+    right = greyscale(16, 8, 16)
+    for other in (greyscale(8, 8, 8), greyscale(16, 1, 16), greyscale(1 << 14, 8, 0)):
+        twice = right[:33] + other[8:33] + right[33:]
+        alpha = read_chunks(holding(ALPHA, twice)).alpha
+        assert alpha is not None
+        assert alpha.shape == (16, 16)
+
+
+def test_alpha_without_an_end_is_refused() -> None:
+    with pytest.raises(CorruptError):
+        read_chunks(holding(ALPHA, greyscale(16, 8, 16)[:-12]))
+
+
+def overlapping_directories(size: int) -> bytes:
+    """EXIF of entries that all point to directories, which overlap: the last two bytes of
+    a pointer are a directory's number of entries.
+    """
+    entry = struct.pack(">HHIHH", 0x8769, 4, 1, 0, 0)
+    slots = bytearray(entry * (size // 12))
+    for at in range(0, len(slots), 12):
+        struct.pack_into(">I", slots, at + 8, (at * 7919) % len(slots) // 12 * 12 + 18)
+    return b"MM\0*\0\0\0\x12" + bytes(slots)
+
+
 def overlapping_exif(tags: int = 400, size: int = 1 << 16, *, inner: bool = False) -> bytes:
     """EXIF whose tags all name the same bytes."""
     start = b"II*\0\x08\0\0\0"
@@ -244,6 +269,11 @@ def overlapping_exif(tags: int = 400, size: int = 1 << 16, *, inner: bool = Fals
         start += struct.pack("<HHHIII", 1, 0x8769, 4, 1, 26, 0)
     entries = b"".join(struct.pack("<HHII", 1000 + k, 7, size, 8) for k in range(tags))
     return start + struct.pack("<H", tags) + entries + bytes(size + 4)
+
+
+def test_overlapping_directories_of_exif_are_a_bomb() -> None:
+    """Reading them all would take hours."""
+    assert is_bomb(overlapping_directories(1 << 22))
 
 
 @pytest.mark.parametrize("inner", [False, True])

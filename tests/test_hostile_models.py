@@ -188,6 +188,15 @@ def test_json_bombs_are_refused(text: str) -> None:
         refused(struct.pack("<Q", len(encoded)) + encoded)
 
 
+@pytest.mark.parametrize("end", ["x", None, [], {}, 0.0, True, float("nan"), 1 << 70, -9])
+def test_ends_of_tensors_are_numbers(end: object) -> None:
+    table = {"__metadata__": {"vqcodec": "{}"}, "x": {"data_offsets": [0, end]}}
+    text = json.dumps(table).encode()
+    head = struct.pack("<Q", len(text)) + text
+    with pytest.raises(ModelCorruptError):
+        header.read_metadata(head, len(head))
+
+
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_a_model_error(data: bytes, sized: bool) -> None:
     refused(struct.pack("<Q", len(data)) + data if sized else data)

@@ -248,7 +248,7 @@ PHOTO_FAULTS: list[Fault] = [
             ("latent_prior", "layers", (-1, 33)),
             ("latent_prior", "hidden", (0, 1025)),
             ("product", "codebook_size", (1, 4097)),
-            ("product", "distance_bits", (0, 1000000)),
+            ("product", "distance_bits", (0, 1e-7, 1000000)),
         )
         for value in values
     ),

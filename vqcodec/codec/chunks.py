@@ -17,6 +17,7 @@ from vqcodec.codec.pictures import METADATA_MAX, Picture, without_pillows_limit
 from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError
 
+_PNG_SIGNATURE = bytes.fromhex("89504E470D0A1A0A")
 _PNG_HEADER = struct.Struct(">IIBBBBB")
 """Width, height, bits, colour type (0 is grey), compression, filters, interlacing."""
 
@@ -69,29 +70,46 @@ def _inflate(container: Container, kind: bytes) -> bytes | None:
 
 
 def _read_alpha(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    # Checked here, as Pillow takes greyscale of fewer bits for the same.
-    if data[16:29] != _PNG_HEADER.pack(*size, 8, 0, 0, 0, 0):
+    width, height = size
+    header = _PNG_HEADER.pack(width, height, 8, 0, 0, 0, 0)
+    start = _PNG_SIGNATURE + _png_chunk(b"IHDR", header)
+    if data[:29] != start[:29]:
         raise CorruptError(f"chunk ALPH is not an 8-bit greyscale PNG picture of size {size}")
-    # Pillow would make up rows that are missing.
-    if not _holds(data, size[1] * (1 + size[0])):
+    packed = _png_data(data)
+    if not _unpacks_to(packed, height * (1 + width)):
         raise CorruptError("chunk ALPH is not a whole PNG picture")
+    # Pillow would obey a second header, and make up rows that are missing.
+    checked = start + _png_chunk(b"IDAT", packed) + _png_chunk(b"IEND", b"")
     try:
         with without_pillows_limit():
-            return np.asarray(Image.open(io.BytesIO(data), formats=["PNG"]))
+            return np.asarray(Image.open(io.BytesIO(checked), formats=["PNG"]))
     except MemoryError:
         raise
     except Exception as error:
         raise CorruptError("chunk ALPH is not a PNG picture") from error
 
 
-def _holds(png: bytes, count: int) -> bool:
-    """Tell whether the zlib stream of a PNG picture is whole and holds so many bytes."""
-    at, packed = 8, b""
-    while at + 8 <= len(png):
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(data, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)))
+
+
+def _png_data(png: bytes) -> bytes:
+    """Return what the IDAT chunks of a PNG picture hold. Raises CorruptError."""
+    at, kind = len(_PNG_SIGNATURE), b""
+    found = []
+    while kind != b"IEND":
+        if at + 8 > len(png):
+            raise CorruptError("chunk ALPH is a PNG picture without an end")
         size, kind = struct.unpack_from(">I4s", png, at)
         if kind == b"IDAT":
-            packed += png[at + 8 : at + 8 + size]
+            found.append(memoryview(png)[at + 8 : at + 8 + size])
         at += 12 + size
+    return b"".join(found)
+
+
+def _unpacks_to(packed: bytes, count: int) -> bool:
+    """Tell whether these are one whole zlib stream of so many bytes."""
     unpacker = zlib.decompressobj()
     try:
         # What is left to come out may be more than what is left to go in.

@@ -32,6 +32,10 @@ Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
 _BATCH_POSITIONS = 1 << 17
+"""Positions of tiles that go together. What is kept of the last steps grows with their rows:
+a tile counts as if it had _COLUMNS columns at least.
+"""
+_COLUMNS = 16
 _CHUNK_LOGITS = 1 << 17
 """Logits that are worked on at a time: what fits into a processor's cache."""
 
@@ -95,10 +99,12 @@ def encode_grid(
         if header.mode is Mode.FIXED:
             found = [model.nearest(tile, header.quality).int().cpu().numpy() for tile in tiles]
             streams += [pack_fixed(row.ravel(), model.codebook_size) for row in found]
+            if progress is not None:
+                progress(sum(math.prod(tile.shape[:2]) for tile in tiles))
         else:
             encoders = [Encoder() for _ in batch]
             source = model.encoding(tiles, header.quality, weight)
-            found = code_tiles(source, encoders, [_size(boxes[tile]) for tile in batch], progress)
+            found = code_tiles(source, encoders, [size_of(boxes[tile]) for tile in batch], progress)
             streams += [coder.finish() for coder in encoders]
         for tile, row in zip(batch, found, strict=True):
             grid[boxes[tile]] = row
@@ -120,11 +126,13 @@ def decode_grid(
     """
     boxes = tile_boxes(header)
     grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
+    salvages = lost is not None
 
-    def decode(batch: list[int], progress: Progress | None) -> list[tuple[int, Indices]]:
-        sizes = [_size(boxes[tile]) for tile in batch]
+    def decode(batch: list[int]) -> list[tuple[int, Indices]]:
+        sizes = [size_of(boxes[tile]) for tile in batch]
+        own = [streams[tile] for tile in batch]
         try:
-            found = _decode_tiles(model, header, [streams[tile] for tile in batch], sizes, progress)
+            found = _decode_tiles(model, header, own, sizes, None if salvages else progress)
         except FormatError as error:
             if lost is None:
                 error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
@@ -132,12 +140,15 @@ def decode_grid(
             if len(batch) == 1:
                 lost.update(batch)
                 return []
-            # Which of them it is shows when each is decoded by itself.
-            return [pair for tile in batch for pair in decode([tile], None)]
+            # Which of them it is shows when fewer are decoded together.
+            half = len(batch) // 2
+            return decode(batch[:half]) + decode(batch[half:])
+        if salvages and progress is not None:
+            progress(sum(math.prod(size) for size in sizes))
         return list(zip(batch, found, strict=True))
 
     for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
-        for tile, row in decode(batch, progress):
+        for tile, row in decode(batch):
             grid[boxes[tile]] = row
     return grid
 
@@ -162,6 +173,8 @@ def _decode_tiles(
     for stream, (rows, columns) in zip(streams, sizes, strict=True):
         flat = unpack_fixed(stream, rows * columns * groups, model.codebook_size)
         found.append(flat.reshape(rows, columns, groups))
+        if progress is not None:
+            progress(rows * columns)
     if any((tile >= model.codewords(header.quality)).any() for tile in found):
         raise CorruptError("an index has no codeword")
     return found
@@ -187,7 +200,8 @@ def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
     ]
 
 
-def _size(box: Box) -> Size:
+def size_of(box: Box) -> Size:
+    """Return how many rows and columns a box has."""
     rows, columns = box
     return rows.stop - rows.start, columns.stop - columns.start
 
@@ -208,7 +222,8 @@ def _batches(boxes: list[Box], wanted: Iterable[int]) -> Iterator[list[int]]:
     batch: list[int] = []
     positions = 0
     for tile in wanted:
-        area = math.prod(_size(boxes[tile]))
+        rows, columns = size_of(boxes[tile])
+        area = rows * max(columns, _COLUMNS)
         if batch and positions + area > _BATCH_POSITIONS:
             yield batch
             batch, positions = [], 0

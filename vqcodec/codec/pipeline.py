@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,14 @@ from PIL import Image
 
 from vqcodec.codec import pictures
 from vqcodec.codec.chunks import from_chunks, to_chunks
-from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
+from vqcodec.codec.coding import (
+    Indices,
+    decode_grid,
+    encode_grid,
+    size_of,
+    tile_boxes,
+    tiles_touching,
+)
 from vqcodec.codec.search import (
     Found,
     Setting,
@@ -19,7 +27,7 @@ from vqcodec.codec.search import (
     setting,
     smallest_reaching,
 )
-from vqcodec.codec.transform import decode_indices, measure_pixels
+from vqcodec.codec.transform import decode_indices, measure_pixels, positions_of
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.metrics import psnr
@@ -127,10 +135,12 @@ def encode(
         encoded = attempt(told)
         return Found(encoded, len(encoded.data))
 
+    area = (slice(0, height), slice(0, width))
+
     def decoded(told: Setting) -> Found[Encoded]:
         encoded = attempt(told)
-        pixels = decode_indices(model, encoded.indices, told.quality)
-        return Found(encoded, psnr(picture.pixels, pixels[:height, :width]))
+        pixels = decode_indices(model, encoded.indices, told.quality, area)
+        return Found(encoded, psnr(picture.pixels, pixels))
 
     if most is not None:
         return largest_within(sized, model.qualities, most, "bytes")
@@ -194,20 +204,17 @@ def decompress(
         raise ValueError(
             f"crop {x},{y},{width},{height} is not inside {header.width}x{header.height} pixels"
         )
-    stride = loaded.stride
-    area = (
-        slice(y // stride, -(-(y + height) // stride)),
-        slice(x // stride, -(-(x + width) // stride)),
-    )
+    area = (slice(y, y + height), slice(x, x + width))
+    box = positions_of(area, loaded.stride)
     halo = loaded.decoder_halo
-    around = [slice(side.start - halo, side.stop + halo) for side in area]
+    around = [slice(side.start - halo, side.stop + halo) for side in box]
     wanted = tiles_touching(header, around[0], around[1])
-    size = (area[0].stop - area[0].start) * (area[1].stop - area[1].start)
-    count = counter(progress, 2 * size)
+    boxes = tile_boxes(header)
+    coded = sum(math.prod(size_of(boxes[tile])) for tile in wanted)
+    count = counter(progress, coded + math.prod(size_of(box)))
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
     pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
-    top, left = y - area[0].start * stride, x - area[1].start * stride
-    picture = from_chunks(pixels[top : top + height, left : left + width], container)
+    picture = from_chunks(pixels, container)
     if picture.alpha is not None:
         picture = replace(picture, alpha=picture.alpha[y : y + height, x : x + width])
     return pictures.to_image(picture)
@@ -252,8 +259,8 @@ def model_of(header: Header, model: Model | str | None, device: str) -> Model:
     """Return the model that made a file: the one given, or where it is None the one
     found by its hash.
 
-    Raises: ModelError; CorruptError if no encoder with that model writes such a header;
-    ValueError if the model given is another one.
+    Raises: ModelError, also if the model given is another one; CorruptError if no encoder
+    with that model writes such a header.
     """
     if model is None:
         loaded = load_model(find_by_prefix(header.model), device=device)

@@ -78,8 +78,8 @@ def salvage(
     boxes = tile_boxes(header)
     for number in sorted(lost):
         _continue_into(grid, boxes[number], loaded.decoder_halo)
-    pixels = decode_indices(loaded, grid, header.quality, progress=count)
-    pixels = pixels[: header.height, : header.width]
+    area = (slice(0, header.height), slice(0, header.width))
+    pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
     tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
     for tile in tiles:
         x, y, width, height = tile.box

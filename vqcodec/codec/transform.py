@@ -7,6 +7,7 @@ the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.codec.coding import Indices, Progress
+from vqcodec.codec.coding import Indices, Progress, size_of
 from vqcodec.models.model import Box, Model
 from vqcodec.models.precision import full_precision
 
@@ -38,7 +39,7 @@ def measure_pixels(
     rows, columns = -(-height // stride), -(-width // stride)
     measured: Tensor | None = None
     for inner, outer in _windows(slice(0, rows), slice(0, columns), rows, columns, window, halo):
-        cut = pixels[tuple(slice(s.start * stride, s.stop * stride) for s in outer)]
+        cut = pixels[_scaled(outer, stride)]
         below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
         beside = (outer[1].stop - outer[1].start) * stride - cut.shape[1]
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
@@ -47,9 +48,7 @@ def measure_pixels(
         part = model.measure(image).cpu()
         if measured is None:
             measured = part.new_empty(rows, columns, part.shape[2])
-        top, left = inner[0].start - outer[0].start, inner[1].start - outer[1].start
-        high, wide = inner[0].stop - inner[0].start, inner[1].stop - inner[1].start
-        measured[inner] = part[top : top + high, left : left + wide]
+        measured[inner] = part[_within(outer, inner)]
         _tell(progress, inner)
     assert measured is not None  # no picture is empty
     return measured
@@ -61,12 +60,12 @@ def decode_indices(
     model: Model,
     grid: Indices,
     quality: int,
-    area: tuple[slice, slice] | None = None,
+    area: Box | None = None,
     *,
     window: int | None = None,
     progress: Progress | None = None,
 ) -> Pixels:
-    """Return the pixels of `area` of an index grid (rows and columns of it; None: all).
+    """Return the pixels of `area`, rows and columns of pixels (None: of the whole index grid).
 
     Only indices within the decoder's halo of the area are looked at. Raises CorruptError
     if an index has no codeword.
@@ -74,24 +73,26 @@ def decode_indices(
     stride, halo = model.stride, model.decoder_halo
     window = window or model.window
     rows, columns, _ = grid.shape
-    area = area or (slice(0, rows), slice(0, columns))
-    top, left = area[0].start, area[1].start
-    size = tuple((s.stop - s.start) * stride for s in area)
-    pixels = np.empty((*size, 3), dtype=np.uint8)
-    for inner, outer in _windows(*area, rows, columns, window, halo):
+    area = area or (slice(0, rows * stride), slice(0, columns * stride))
+    pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
+    for inner, outer in _windows(*positions_of(area, stride), rows, columns, window, halo):
         indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).long()
-        r, c = (
-            slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-        )
-        part = model.pixels(indices, quality, (r, c))
-        high, wide = part.shape[1:]
+        part = model.pixels(indices, quality, _within(outer, inner))
         # Weights may be such that sums overflow: what is then not a number is black.
         levels = (part * 255.0).nan_to_num_(0.0).round_().clamp_(0.0, 255.0)
-        rounded = levels.to(torch.uint8)
-        y, x = (inner[0].start - top) * stride, (inner[1].start - left) * stride
-        pixels[y : y + high, x : x + wide] = rounded.permute(1, 2, 0).cpu().numpy()
+        rounded = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        drawn = _scaled(inner, stride)
+        # The area may begin and end within a position.
+        wanted = _common(drawn, area)
+        pixels[_within(area, wanted)] = rounded[_within(drawn, wanted)]
         _tell(progress, inner)
     return pixels
+
+
+def positions_of(area: Box, stride: int) -> Box:
+    """Return the rows and columns of positions that rows and columns of pixels belong to."""
+    rows, columns = (slice(s.start // stride, -(-s.stop // stride)) for s in area)
+    return rows, columns
 
 
 def _windows(
@@ -111,7 +112,26 @@ def _windows(
             )
 
 
+def _within(outer: Box, inner: Box) -> Box:
+    """Count the rows and columns of `inner` from the first ones of `outer` on."""
+    rows, columns = (
+        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+    )
+    return rows, columns
+
+
+def _scaled(box: Box, stride: int) -> Box:
+    rows, columns = (slice(s.start * stride, s.stop * stride) for s in box)
+    return rows, columns
+
+
+def _common(one: Box, other: Box) -> Box:
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
 def _tell(progress: Progress | None, inner: Box) -> None:
     if progress is not None:
-        rows, columns = inner
-        progress((rows.stop - rows.start) * (columns.stop - columns.start))
+        progress(math.prod(size_of(inner)))

@@ -84,11 +84,16 @@ def _words(coder: constriction.stream.queue.RangeEncoder) -> bytes:
     return words.astype("<u4").tobytes()
 
 
+_RUN = 1 << 16
+"""Indices that are packed at a time, a multiple of 8 so that runs begin with a byte."""
+
+
 def pack_fixed(symbols: Symbols, codebook_size: int) -> bytes:
     """Code symbols at fixed length: ceil(log2 K) bits each, high bit first, zero-padded."""
     width = fixed_bits(codebook_size)
-    bits = (symbols[:, None] >> np.arange(width - 1, -1, -1)) & 1
-    return np.packbits(bits.astype(np.uint8)).tobytes()
+    shifts = np.arange(width - 1, -1, -1, dtype=np.int32)
+    runs = (symbols[start : start + _RUN, None] for start in range(0, len(symbols), _RUN))
+    return b"".join(np.packbits(((run >> shifts) & 1).astype(np.uint8)).tobytes() for run in runs)
 
 
 def unpack_fixed(stream: bytes, count: int, codebook_size: int) -> Symbols:
@@ -100,11 +105,15 @@ def unpack_fixed(stream: bytes, count: int, codebook_size: int) -> Symbols:
     width = fixed_bits(codebook_size)
     if len(stream) != (count * width + 7) // 8:
         raise CorruptError(f"{count} indices of {width} bits do not make {len(stream)} bytes")
-    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8))
-    if bits[count * width :].any():
-        raise CorruptError("padding after the last index is not 0")
+    packed = np.frombuffer(stream, dtype=np.uint8)
     weights = 1 << np.arange(width - 1, -1, -1, dtype=np.int32)
-    symbols: Symbols = bits[: count * width].reshape(count, width).astype(np.int32) @ weights
+    symbols = np.empty(count, dtype=np.int32)
+    for start in range(0, count, _RUN):
+        run = symbols[start : start + _RUN]
+        bits = np.unpackbits(packed[start * width // 8 : (start + _RUN) * width // 8])
+        if bits[len(run) * width :].any():
+            raise CorruptError("padding after the last index is not 0")
+        run[:] = bits[: len(run) * width].reshape(-1, width).astype(np.int32) @ weights
     if count and int(symbols.max()) >= codebook_size:
         raise CorruptError(f"index {int(symbols.max())} in a codebook of {codebook_size}")
     return symbols

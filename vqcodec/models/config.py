@@ -143,7 +143,7 @@ class ProductConfig:
 
     def __post_init__(self) -> None:
         _require(2 <= self.codebook_size <= 4096, "product.codebook_size must be 2 to 4096")
-        _require(0.0 < self.distance_bits < 1e6, "product.distance_bits must be above 0")
+        _require(1e-6 <= self.distance_bits < 1e6, "product.distance_bits must be 1e-6 to 1e6")
 
 
 def _three(values: tuple[int, ...], least: int, most: int) -> bool:

@@ -35,7 +35,7 @@ def read_metadata(head: bytes, size: int) -> dict[str, Any]:
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ModelCorruptError("not a vqcodec model", hint="`vqcodec train` makes them") from error
-    if not isinstance(metadata, dict):
+    if not isinstance(metadata, dict) or type(end) is not int:
         raise ModelCorruptError("not a vqcodec model")
     for key in _TEXTS:
         text = metadata.get(key, "")

@@ -47,8 +47,7 @@ class IntegerPixelCNN:
         )
         if int(embedding.min()) < -fx.ACTIVATION_MAX:
             raise ModelCorruptError("prior tensor embedding is out of range")
-        # One row of zeros after the last codeword stands for "outside the grid".
-        self._embedding = F.pad(embedding.to(device=device, dtype=dtype), (0, 0, 0, 1))
+        self._embedding = embedding.to(device=device, dtype=dtype)
 
         def layer(name: str, inputs: int, outputs: int) -> fx.Fixed:
             return fx.Fixed.from_integers(
@@ -85,7 +84,7 @@ class IntegerPixelCNN:
         """Begin to encode a batch of tiles (N, M) whose indices are all known."""
         indices = torch.cat([tile.flatten() for tile in tiles])
         logits = self._embedding.new_empty(len(indices), self.config.codebook_size)
-        own = logits.split([tile.numel() for tile in tiles])
+        own = torch.split(logits, [tile.numel() for tile in tiles])
         for tile, part in zip(tiles, own, strict=True):
             part.copy_(self.logits(tile[None]).flatten(0, 2))
         return Known(logits, indices)
