@@ -115,7 +115,7 @@ class _Known:
     def __init__(self, source: Source, tiles: Sequence[Indices]) -> None:
         self.parts, self.put = source.parts, source.put
         self._source = source
-        flat = np.concatenate([tile.reshape(-1, tile.shape[2]) for tile in tiles])
+        flat = np.concatenate([tile.reshape(tile.shape[0] * tile.shape[1], -1) for tile in tiles])
         stops = np.cumsum([groups for groups, _ in self.parts])
         self._indices = np.split(flat, stops[:-1], axis=1)
         self._here = np.empty(0, dtype=np.intp)
