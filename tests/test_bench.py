@@ -28,6 +28,7 @@ from vqcodec_bench.peers import PEERS, Codec, MissingPeerError
 from vqcodec_bench.published import LABELS, published
 from vqcodec_bench.speed import time_codecs
 from vqcodec_bench.summary import agreement, mean_curves, ratios, summarise, to_csv
+from vqcodec_bench.workers import sigint_blocked
 
 from vqcodec.metrics import Pixels, decibels
 
@@ -379,6 +380,20 @@ def test_a_report_in_the_folder_is_not_measured(folder: Path) -> None:
         assert done.returncode == 0
     results = json.loads((folder / "report" / "results.json").read_text())
     assert [p["name"] for p in results["pictures"]] == ["a.png", "b.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_while_processes_start_is_not_lost() -> None:
+    reached = []
+
+    def start() -> None:
+        with sigint_blocked():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert reached
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

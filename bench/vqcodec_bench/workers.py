@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +27,7 @@ class Workers:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a function called in a process; the first call starts the processes."""
-        with _sigint_ignored():  # processes inherit it from their first moment on
+        with sigint_blocked():  # processes inherit it from their first moment on
             return self._pool.submit(function, *arguments)
 
     def __enter__(self) -> Workers:
@@ -43,13 +44,14 @@ class Workers:
 
 
 @contextmanager
-def _sigint_ignored() -> Iterator[None]:
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: signals go elsewhere
+def sigint_blocked() -> Iterator[None]:
+    """Hold back Ctrl-C: processes that start meanwhile never hear it, this one afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # when it starts, it lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
