@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,14 @@ from vqcodec_bench.measure import Cache, measure
 from vqcodec_bench.peers import PEERS, Codec, MissingPeerError
 from vqcodec_bench.published import LABELS, published
 from vqcodec_bench.speed import time_codecs
-from vqcodec_bench.summary import agreement, mean_curves, ratios, summarise, to_csv
+from vqcodec_bench.summary import (
+    agreement,
+    bd_rates_published,
+    mean_curves,
+    ratios,
+    summarise,
+    to_csv,
+)
 from vqcodec_bench.workers import sigint_blocked
 
 from vqcodec.metrics import Pixels, decibels
@@ -65,6 +73,16 @@ def test_published_curves_give_the_known_bd_rates() -> None:
         saving = curve.saving(anchor) if curve else None
         assert saving is not None
         assert saving.percent == pytest.approx(percent, abs=2.0)
+
+
+def test_curves_are_compared_with_published_ones() -> None:
+    others = published()
+    for row in bd_rates_published({"twin": others[0]["points"]}, others[:2]):
+        if row["against"] == others[0]["label"]:
+            assert row["percent"] == pytest.approx(0.0, abs=1e-9)
+        else:
+            assert abs(row["percent"]) > 1.0
+    assert bd_rates_published({"none": []}, others) == []
 
 
 def test_bd_rate_equals_that_of_a_second_library() -> None:
@@ -382,6 +400,15 @@ def test_a_report_in_the_folder_is_not_measured(folder: Path) -> None:
     assert [p["name"] for p in results["pictures"]] == ["a.png", "b.png"]
 
 
+@pytest.fixture
+def _terminal() -> Iterator[None]:
+    """SIGINT as in a terminal: shells have jobs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_terminal")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_while_processes_start_is_not_lost() -> None:
     reached = []
@@ -396,6 +423,7 @@ def test_ctrl_c_while_processes_start_is_not_lost() -> None:
     assert reached
 
 
+@pytest.mark.usefixtures("_terminal")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_ends_a_run_with_one_line(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"

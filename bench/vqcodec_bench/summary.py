@@ -6,11 +6,12 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from vqcodec_bench.bdrate import METRICS, Curve, curve_of
+from vqcodec_bench.bdrate import METRICS, BdRate, Curve, curve_of
 from vqcodec_bench.measure import Point
 from vqcodec_bench.peers import Codec
 from vqcodec_bench.published import TWINS
@@ -33,6 +34,9 @@ def summarise(
     return {
         "curves": curves,
         "bd_rate": bd_rates(by_codec),
+        "bd_rate_published": bd_rates_published(
+            {codec.name: by_codec[codec.name] for codec in codecs if codec.ours}, published
+        ),
         "ratios": ratios(points, codecs, by_codec),
         "agreement": agreement(by_codec, published),
     }
@@ -66,14 +70,24 @@ def bd_rates(by_codec: dict[str, list[Row]]) -> list[Row]:
             for against, anchor in curves.items():
                 saving = curve.saving(anchor) if name != against else None
                 if saving:
-                    pair = {"codec": name, "against": against, "metric": metric}
-                    figures = {
-                        "percent": saving.percent,
-                        "low": saving.low,
-                        "high": saving.high,
-                    }
-                    found.append(pair | figures)
+                    found.append(_saved(name, against, metric, saving))
     return found
+
+
+def bd_rates_published(by_codec: dict[str, list[Row]], published: Sequence[Row]) -> list[Row]:
+    """Compare every curve with every published one, by its label, by every metric."""
+    found = []
+    for metric, theirs, (name, rows) in product(METRICS, published, by_codec.items()):
+        curve, anchor = curve_of(rows, metric), curve_of(theirs["points"], metric)
+        saving = curve.saving(anchor) if curve and anchor else None
+        if saving:
+            found.append(_saved(name, theirs["label"], metric, saving))
+    return found
+
+
+def _saved(codec: str, against: str, metric: str, saving: BdRate) -> Row:
+    figures = {"percent": saving.percent, "low": saving.low, "high": saving.high}
+    return {"codec": codec, "against": against, "metric": metric, **figures}
 
 
 def ratios(
