@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 
-from vqcodec.codec.pipeline import compress
 from vqcodec.container import Chunk, parse, serialise
+from vqcodec.image.pipeline import compress
 from vqcodec.models import photo, vqvae
 from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import (

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqcodec.codec.pipeline import compress, decompress
 from vqcodec.container import Limits, parse, serialise, spans
 from vqcodec.errors import FormatError, VqcError
+from vqcodec.image.pipeline import compress, decompress
 from vqcodec.models.model import Model
 from vqcodec.registry.load import parse_model
 

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid, tile_boxes
-from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
+from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model, Source
 from vqcodec.models.vqvae import VqVae
 from vqcodec.models.wavefront import Step

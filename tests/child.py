@@ -16,7 +16,7 @@ from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["vqcodec.cli.compress", "vqcodec.codec.pipeline", "vqcodec.registry.load"]
+    ["vqcodec.cli.compress", "vqcodec.image.pipeline", "vqcodec.registry.load"]
 )
 _TOUCHING = frozenset({"open", "os.link", "os.rename", "os.remove", "os.mkdir"})
 

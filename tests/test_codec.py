@@ -12,10 +12,7 @@ from conftest import photo
 from PIL import Image, ImageCms, ImageOps
 
 import vqcodec
-from vqcodec.codec import chunks, pictures
 from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
-from vqcodec.codec.pictures import from_image
-from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -25,6 +22,9 @@ from vqcodec.errors import (
     PictureError,
     VqcWarning,
 )
+from vqcodec.image import chunks, pictures
+from vqcodec.image.pictures import from_image
+from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
 from vqcodec.models.wavefront import steps
 

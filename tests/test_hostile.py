@@ -20,10 +20,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import vqcodec
-from vqcodec.codec import pictures
-from vqcodec.codec.chunks import from_chunks, to_chunks
-from vqcodec.codec.exif import is_bomb
-from vqcodec.codec.pipeline import verify
 from vqcodec.container import ALPHA, EXIF, Chunk, Container, Header, Limits, Mode, parse, serialise
 from vqcodec.container.layout import SIGNATURE
 from vqcodec.container.write import varint
@@ -37,6 +33,10 @@ from vqcodec.errors import (
     VqcError,
     VqcWarning,
 )
+from vqcodec.image import pictures
+from vqcodec.image.chunks import from_chunks, to_chunks
+from vqcodec.image.exif import is_bomb
+from vqcodec.image.pipeline import verify
 from vqcodec.models.model import Model
 
 FUZZ = Path(__file__).parent.parent / "fuzz"

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import Run, one_line_error, photo, removing
 
-from vqcodec.cli import writing
-from vqcodec.codec import pipeline
+from vqcodec import storage
+from vqcodec.image import pipeline
 from vqcodec.models.vqvae import VqVae
 
 if sys.platform == "win32":
@@ -31,7 +31,7 @@ PICTURES, KILLS = (200, 100) if os.environ.get("VQCODEC_LONG") else (24, 6)
 
 def nameless(folder: Path) -> bool:
     """Tell whether files without a name can be had here."""
-    stream = writing._open_nameless(folder)
+    stream = storage._open_nameless(folder)
     if stream is not None:
         stream.close()
     return stream is not None

@@ -14,9 +14,9 @@ from torch import Tensor
 
 import vqcodec
 from vqcodec.codec.search import Found, Setting, between, largest_within, setting
-from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
+from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.metrics import psnr
 from vqcodec.models.integer_product import IntegerCodebooks, export
 from vqcodec.models.latent_prior import precision_of
@@ -54,7 +54,7 @@ def test_fixed_length(photo_like: Photo) -> None:
 def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
     photo_like: Photo, photo_data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vqcodec.codec.pipeline.TILE_LOG2", 4)
+    monkeypatch.setattr("vqcodec.image.pipeline.TILE_LOG2", 4)
     image = photo(600, 300)
     data = vqcodec.compress(image, model=photo_like)
     assert parse(data).header.tile_count == 6

@@ -45,7 +45,7 @@ def test_reference_decodes_the_same_of_several_groups(
     prior: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vqcodec.codec.pipeline.TILE_LOG2", 4)  # 300 columns are two tiles
+    monkeypatch.setattr("vqcodec.image.pipeline.TILE_LOG2", 4)  # 300 columns are two tiles
     data = vqcodec.compress(photo(*size), model=photo_like, quality=quality, prior=prior)
     both_decode(data, photo_like, photo_data)
 

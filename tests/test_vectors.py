@@ -17,8 +17,8 @@ from PIL import Image
 from test_container import SPEC
 
 import vqcodec
-from vqcodec.codec.pipeline import verify
 from vqcodec.container import parse
+from vqcodec.image.pipeline import verify
 
 if sys.version_info >= (3, 11):
     import tomllib

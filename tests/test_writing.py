@@ -13,10 +13,10 @@ import pytest
 from conftest import Run, one_line_error, photo, removing
 from PIL import Image
 
-from vqcodec.cli import writing
-from vqcodec.codec import pipeline
+from vqcodec import storage
 from vqcodec.codec.search import Wish
 from vqcodec.errors import VerificationError
+from vqcodec.image import pipeline
 from vqcodec.models.vqvae import VqVae
 
 
@@ -29,7 +29,7 @@ def test_hidden_files_of_killed_processes_are_removed_after_a_day(
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(old, (two_days_ago, two_days_ago))
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    writing.write_whole(tmp_path / "a", b"whole", overwrite=False)
+    storage.write_whole(tmp_path / "a", b"whole", overwrite=False)
     assert {path.name for path in tmp_path.iterdir()} == {young.name, "a"}
 
 
@@ -41,12 +41,12 @@ def test_writing_replaces_only_what_it_may(
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     target = tmp_path / "new" / "folder" / "a"
     for _ in range(2):  # the same bytes are no reason to complain
-        writing.write_whole(target, b"first", overwrite=False)
+        storage.write_whole(target, b"first", overwrite=False)
     with pytest.raises(FileExistsError, match="holds something else"):
-        writing.write_whole(target, b"second", overwrite=False)
+        storage.write_whole(target, b"second", overwrite=False)
     assert target.read_bytes() == b"first"
     target.chmod(0o640)
-    writing.write_whole(target, b"second", overwrite=True)
+    storage.write_whole(target, b"second", overwrite=True)
     assert target.read_bytes() == b"second"
     assert target.stat().st_mode & 0o777 == 0o640
 
@@ -55,7 +55,7 @@ def test_writing_replaces_only_what_it_may(
         raise VerificationError("no")
 
     with pytest.raises(VerificationError):
-        writing.write_whole(target, b"third", overwrite=True, check=refuse)
+        storage.write_whole(target, b"third", overwrite=True, check=refuse)
     assert target.read_bytes() == b"second"
     assert [path.name for path in target.parent.iterdir()] == ["a"]
 
@@ -66,9 +66,9 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(os, "link", no_links)
-    writing.write_whole(tmp_path / "a", b"first", overwrite=False)
+    storage.write_whole(tmp_path / "a", b"first", overwrite=False)
     with pytest.raises(FileExistsError):
-        writing.write_whole(tmp_path / "a", b"second", overwrite=False)
+        storage.write_whole(tmp_path / "a", b"second", overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"first"
 
@@ -148,8 +148,8 @@ def test_output_that_appears_meanwhile_is_not_replaced(
 def test_what_is_wrong_on_the_disk_is_found(
     one: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_back = writing._read_back
-    monkeypatch.setattr(writing, "_read_back", lambda stream: read_back(stream)[:-1] + b"?")
+    read_back = storage._read_back
+    monkeypatch.setattr(storage, "_read_back", lambda stream: read_back(stream)[:-1] + b"?")
     for option in ("--remove-source", "--verify"):
         arguments = ["compress", one, option, "--model", "../random.safetensors"]
         error = one_line_error(run(*arguments), 1)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vqcodec.codec.inspection import Inspection, inspect
-    from vqcodec.codec.pipeline import compress, decompress, indices
-    from vqcodec.codec.salvage import LostTile, Salvaged, salvage
     from vqcodec.errors import FormatError, ModelError, VqcError
+    from vqcodec.image.pipeline import compress, decompress, indices
+    from vqcodec.image.salvage import LostTile, Salvaged, salvage
     from vqcodec.registry.load import load_model
     from vqcodec.registry.store import ModelFile, list_models
 
@@ -46,18 +46,18 @@ __all__ = [
 _HOMES = {
     "FormatError": "vqcodec.errors",
     "Inspection": "vqcodec.codec.inspection",
-    "LostTile": "vqcodec.codec.salvage",
+    "LostTile": "vqcodec.image.salvage",
     "ModelError": "vqcodec.errors",
     "ModelFile": "vqcodec.registry.store",
-    "Salvaged": "vqcodec.codec.salvage",
+    "Salvaged": "vqcodec.image.salvage",
     "VqcError": "vqcodec.errors",
-    "compress": "vqcodec.codec.pipeline",
-    "decompress": "vqcodec.codec.pipeline",
-    "indices": "vqcodec.codec.pipeline",
+    "compress": "vqcodec.image.pipeline",
+    "decompress": "vqcodec.image.pipeline",
+    "indices": "vqcodec.image.pipeline",
     "inspect": "vqcodec.codec.inspection",
     "list_models": "vqcodec.registry.store",
     "load_model": "vqcodec.registry.load",
-    "salvage": "vqcodec.codec.salvage",
+    "salvage": "vqcodec.image.salvage",
 }
 
 

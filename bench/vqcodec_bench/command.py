@@ -13,7 +13,7 @@ import click
 
 from vqcodec.cli import report
 from vqcodec.cli.files import expand
-from vqcodec.cli.writing import write_whole
+from vqcodec.storage import write_whole
 from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 
 _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
@@ -163,7 +163,7 @@ def _pictures(inputs: Sequence[str], out: Path) -> list[Path]:
     """Files as named, and the pictures in folders by their suffix; none twice, and none of
     the report's own plots.
     """
-    from vqcodec.codec.pictures import is_picture
+    from vqcodec.image.pictures import is_picture
 
     report_folder = out.resolve()
     found: dict[Path, None] = {}

@@ -21,8 +21,8 @@ from typing import Any
 from PIL import Image
 
 from vqcodec import metrics
-from vqcodec.codec.pictures import from_image, open_image, without_pillows_limit
 from vqcodec.container.layout import Limits
+from vqcodec.image.pictures import from_image, open_image, without_pillows_limit
 from vqcodec.metrics import Pixels
 from vqcodec_bench.peers import Codec
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, features
 
-from vqcodec.codec.pictures import without_pillows_limit
+from vqcodec.image.pictures import without_pillows_limit
 from vqcodec.metrics import Pixels
 
 if TYPE_CHECKING:

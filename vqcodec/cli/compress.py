@@ -98,9 +98,9 @@ def command(
     if not jobs:
         return 0
 
-    from vqcodec.codec.pictures import open_image
-    from vqcodec.codec.pipeline import Encoded, confirm, encode
     from vqcodec.codec.search import Wish
+    from vqcodec.image.pictures import open_image
+    from vqcodec.image.pipeline import Encoded, confirm, encode
     from vqcodec.registry.load import load_model
 
     prepare(threads)
@@ -148,6 +148,6 @@ def command(
 
 
 def _readable(path: Path) -> bool:
-    from vqcodec.codec.pictures import is_picture
+    from vqcodec.image.pictures import is_picture
 
     return is_picture(path)

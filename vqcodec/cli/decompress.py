@@ -78,9 +78,9 @@ def command(
     if not jobs:
         return 0
 
-    from vqcodec.codec.pictures import format_of, save_image
-    from vqcodec.codec.pipeline import decompress
-    from vqcodec.codec.salvage import salvage as recover
+    from vqcodec.image.pictures import format_of, save_image
+    from vqcodec.image.pipeline import decompress
+    from vqcodec.image.salvage import salvage as recover
     from vqcodec.registry.load import load_model
 
     formats = {job.target: format_of(job.target) for job in jobs}

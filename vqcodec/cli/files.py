@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from vqcodec.cli import describe
-from vqcodec.cli.writing import State, remove_source, state_of, write_whole
 from vqcodec.errors import VqcError, VqcWarning
+from vqcodec.storage import State, remove_source, state_of, write_whole
 
 STREAM = "-"
 

@@ -45,7 +45,7 @@ def _verify(
 ) -> str:
     import hashlib
 
-    from vqcodec.codec.pipeline import verify
+    from vqcodec.image.pipeline import verify
 
     prepare(threads)
     grid = verify(data, model=model, device=device, max_pixels=max_pixels)

@@ -1,1 +1,1 @@
-"""Pictures to .vqc files and back."""
+"""Index grids to tile streams and back, whatever the medium."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from vqcodec.codec.pictures import is_picture
 from vqcodec.errors import VqcWarning
+from vqcodec.image.pictures import is_picture
 from vqcodec.training.config import DataConfig
 from vqcodec.training.distributed import rank
 

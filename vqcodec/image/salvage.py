@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from vqcodec.codec import pictures
-from vqcodec.codec.chunks import from_chunks
 from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
-from vqcodec.codec.pipeline import Progress, counter, model_of
-from vqcodec.codec.transform import Pixels, decode_indices
 from vqcodec.container import Chunk, Container, Header, Limits, recover
 from vqcodec.errors import FormatError
+from vqcodec.image import pictures
+from vqcodec.image.chunks import from_chunks
+from vqcodec.image.pipeline import Progress, counter, model_of
+from vqcodec.image.transform import Pixels, decode_indices
 from vqcodec.models.model import Box, Model
 
 GREY = 128

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from vqcodec.codec import pictures
-from vqcodec.codec.chunks import from_chunks, to_chunks
 from vqcodec.codec.coding import (
     Indices,
     decode_grid,
@@ -27,9 +25,11 @@ from vqcodec.codec.search import (
     setting,
     smallest_reaching,
 )
-from vqcodec.codec.transform import decode_indices, measure_pixels, positions_of
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
+from vqcodec.image import pictures
+from vqcodec.image.chunks import from_chunks, to_chunks
+from vqcodec.image.transform import decode_indices, measure_pixels, positions_of
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from vqcodec.codec.exif import is_bomb
 from vqcodec.errors import PictureError, VqcWarning
+from vqcodec.image.exif import is_bomb
 
 METADATA_MAX = 1 << 24
 """Most bytes of unpacked metadata of one kind."""

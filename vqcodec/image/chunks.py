@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vqcodec.codec.pictures import METADATA_MAX, Picture, without_pillows_limit
 from vqcodec.container import ALPHA, EXIF, ICC, XMP, Chunk, Container
 from vqcodec.errors import CorruptError, LimitError
+from vqcodec.image.pictures import METADATA_MAX, Picture, without_pillows_limit
 
 _PNG_SIGNATURE = bytes.fromhex("89504E470D0A1A0A")
 _PNG_HEADER = struct.Struct(">IIBBBBB")

@@ -1,0 +1,1 @@
+"""What picture files of each format consist of."""
