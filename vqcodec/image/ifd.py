@@ -287,18 +287,44 @@ def exif_of_tiff(tiff: bytes, limit: int) -> bytes | None:
     return head + build(tree, block.order, len(head))
 
 
-def with_tags(tiff: bytes, exif: bytes, more: Iterable[Entry]) -> bytes:
+def with_tags(tiff: bytes, exif: bytes | None, more: Iterable[Entry]) -> bytes:
     """Add the descriptive tags of an EXIF block, and `more` in the file's byte order, to a
     classic TIFF file of one picture.
 
-    Tags that the file has stay as they are. Raises ValueError if the block is damaged.
+    Tags that the file has stay as they are. Raises ValueError if the block is damaged, or its
+    tags share so many bytes that they would take more than the block has.
     """
-    block, source = Block(tiff), Block(exif)
-    main = block.directory(block.first)
-    own: dict[int, Entry | Tree] = {entry.tag: entry for entry in main.entries}
-    added = {entry.tag: entry for entry in more}
-    tree = {**in_order(descriptive(source), source.order, block.order), **added, **own}
+    block = Block(tiff)
+    tree: dict[int, Entry | Tree] = {}
+    if exif is not None:
+        source = Block(exif)
+        tags = descriptive(source)
+        if size_of(tags) > len(exif):
+            raise ValueError("its tags share bytes")
+        tree |= in_order(tags, source.order, block.order)
+    tree |= {entry.tag: entry for entry in more}
+    tree |= {entry.tag: entry for entry in block.directory(block.first).entries}
     start = len(tiff) + len(tiff) % 2
     whole = bytearray(tiff.ljust(start, b"\0"))
     whole[4:8] = struct.pack(block.order + "I", start)
     return bytes(whole + build(tree, block.order, start))
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """Return an EXIF block whose main directory has no orientation; no other value moves.
+
+    Raises ValueError if the block is damaged, or the values of its main directory share so
+    many bytes that readers which copy each would take more than the block has.
+    """
+    block = Block(exif)
+    main = block.directory(block.first)
+    if sum(len(entry.value) for entry in main.entries) > len(exif):
+        raise ValueError("its tags share bytes")
+    tags = [entry.tag for entry in main.entries]
+    if ORIENTATION not in tags or block.big or main.damaged:
+        return exif
+    at, size = main.offset + 2 + 12 * tags.index(ORIENTATION), main.size
+    end = main.offset + size
+    count = struct.pack(block.order + "H", len(tags) - 1)
+    shorter = exif[:at] + exif[at + 12 : end] + bytes(12) + exif[end:]
+    return shorter[: main.offset] + count + shorter[main.offset + 2 :]
