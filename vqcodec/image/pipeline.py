@@ -11,11 +11,13 @@ from PIL import Image
 
 from vqcodec.codec.coding import (
     Indices,
+    box_of,
     decode_grid,
     encode_grid,
     size_of,
     tile_boxes,
     tiles_touching,
+    within,
 )
 from vqcodec.codec.search import (
     Found,
@@ -29,7 +31,7 @@ from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.image import pictures
 from vqcodec.image.chunks import from_chunks, to_chunks
-from vqcodec.image.transform import decode_indices, measure_pixels, positions_of
+from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
@@ -213,7 +215,8 @@ def decompress(
     coded = sum(math.prod(size_of(boxes[tile])) for tile in wanted)
     count = counter(progress, coded + math.prod(size_of(box)))
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
-    pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
+    decoded = scaled(box_of(boxes, wanted), loaded.stride)
+    pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
     picture = from_chunks(pixels, container)
     if picture.alpha is not None:
         picture = replace(picture, alpha=picture.alpha[y : y + height, x : x + width])
@@ -247,8 +250,10 @@ def verify(
 
     Raises: FormatError, ModelError.
     """
-    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), parse(data, Limits(pixels=max_pixels)))
-    return indices(data, model=model, device=device, max_pixels=max_pixels)
+    container = parse(data, Limits(pixels=max_pixels))
+    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
+    loaded = model_of(container.header, model, device)
+    return decode_grid(loaded, container.header, container.tiles)
 
 
 def _model(model: Model | str | None, device: str) -> Model:
