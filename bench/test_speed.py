@@ -131,8 +131,8 @@ def test_entropy_decode_position_by_position_cached(
     benchmark: BenchmarkFixture, model: VqVae
 ) -> None:
     """The wavefront's own cache, but one position per step: a tile of one row."""
-    row = [(1, 512)]
-    benchmark(lambda: code_tiles(model.prior.wavefront(row), [Encoder()], row))
+    row, indices = [(slice(0, 1), slice(0, 512))], np.zeros((1, 512, 1), dtype=np.int32)
+    benchmark(lambda: code_tiles(model.prior.wavefront([(1, 512)]), [Encoder()], row, indices))
     benchmark.extra_info["positions"] = 512
 
 

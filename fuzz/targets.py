@@ -33,7 +33,7 @@ def container(data: bytes) -> None:
     except FormatError:
         return
     assert serialise(parsed) == data
-    assert sum(span.size for span in spans(data)) == len(data)
+    assert sum(span.size for span in spans(parsed)) == len(data)
 
 
 def decode(data: bytes) -> None:

@@ -41,7 +41,7 @@ def whole(model: VqVae) -> bytes:
 
 
 def span(data: bytes, name: str) -> Span:
-    return next(span for span in spans(data) if span.name == name)
+    return next(span for span in spans(parse(data)) if span.name == name)
 
 
 def flipped(data: bytes, *names: str, at: int = 0) -> bytes:
@@ -218,7 +218,7 @@ def test_every_byte_wrong_costs_at_most_what_it_is_in(whole: bytes) -> None:
     """Nothing but the field with the wrong byte is lost, wherever that is."""
     container = parse(whole)
     head = span(whole, "header checksum")
-    for field in spans(whole):
+    for field in spans(container):
         if field.offset <= head.offset:
             continue
         for at in {0, field.size // 2, field.size - 1}:

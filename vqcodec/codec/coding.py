@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.container import Header, Mode
-from vqcodec.entropy.coder import Coder, Decoder, Encoder, pack_fixed, unpack_fixed
+from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Box, Model, Source
@@ -43,27 +43,34 @@ _CHUNK_LOGITS = 1 << 17
 def code_tiles(
     source: Source,
     coders: Sequence[Coder],
-    sizes: Sequence[Size],
+    boxes: Sequence[Box],
+    grid: Indices,
     progress: Progress | None = None,
-) -> list[Indices]:
-    """Code a batch of tiles of some sizes; return their indices, int32 (rows, columns, G)."""
-    areas = [rows * columns for rows, columns in sizes]
-    coded = np.zeros((sum(areas), sum(groups for groups, _ in source.parts)), dtype=np.int32)
+) -> None:
+    """Code a batch of tiles, boxes of a grid int32 (rows, columns, G), and put what was coded
+    there.
+
+    Ends before the last position if all coders are lost.
+    """
+    tops = np.array([rows.start for rows, _ in boxes])
+    lefts = np.array([columns.start for _, columns in boxes])
     with torch.inference_mode(), full_precision():
-        for step in steps(sizes):
-            _code_step(step, source, coders, coded)
+        for step in steps([size_of(box) for box in boxes]):
+            coded = _code_step(step, source, coders)
+            grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
             if progress is not None:
                 progress(len(step.place))
-    tiles = np.split(coded, np.cumsum(areas)[:-1])
-    return [tile.reshape(*size, -1) for tile, size in zip(tiles, sizes, strict=True)]
+            if all(coder.lost for coder in coders):
+                break
 
 
-def _code_step(step: Step, source: Source, coders: Sequence[Coder], coded: Indices) -> None:
-    """Code the positions of a step; put their indices where they belong in (places, G)."""
+def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:
+    """Code the P positions of a step and return their indices, (P, G)."""
     bounds = [0, *step.stops]
+    coded = np.empty((len(step.place), sum(groups for groups, _ in source.parts)), dtype=np.int32)
     done = 0
     for part, (groups, codewords) in enumerate(source.parts):
-        found = np.empty((len(step.place), groups), dtype=np.int32)
+        found = coded[:, done : done + groups]
         for tiles in _chunks(bounds, groups * codewords):
             start = bounds[tiles.start]
             some = slice(start, bounds[tiles.stop])
@@ -75,9 +82,9 @@ def _code_step(step: Step, source: Source, coders: Sequence[Coder], coded: Indic
                 table = tables[own].reshape(-1, codewords)
                 symbols = coders[tile].code(table, chosen[own].ravel())
                 found[bounds[tile] : bounds[tile + 1]] = symbols.reshape(-1, groups)
-        coded[step.place, done : done + groups] = found
         source.put(step, part, torch.from_numpy(found))
         done += groups
+    return coded
 
 
 def encode_grid(
@@ -95,19 +102,19 @@ def encode_grid(
     grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
     streams: list[bytes] = []
     for batch in _batches(boxes, range(len(boxes))):
-        tiles = [measured[boxes[tile]] for tile in batch]
-        if header.mode is Mode.FIXED:
-            found = [model.nearest(tile, header.quality).int().cpu().numpy() for tile in tiles]
-            streams += [pack_fixed(row.ravel(), model.codebook_size) for row in found]
-            if progress is not None:
-                progress(sum(math.prod(tile.shape[:2]) for tile in tiles))
-        else:
+        own = [boxes[tile] for tile in batch]
+        tiles = [measured[box] for box in own]
+        if header.mode is Mode.PRIOR:
             encoders = [Encoder() for _ in batch]
             source = model.encoding(tiles, header.quality, weight)
-            found = code_tiles(source, encoders, [size_of(boxes[tile]) for tile in batch], progress)
-            streams += [coder.finish() for coder in encoders]
-        for tile, row in zip(batch, found, strict=True):
-            grid[boxes[tile]] = row
+            code_tiles(source, encoders, own, grid, progress)
+            streams += [encoder.finish() for encoder in encoders]
+            continue
+        for box, tile in zip(own, tiles, strict=True):
+            grid[box] = model.nearest(tile, header.quality).int().cpu().numpy()
+            streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
+            if progress is not None:
+                progress(math.prod(size_of(box)))
     return tuple(streams), grid
 
 
@@ -115,69 +122,86 @@ def decode_grid(
     model: Model,
     header: Header,
     streams: Sequence[bytes],
-    wanted: Iterable[int] | None = None,
+    wanted: Sequence[int] | None = None,
     progress: Progress | None = None,
     lost: set[int] | None = None,
 ) -> Indices:
-    """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G); 0 elsewhere.
+    """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G).
 
+    The rows and columns are those of `box_of` the wanted tiles; memory is taken for no others.
     Raises CorruptError if a stream is not one that an encoder writes, unless there is a set
-    `lost` for the numbers of such tiles.
+    `lost`: then such tiles are put into it, tiles that are in it already are left out, and the
+    indices of both are 0.
     """
     boxes = tile_boxes(header)
-    grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
-    salvages = lost is not None
-
-    def decode(batch: list[int]) -> list[tuple[int, Indices]]:
-        sizes = [size_of(boxes[tile]) for tile in batch]
-        own = [streams[tile] for tile in batch]
+    wanted = range(len(boxes)) if wanted is None else wanted
+    around = box_of(boxes, wanted)
+    grid = np.zeros((*size_of(around), model.groups(header.quality)), dtype=np.int32)
+    decode = _read_tiles if header.mode is Mode.PRIOR else _unpack_tiles
+    held = wanted if lost is None else [tile for tile in wanted if tile not in lost]
+    for batch in _batches(boxes, held):
+        own = [within(around, boxes[tile]) for tile in batch]
+        some = [streams[tile] for tile in batch]
+        lenient = lost is not None
         try:
-            found = _decode_tiles(model, header, own, sizes, None if salvages else progress)
+            wrong = decode(model, header.quality, some, own, grid, progress, lenient=lenient)
         except FormatError as error:
-            if lost is None:
-                error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
-                raise
-            if len(batch) == 1:
-                lost.update(batch)
-                return []
-            # Which of them it is shows when fewer are decoded together.
-            half = len(batch) // 2
-            return decode(batch[:half]) + decode(batch[half:])
-        if salvages and progress is not None:
-            progress(sum(math.prod(size) for size in sizes))
-        return list(zip(batch, found, strict=True))
-
-    for batch in _batches(boxes, range(len(boxes)) if wanted is None else wanted):
-        for tile, row in decode(batch):
-            grid[boxes[tile]] = row
+            error.args = (f"tiles {batch[0]} to {batch[-1]}: {error}",)
+            raise
+        for number in wrong:
+            grid[own[number]] = 0
+        if lost is not None:
+            lost.update(batch[number] for number in wrong)
     return grid
 
 
-def _decode_tiles(
+def _read_tiles(
     model: Model,
-    header: Header,
+    quality: int,
     streams: Sequence[bytes],
-    sizes: Sequence[Size],
+    boxes: Sequence[Box],
+    grid: Indices,
     progress: Progress | None,
-) -> list[Indices]:
-    """Return the indices of a batch of tiles. Raises CorruptError."""
-    if header.mode is Mode.PRIOR:
-        decoders = [Decoder(stream) for stream in streams]
-        source = model.decoding(sizes, header.quality)
-        found = code_tiles(source, decoders, sizes, progress)
-        for decoder in decoders:
-            decoder.finish()
-        return found
-    groups = model.groups(header.quality)
-    found = []
-    for stream, (rows, columns) in zip(streams, sizes, strict=True):
-        flat = unpack_fixed(stream, rows * columns * groups, model.codebook_size)
-        found.append(flat.reshape(rows, columns, groups))
+    *,
+    lenient: bool,
+) -> list[int]:
+    """Put the indices of a batch of range-coded tiles into their boxes of the grid.
+
+    Return which of the tiles are wrong, or raise CorruptError unless `lenient`.
+    """
+    decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
+    source = model.decoding([size_of(box) for box in boxes], quality)
+    code_tiles(source, decoders, boxes, grid, progress)
+    for decoder in decoders:
+        decoder.finish()
+    return [number for number, decoder in enumerate(decoders) if decoder.lost]
+
+
+def _unpack_tiles(
+    model: Model,
+    quality: int,
+    streams: Sequence[bytes],
+    boxes: Sequence[Box],
+    grid: Indices,
+    progress: Progress | None,
+    *,
+    lenient: bool,
+) -> list[int]:
+    """Do what `_read_tiles` does with tiles of fixed length."""
+    wrong = []
+    for number, (stream, box) in enumerate(zip(streams, boxes, strict=True)):
+        tile = grid[box]
+        try:
+            tile[:] = unpack_fixed(stream, tile.size, model.codebook_size).reshape(tile.shape)
+            if (tile >= model.codewords(quality)).any():
+                raise CorruptError("an index has no codeword")
+        except CorruptError:
+            if not lenient:
+                raise
+            wrong.append(number)
         if progress is not None:
-            progress(rows * columns)
-    if any((tile >= model.codewords(header.quality)).any() for tile in found):
-        raise CorruptError("an index has no codeword")
-    return found
+            progress(math.prod(size_of(box)))
+    return wrong
 
 
 def tile_boxes(header: Header) -> list[Box]:
@@ -198,6 +222,23 @@ def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
         if r.start < rows.stop and rows.start < r.stop
         if c.start < columns.stop and columns.start < c.stop
     ]
+
+
+def box_of(boxes: Sequence[Box], tiles: Sequence[int]) -> Box:
+    """Return the smallest box that one tile or more are in."""
+    rows, columns = zip(*(boxes[tile] for tile in tiles), strict=True)
+    return (
+        slice(min(side.start for side in rows), max(side.stop for side in rows)),
+        slice(min(side.start for side in columns), max(side.stop for side in columns)),
+    )
+
+
+def within(outer: Box, inner: Box) -> Box:
+    """Count the rows and columns of `inner` from the first ones of `outer` on."""
+    rows, columns = (
+        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+    )
+    return rows, columns
 
 
 def size_of(box: Box) -> Size:

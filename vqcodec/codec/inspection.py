@@ -37,7 +37,7 @@ class Inspection:
     bits_per_position: float
     """Payload bits per position of the grid, which may have several indices."""
     spans: tuple[Span, ...]
-    """Every field of the file; sizes sum to `bytes`."""
+    """Every field of the file; sizes sum to `bytes`. Those of many tiles are taken together."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -49,8 +49,7 @@ def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
 
     Raises: FormatError.
     """
-    limits = Limits() if max_pixels is None else Limits(pixels=max_pixels)
-    container = parse(data, limits)
+    container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
@@ -72,5 +71,5 @@ def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
         ratio=3 * pixels / len(data),
         payload_bytes=payload,
         bits_per_position=8 * payload / (header.rows * header.columns),
-        spans=tuple(spans(data, limits)),
+        spans=tuple(spans(container)),
     )

@@ -1,7 +1,8 @@
 """The .vqc container: bytes to frozen dataclasses and back. Standard library only."""
 
 from vqcodec.container.layout import ALPHA, EXIF, ICC, XMP, Limits, Mode
-from vqcodec.container.read import Remains, Span, parse, recover, spans
+from vqcodec.container.read import Remains, parse, recover
+from vqcodec.container.span import Span, spans
 from vqcodec.container.types import Chunk, Container, Header
 from vqcodec.container.write import serialise
 

@@ -3,8 +3,7 @@
 Order of work: signature, version, then each field against its range, the tile
 table against the bytes that are there, the header's checksum, the chunks, the
 tiles. Nothing is allocated from a number in the file before that number has
-been held against the size of the file or a limit. Every byte belongs to one
-field, and each field is noted as a `Span` on the way.
+been held against the size of the file or a limit.
 
 `recover` reads damaged files with the same methods. A header that holds tells where
 the tiles are from the front of the file and from its end, so each tile is looked for in
@@ -14,7 +13,10 @@ both places: bytes that are missing, too many or changed take with them what the
 from __future__ import annotations
 
 import zlib
+from array import array
 from dataclasses import dataclass
+from itertools import count
+from typing import TypeAlias
 
 from vqcodec.container import layout
 from vqcodec.container.layout import Limits, Mode
@@ -29,17 +31,10 @@ from vqcodec.errors import (
     VersionError,
 )
 
+_Table: TypeAlias = "tuple[array[int], array[int]]"
+"""Sizes and checksums of the tiles, compact, as there may be millions."""
 _SMALLEST_TILE_ENTRY = 1 + layout.CRC_BYTES
 _NEWER = "a newer vqcodec may read it: pip install --upgrade vqcodec"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One field: `size` bytes from `offset`."""
-
-    name: str
-    offset: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +54,7 @@ def parse(data: bytes, limits: Limits | None = None) -> Container:
 
     Raises: a subclass of FormatError.
     """
-    return _Reader(data, limits or Limits(), None).container()
+    return _Reader(data, limits or Limits()).container()
 
 
 def recover(data: bytes, limits: Limits | None = None) -> Remains:
@@ -68,32 +63,21 @@ def recover(data: bytes, limits: Limits | None = None) -> Remains:
     Raises: a subclass of FormatError if they do not, or if the file has a chunk that a
     reader needs to know and this one does not.
     """
-    return _Reader(data, limits or Limits(), None).remains()
-
-
-def spans(data: bytes, limits: Limits | None = None) -> list[Span]:
-    """List the fields of a .vqc file in order; sizes sum to the file's size.
-
-    Raises: a subclass of FormatError.
-    """
-    found: list[Span] = []
-    _Reader(data, limits or Limits(), found).container()
-    return found
+    return _Reader(data, limits or Limits()).remains()
 
 
 class _Reader:
-    def __init__(self, data: bytes, limits: Limits, spans: list[Span] | None) -> None:
+    def __init__(self, data: bytes, limits: Limits) -> None:
         self._data = bytes(data)
         self._limits = limits
         self._at = 0
-        self._spans = spans
 
     def container(self) -> Container:
         header, chunk_count, table = self._head(whole=True)
         chunks: list[Chunk] = []
         for _ in range(chunk_count):
             chunks.append(self._chunk(chunks[-1].type if chunks else b""))
-        tiles = tuple(self._tile(i, size, crc) for i, (size, crc) in enumerate(table))
+        tiles = tuple(self._tile(*entry) for entry in zip(count(), *table, strict=False))
         if self._at != len(self._data):
             raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
         return Container(header=header, chunks=tuple(chunks), tiles=tiles)
@@ -101,14 +85,14 @@ class _Reader:
     def remains(self) -> Remains:
         header, chunk_count, table = self._head(whole=False)
         chunks, damage = self._remaining_chunks(chunk_count)
-        payload = sum(size for size, _ in table)
+        payload = sum(table[0])
         surplus = len(self._data) - self._at - payload
         if surplus and not damage:
             wrong = "too long" if surplus > 0 else "too short"
             damage.append(f"the file is {abs(surplus)} bytes {wrong}")
         tiles, lost = [], set()
         start = self._at
-        for number, (size, crc) in enumerate(table):
+        for number, size, crc in zip(count(), *table, strict=False):
             for first in (start, start + surplus):
                 tile = self._data[max(first, 0) : max(first + size, 0)]
                 if len(tile) == size and zlib.crc32(tile) == crc:
@@ -121,11 +105,11 @@ class _Reader:
         container = Container(header=header, chunks=tuple(chunks), tiles=tuple(tiles))
         return Remains(container=container, lost=frozenset(lost), damage=tuple(damage))
 
-    def _remaining_chunks(self, count: int) -> tuple[list[Chunk], list[str]]:
+    def _remaining_chunks(self, chunk_count: int) -> tuple[list[Chunk], list[str]]:
         """Read the chunks that hold and step over the others; also say what is wrong."""
         chunks: list[Chunk] = []
         damage = []
-        for _ in range(count):
+        for _ in range(chunk_count):
             start = self._at
             try:
                 chunks.append(self._chunk(chunks[-1].type if chunks else b""))
@@ -143,7 +127,7 @@ class _Reader:
                     break
         return chunks, damage
 
-    def _head(self, *, whole: bool) -> tuple[Header, int, list[tuple[int, int]]]:
+    def _head(self, *, whole: bool) -> tuple[Header, int, _Table]:
         """Read header, chunk count and tile table; the tiles of a whole file fit into it."""
         self._signature()
         header, chunk_count = self._header()
@@ -188,20 +172,22 @@ class _Reader:
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
 
-    def _tile_table(self, header: Header, whole: bool) -> list[tuple[int, int]]:
+    def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY
         if header.tile_count > room:
             raise TruncatedError(f"{header.tile_count} tiles cannot fit into the rest of the file")
-        table = []
+        sizes, checksums = array("L"), array("L")  # of at least 32 bits each
         left = len(self._data)
-        for i in range(header.tile_count):
-            size = self._varint("tile size", 0, layout.VARINT_MAX, i)
-            crc = int.from_bytes(self._take("tile checksum", layout.CRC_BYTES, i), "little")
+        for number in range(header.tile_count):
+            size = self._varint("tile size", 0, layout.VARINT_MAX)
             left -= size
             if whole and left < 0:
-                raise TruncatedError(f"tile {i}: the file is shorter than its tiles")
-            table.append((size, crc))
-        return table
+                raise TruncatedError(f"tile {number}: the file is shorter than its tiles")
+            sizes.append(size)
+            checksums.append(
+                int.from_bytes(self._take("tile checksum", layout.CRC_BYTES), "little")
+            )
+        return sizes, checksums
 
     def _chunk(self, previous: bytes) -> Chunk:
         start = self._at
@@ -220,17 +206,15 @@ class _Reader:
         return chunk
 
     def _tile(self, number: int, size: int, crc: int) -> bytes:
-        tile = self._take("tile", size, number)
+        tile = self._take("tile", size)
         if zlib.crc32(tile) != crc:
             raise ChecksumError(f"tile {number} does not match its checksum")
         return tile
 
-    def _take(self, name: str, size: int, number: int | None = None) -> bytes:
+    def _take(self, name: str, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
             raise TruncatedError(f"the file ends inside {name} (offset {self._at}, {size} bytes)")
-        if self._spans is not None:
-            self._spans.append(Span(_numbered(name, number), self._at, size))
         taken = self._data[self._at : end]
         self._at = end
         return taken
@@ -241,7 +225,7 @@ class _Reader:
             raise CorruptError(f"{name} is {value}, not {least} to {most}")
         return value
 
-    def _varint(self, name: str, least: int, most: int, number: int | None = None) -> int:
+    def _varint(self, name: str, least: int, most: int) -> int:
         start, value = self._at, 0
         for shift in range(0, 7 * layout.VARINT_BYTES_MAX, 7):
             if self._at == len(self._data):
@@ -257,15 +241,9 @@ class _Reader:
             raise CorruptError(f"{name}: an integer has no end")
         if not least <= value <= most:
             raise CorruptError(f"{name} is {value}, not {least} to {most}")
-        if self._spans is not None:
-            self._spans.append(Span(_numbered(name, number), start, self._at - start))
         return value
 
     def _checksum(self, name: str, start: int) -> None:
         expected = zlib.crc32(memoryview(self._data)[start : self._at])
         if int.from_bytes(self._take(name, layout.CRC_BYTES), "little") != expected:
             raise ChecksumError(f"{name} does not match")
-
-
-def _numbered(name: str, number: int | None) -> str:
-    return name if number is None else name.replace("tile", f"tile {number}", 1)

@@ -8,6 +8,7 @@ once. The coder is constriction's range coder (32-bit words, 64-bit state,
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 import constriction
@@ -27,6 +28,11 @@ _FAMILY = constriction.stream.model.Categorical(perfect=False)
 class Coder(Protocol):
     """One direction of coding."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether nothing that follows counts, since the stream is none that an encoder writes."""
+        ...
+
     def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
         """Code P symbols under tables (P, K) as `tables.surpluses` makes them."""
         ...
@@ -34,6 +40,8 @@ class Coder(Protocol):
 
 class Encoder:
     """Writes symbols."""
+
+    lost = False
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
@@ -51,6 +59,8 @@ class Encoder:
 class Decoder:
     """Reads symbols."""
 
+    lost = False
+
     def __init__(self, stream: bytes) -> None:
         """Take a whole stream. Raises CorruptError if it is not made of 32-bit words."""
         if len(stream) % 4:
@@ -58,25 +68,67 @@ class Decoder:
         words = np.frombuffer(stream, dtype="<u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
         self._stream = stream
+        self._word_count = len(words)
         # Encoding again costs little and leaves one way to write given symbols.
         self._again = constriction.stream.queue.RangeEncoder()
 
     def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
         """Read as many symbols as there are tables, int32 (P,).
 
-        `symbols` is not looked at. Raises CorruptError if no encoder writes such a stream.
+        `symbols` is not looked at. Raises CorruptError if no encoder writes such a stream, also
+        as soon as its words have run out, however many symbols are still wanted.
         """
         try:
             decoded: Symbols = self._coder.decode(_FAMILY, surpluses)
         except AssertionError as error:
             raise CorruptError("a range-coded stream does not decode") from error
         self._again.encode(decoded, _FAMILY, surpluses)
+        # The stream that would end here has `num_words` words, and no further symbol makes it
+        # shorter: a symbol narrows the encoder's interval. If less than 2^32 is left of it, a
+        # word leaves it, and one or two more follow at the end, which is no fewer than before.
+        # Else the end is one word, or two: two if the interval has a single multiple of 2^32
+        # and ends before the next. A narrower interval of 2^32 or more has the same multiple
+        # and ends no later, so two do not become one.
+        if self._again.num_words() > self._word_count:
+            raise CorruptError("a range-coded stream ends before its last symbol")
         return decoded
 
     def finish(self) -> None:
         """Check the whole stream. Raises CorruptError if no encoder writes it."""
         if _words(self._again) != self._stream:
             raise CorruptError("a range-coded stream is not the one of its symbols")
+
+
+class LenientDecoder:
+    """Reads symbols, and zeros from where no encoder writes such a stream: then it is `lost`."""
+
+    def __init__(self, stream: bytes) -> None:
+        """Take a whole stream, or any bytes."""
+        self._decoder: Decoder | None = None
+        with suppress(CorruptError):
+            self._decoder = Decoder(stream)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the stream was found to be wrong."""
+        return self._decoder is None
+
+    def code(self, surpluses: Surpluses, symbols: Symbols) -> Symbols:
+        """Read as many symbols as there are tables, int32 (P,), zeros if lost."""
+        if self._decoder is not None:
+            try:
+                return self._decoder.code(surpluses, symbols)
+            except CorruptError:
+                self._decoder = None
+        return np.zeros(len(surpluses), dtype=np.int32)
+
+    def finish(self) -> None:
+        """Check the whole stream."""
+        if self._decoder is not None:
+            try:
+                self._decoder.finish()
+            except CorruptError:
+                self._decoder = None
 
 
 def _words(coder: constriction.stream.queue.RangeEncoder) -> bytes:

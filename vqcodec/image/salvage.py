@@ -73,8 +73,7 @@ def salvage(
     loaded = model_of(header, model, device)
     count = counter(progress, 2 * header.rows * header.columns)
     lost = set(remains.lost)
-    held = [number for number in range(header.tile_count) if number not in lost]
-    grid = decode_grid(loaded, header, container.tiles, held, count, lost)
+    grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
     boxes = tile_boxes(header)
     for number in sorted(lost):
         _continue_into(grid, boxes[number], loaded.decoder_halo)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.codec.coding import Indices, Progress, size_of
+from vqcodec.codec.coding import Indices, Progress, size_of, within
 from vqcodec.models.model import Box, Model
 from vqcodec.models.precision import full_precision
 
@@ -39,7 +39,7 @@ def measure_pixels(
     rows, columns = -(-height // stride), -(-width // stride)
     measured: Tensor | None = None
     for inner, outer in _windows(slice(0, rows), slice(0, columns), rows, columns, window, halo):
-        cut = pixels[_scaled(outer, stride)]
+        cut = pixels[scaled(outer, stride)]
         below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
         beside = (outer[1].stop - outer[1].start) * stride - cut.shape[1]
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
@@ -48,7 +48,7 @@ def measure_pixels(
         part = model.measure(image).cpu()
         if measured is None:
             measured = part.new_empty(rows, columns, part.shape[2])
-        measured[inner] = part[_within(outer, inner)]
+        measured[inner] = part[within(outer, inner)]
         _tell(progress, inner)
     assert measured is not None  # no picture is empty
     return measured
@@ -77,14 +77,14 @@ def decode_indices(
     pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
     for inner, outer in _windows(*positions_of(area, stride), rows, columns, window, halo):
         indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).long()
-        part = model.pixels(indices, quality, _within(outer, inner))
+        part = model.pixels(indices, quality, within(outer, inner))
         # Weights may be such that sums overflow: what is then not a number is black.
         levels = (part * 255.0).nan_to_num_(0.0).round_().clamp_(0.0, 255.0)
         rounded = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        drawn = _scaled(inner, stride)
+        drawn = scaled(inner, stride)
         # The area may begin and end within a position.
         wanted = _common(drawn, area)
-        pixels[_within(area, wanted)] = rounded[_within(drawn, wanted)]
+        pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
         _tell(progress, inner)
     return pixels
 
@@ -92,6 +92,12 @@ def decode_indices(
 def positions_of(area: Box, stride: int) -> Box:
     """Return the rows and columns of positions that rows and columns of pixels belong to."""
     rows, columns = (slice(s.start // stride, -(-s.stop // stride)) for s in area)
+    return rows, columns
+
+
+def scaled(box: Box, stride: int) -> Box:
+    """Return the rows and columns of pixels of rows and columns of positions."""
+    rows, columns = (slice(s.start * stride, s.stop * stride) for s in box)
     return rows, columns
 
 
@@ -110,19 +116,6 @@ def _windows(
                     slice(max(0, left - halo), min(columns, right + halo)),
                 ),
             )
-
-
-def _within(outer: Box, inner: Box) -> Box:
-    """Count the rows and columns of `inner` from the first ones of `outer` on."""
-    rows, columns = (
-        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-    )
-    return rows, columns
-
-
-def _scaled(box: Box, stride: int) -> Box:
-    rows, columns = (slice(s.start * stride, s.stop * stride) for s in box)
-    return rows, columns
 
 
 def _common(one: Box, other: Box) -> Box:
