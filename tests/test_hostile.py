@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from vqcodec.image.exif import is_bomb
 
 import vqcodec
 from vqcodec.container import ALPHA, EXIF, Chunk, Container, Header, Limits, Mode, parse, serialise
@@ -35,7 +36,6 @@ from vqcodec.errors import (
 )
 from vqcodec.image import pictures
 from vqcodec.image.chunks import from_chunks, to_chunks
-from vqcodec.image.exif import is_bomb
 from vqcodec.image.pipeline import verify
 from vqcodec.models.model import Model
 

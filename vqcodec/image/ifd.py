@@ -303,10 +303,15 @@ def with_tags(tiff: bytes, exif: bytes | None, more: Iterable[Entry]) -> bytes:
             raise ValueError("its tags share bytes")
         tree |= in_order(tags, source.order, block.order)
     tree |= {entry.tag: entry for entry in more}
-    tree |= {entry.tag: entry for entry in block.directory(block.first).entries}
+    main = block.directory(block.first)
+    tree |= {entry.tag: entry for entry in main.entries}
     start = len(tiff) + len(tiff) % 2
     whole = bytearray(tiff.ljust(start, b"\0"))
     whole[4:8] = struct.pack(block.order + "I", start)
+    # The directory and its values move to the end; nothing refers to the old ones any more.
+    moved = [(entry.offset, len(entry.value)) for entry in main.entries]
+    for at, size in ((main.offset, main.size), *moved):
+        whole[at : at + size] = bytes(size)
     return bytes(whole + build(tree, block.order, start))
 
 

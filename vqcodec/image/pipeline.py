@@ -34,7 +34,8 @@ from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.picture import Picture
-from vqcodec.image.reading import PictureLike, Range, picture_of
+from vqcodec.image.pixels import Range
+from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr

@@ -51,6 +51,11 @@ def samples_of(image: Image.Image) -> Samples:
     return Samples()
 
 
+def has_range(image: Image.Image) -> bool:
+    """Tell whether it is known which values of an image are black and white."""
+    return image.mode not in ("F", "I") or samples_of(image).bits is not None
+
+
 def convert(
     image: Image.Image, icc: bytes | None, samples: Samples, value_range: Range | None
 ) -> Converted:

@@ -7,6 +7,7 @@ pixels everywhere.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -79,37 +80,21 @@ def read_picture(
 
     What is lost is warned of (VqcWarning). Raises: PictureError if it cannot be read.
     """
-    contents = list_contents(data)
-    image = open_image(io.BytesIO(data), max_pixels)
-    if contents is None:
-        statements = statements_of_image(image)
-        _take_first_frame(image)
-    else:
-        statements = statements_of(contents, data)
-        if image.format in _TURNS_ITSELF:
-            statements = replace(statements, orientation=pillows_orientation(image))
-    if value_range is not None and contents is not None and contents.bits > 8:
-        _refuse_range_of_colours(image)
-    samples = samples_of(image) if contents is None else _samples(image, contents)
-    converted = _convert(image, statements, samples, value_range)
-    metadata = _kept(statements, converted, strip=strip)
-    pixels, hidden = _without_hidden(converted)
-    inventory = account(
-        contents,
-        metadata,
-        profile_used=converted.icc is None,
-        profile_trouble=converted.trouble,
-        hidden_colours=hidden,
-        stripped=strip,
-    )
-    if converted.trouble:
-        warn(converted.trouble)
-    if contents is not None and inventory.lost:
-        warn(f"not kept: {inventory.summary}")
-    if modified is not None and not strip:
-        metadata = replace(metadata, modified=modified)
-    picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
-    return Source(picture, inventory)
+    source = _read(data, max_pixels, value_range, strip)
+    if source.inventory.format is not None and source.inventory.lost:
+        warn(f"not kept: {source.inventory.summary}")
+    if modified is None or strip:
+        return source
+    metadata = replace(source.picture.metadata, modified=modified)
+    return replace(source, picture=replace(source.picture, metadata=metadata))
+
+
+def read_pixels(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
+    """Return the pixels, (H, W, 3), that `read_picture` reads, without a word of what is lost.
+
+    Raises: PictureError if the picture cannot be read.
+    """
+    return _read(data, max_pixels, None, False).picture.pixels
 
 
 def survey(data: bytes) -> Inventory:
@@ -146,6 +131,31 @@ def picture_of(
     ).picture
 
 
+def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
+    contents = list_contents(data)
+    image = open_image(io.BytesIO(data), max_pixels)
+    if contents is None:
+        return Source(_taken_apart(image, value_range, strip), UNKNOWN)
+    if value_range is not None and contents.bits > 8:
+        _refuse_range_of_colours(image)
+    statements = statements_of(contents, data)
+    if image.format in _TURNS_ITSELF:
+        statements = replace(statements, orientation=pillows_orientation(image))
+    converted = _convert(image, statements, _samples(image, contents), value_range)
+    metadata = _kept(statements, converted, strip=strip)
+    pixels, hidden = _without_hidden(converted)
+    inventory = account(
+        contents,
+        metadata,
+        profile_used=converted.icc is None,
+        profile_trouble=converted.trouble,
+        hidden_colours=hidden,
+        stripped=strip,
+    )
+    picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
+    return Source(picture, inventory)
+
+
 def _picture_of_image(
     image: Image.Image, max_pixels: int, value_range: Range | None, strip: bool
 ) -> Picture:
@@ -155,12 +165,11 @@ def _picture_of_image(
         raise ValueError(
             f"{image.width}x{image.height} is more than {max_pixels} pixels; raise max_pixels"
         )
-    try:
-        image.load()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise PictureError(f"the image cannot be read: {error}") from error
+    return _taken_apart(image, value_range, strip)
+
+
+def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> Picture:
+    """Take an image apart whose file is not at hand, or not of a kind whose parts are known."""
     _take_first_frame(image)
     statements = statements_of_image(image)
     converted = _convert(image, statements, samples_of(image), value_range)
@@ -238,14 +247,22 @@ def _image_of_array(array: NDArray[Any], value_range: Range | None) -> Image.Ima
 
 
 def _take_first_frame(image: Image.Image) -> None:
-    """Go back to the first frame, and warn if there are others."""
+    """Go back to the first frame, and warn if there are others.
+
+    Raises: PictureError if the first frame cannot be read again.
+    """
     layered = image.format in ("MPO", "PSD")  # previews and layers, no animation
-    try:
-        if image.tell() and not layered:
-            image.seek(0)
+    frames = 0  # if Pillow cannot count them
+    with suppress(Exception):
         frames = int(getattr(image, "n_frames", 1))
-    except Exception:
-        frames = 0  # Pillow cannot count them
     if frames != 1:
         parts, kept = ("layers or previews", "picture") if layered else ("frames or pages", "first")
         warn(f"several {parts}: only the {kept} is kept")
+    try:
+        if image.tell() and not layered:
+            image.seek(0)
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise PictureError(f"the image cannot be read: {error}") from error

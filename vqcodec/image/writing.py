@@ -125,7 +125,8 @@ def _written(
     image: Image.Image, metadata: Metadata, format_name: str, options: dict[str, Any]
 ) -> bytes:
     places = _PLACES.get(format_name, frozenset())
-    icc, exif, xmp = _profile(metadata), metadata.exif, metadata.xmp
+    icc = metadata.icc if "cicp" in places else _profile(metadata)
+    exif, xmp = metadata.exif, metadata.xmp
     missing = [
         name
         for field, name in _NAMES.items()
