@@ -22,6 +22,8 @@ UNITS |= {16: 8, 17: 8, 18: 8}  # of BigTIFF
 _SWAPPED = UNITS | {5: 4, 10: 4}
 """Bytes that change places with the byte order: a rational is two numbers."""
 
+ENTRIES_MAX = (1 << 16) - 1
+"""Most entries of a directory: more cannot be written in a classic TIFF."""
 ORIENTATION = 274
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 MAKER_NOTE = 37500
@@ -90,13 +92,17 @@ class Block:
             raise ValueError("not a TIFF structure")
         self.order: Order = order
         magic = self._number("H", 2)
-        self.big = magic == 43 and len(self.data) >= 16
+        # A BigTIFF goes on with the size of its offsets, 8 bytes, and a zero.
+        self.big = magic == 43 and len(self.data) >= 16 and self._numbers("HH", 4) == (8, 0)
         if not self.big and magic != 42:
             raise ValueError("not a TIFF structure")
         self.first = self._number("Q", 8) if self.big else self._number("I", 4)
 
     def directory(self, offset: int) -> Directory:
-        """Read the directory at an offset. Raises ValueError if it is not inside the block."""
+        """Read the directory at an offset.
+
+        Raises ValueError if it is not inside the block, or has more entries than there are tags.
+        """
         form = "HHQ" if self.big else "HHI"
         counter, pointer, step, room = ("Q", "Q", 20, 8) if self.big else ("H", "I", 12, 4)
         start = offset + struct.calcsize(counter)
@@ -104,7 +110,7 @@ class Block:
             raise ValueError("a directory is outside the block")
         count = self._number(counter, offset)
         end = start + count * step
-        if end > len(self.data):
+        if end > len(self.data) or count > ENTRIES_MAX:
             raise ValueError("a directory is not whole")
         entries, damaged = [], []
         for at in range(start, end, step):
@@ -123,15 +129,16 @@ class Block:
         return Directory(offset, size, tuple(entries), tuple(damaged), following)
 
     def directories(self) -> Iterator[Directory]:
-        """Read the main directory and those that follow it, each once.
+        """Read the main directory and those that follow it.
 
-        Raises ValueError as `directory` does.
+        Raises ValueError as `directory` does, and if directories overlap or go round in circles.
         """
-        seen = set[int]()
-        offset = self.first
-        while offset and offset not in seen:
-            seen.add(offset)
+        offset, size = self.first, 0
+        while offset:
             found = self.directory(offset)
+            size += found.size
+            if size > len(self.data):
+                raise ValueError("directories overlap")
             yield found
             offset = found.next
 
@@ -153,7 +160,10 @@ class Block:
         return int(struct.unpack_from(self.order + form, entry.value)[0])
 
     def _number(self, form: str, at: int) -> int:
-        return int(struct.unpack_from(self.order + form, self.data, at)[0])
+        return int(self._numbers(form, at)[0])
+
+    def _numbers(self, form: str, at: int) -> tuple[int, ...]:
+        return struct.unpack_from(self.order + form, self.data, at)
 
 
 def orientation(exif: bytes) -> int:
@@ -201,7 +211,10 @@ def descriptive(block: Block) -> Tree:
     Directories that are damaged are left out. Raises ValueError if the main one is.
     """
     main = block.directory(block.first)
-    tree: dict[int, Entry | Tree] = {e.tag: e for e in main.entries if e.tag in DESCRIPTIVE}
+    tree: dict[int, Entry | Tree] = {}
+    for entry in main.entries:
+        if entry.tag in DESCRIPTIVE:
+            tree.setdefault(entry.tag, entry)
     for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
         if inner := _subtree(block, main, tag):
             tree[tag] = inner
@@ -215,9 +228,10 @@ def _subtree(block: Block, directory: Directory, tag: int) -> Tree:
         return {}
     if found is None:
         return {}
-    tree: dict[int, Entry | Tree] = {
-        entry.tag: entry for entry in found.entries if entry.tag not in SUBDIRECTORIES
-    }
+    tree: dict[int, Entry | Tree] = {}
+    for entry in found.entries:
+        if entry.tag not in SUBDIRECTORIES:
+            tree.setdefault(entry.tag, entry)
     if tag == EXIF_DIRECTORY and (inner := _subtree(block, found, INTEROPERABILITY)):
         tree[INTEROPERABILITY] = inner
     return tree
