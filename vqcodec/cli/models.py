@@ -7,13 +7,18 @@ from pathlib import Path
 
 import click
 
-from vqcodec.errors import ModelError
+from vqcodec.cli.files import warnings_shown
+from vqcodec.cli.terminal import echo
+from vqcodec.errors import ModelCorruptError, ModelError
 from vqcodec.registry import store
 
 
 @click.group()
-def command() -> None:
-    """List, show, install and verify models."""
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List, show, install, uninstall and verify models."""
+    if context.invoked_subcommand != "verify":  # which reports all that is wrong itself
+        context.with_resource(warnings_shown("models"))
 
 
 @command.command("list")
@@ -21,9 +26,7 @@ def list_() -> None:
     """List the models that `--model` can name."""
     for number, model in enumerate(store.list_models()):
         note = ", default" if number == 0 else ""
-        click.echo(
-            f"{model.name:16} {model.sha256[:16]}  {model.source}{note}  {model.description}"
-        )
+        echo(f"{model.name:16} {model.sha256[:16]}  {model.source}{note}  {model.description}")
 
 
 @command.command()
@@ -37,20 +40,31 @@ def show(model: str) -> None:
         "bytes": found.path.stat().st_size,
         "sha256": found.sha256,
         "source": found.source,
-        **store.read_metadata(found.path),
     }
-    click.echo(json.dumps(facts, indent=2))
+    said = store.read_metadata(found.path)
+    facts |= {key: value for key, value in said.items() if key not in facts}
+    try:
+        text = json.dumps(facts, indent=2)
+    except RecursionError as error:
+        raise ModelCorruptError(f"{found.path}: its metadata is nested too deep") from error
+    click.echo(text)  # ASCII, on many lines
 
 
 @command.command()
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
 def install(file: str) -> None:
     """Copy a model FILE where `--model NAME` and decompress find it."""
-    from vqcodec.registry.load import load_model
+    from vqcodec.registry.load import check_model
 
-    load_model(file, device="cpu")
-    installed = store.install(Path(file))
-    click.echo(f"installed {installed.name} ({installed.sha256[:16]}) as {installed.path}")
+    installed = store.install(Path(file), check_model)
+    echo(f"installed {installed.name} ({installed.sha256[:16]}) as {installed.path}")
+
+
+@command.command()
+@click.argument("model", metavar="NAME|HASH")
+def uninstall(model: str) -> None:
+    """Delete an installed model. HASH is 8 or more of its digits."""
+    echo(f"deleted {store.uninstall(model)}")
 
 
 @command.command()
@@ -64,11 +78,11 @@ def verify() -> int:
         try:
             read_model(model, pick_device("cpu"))
         except ModelError as error:
-            click.echo(f"{model.name:16} {model.sha256[:16]}  WRONG: {error}")
+            echo(f"{model.name:16} {model.sha256[:16]}  WRONG: {error}")
             code = 1
         else:
-            click.echo(f"{model.name:16} {model.sha256[:16]}  ok")
+            echo(f"{model.name:16} {model.sha256[:16]}  ok")
     for path in set(store.installed_files()) - {model.path for model in models}:
-        click.echo(f"{'?':16} {path.stem[:16]}  WRONG: {path} is not a readable model")
+        echo(f"{'?':16} {path.stem[:16]}  WRONG: {path} is not a readable model")
         code = 1
     return code

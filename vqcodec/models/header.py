@@ -13,6 +13,8 @@ from vqcodec.errors import ModelCorruptError
 
 HEADER_MAX = 1 << 20
 """Most bytes of a model file's JSON header."""
+_END_MAX = (1 << 63) - 1
+"""No file is larger."""
 METADATA_KEY = "vqcodec"
 """Key of the JSON text in the safetensors metadata."""
 _TEXTS = ("architecture", "name", "licence", "description")
@@ -35,7 +37,8 @@ def read_metadata(head: bytes, size: int) -> dict[str, Any]:
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ModelCorruptError("not a vqcodec model", hint="`vqcodec train` makes them") from error
-    if not isinstance(metadata, dict) or type(end) is not int:
+    # A number of thousands of digits cannot even be printed.
+    if not isinstance(metadata, dict) or type(end) is not int or not 0 <= end <= _END_MAX:
         raise ModelCorruptError("not a vqcodec model")
     for key in _TEXTS:
         text = metadata.get(key, "")

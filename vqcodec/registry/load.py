@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -50,6 +51,12 @@ def read_model(file: ModelFile, device: torch.device) -> Model:
     except ModelCorruptError as error:
         error.args = (f"{file.path}: {error}",)
         raise
+
+
+def check_model(data: bytes) -> None:
+    """Check a model file's bytes. Raises: ModelCorruptError."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    parse_model(data, sha256=sha256, device=torch.device("cpu"))
 
 
 def parse_model(

@@ -10,15 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError
+from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, VqcWarning
 from vqcodec.models import header
 from vqcodec.registry.manifest import shipped
+from vqcodec.storage import write_whole
 
 MODEL_BYTES_MAX = 1 << 29
 _HASH_DIGITS_MIN = 8
+_told: set[str] = set()
+"""What has been said of damaged files in the folder of installed models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,10 @@ def installed_folder() -> Path:
 
 
 def list_models() -> list[ModelFile]:
-    """List shipped models, the default one first, then installed ones."""
+    """List shipped models, the default one first, then installed ones.
+
+    Installed files that are no models are left out, with a VqcWarning the first time.
+    """
     models = [
         ModelFile(
             name=entry.name,
@@ -65,7 +73,8 @@ def list_models() -> list[ModelFile]:
     for path in installed_files():
         try:
             metadata = read_metadata(path)
-        except (ModelError, OSError):
+        except ModelError as error:
+            _tell_once(f"an installed model is left out: {error}")
             continue
         models.append(_described(path, path.stem, metadata, "installed"))
     return models
@@ -91,7 +100,9 @@ def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
     text = os.fspath(model)
     if text.endswith(".safetensors"):
         path = Path(text)
-        return _described(path, file_sha256(path), read_metadata(path), "file")
+        data = read_file(path)
+        digest = hashlib.sha256(data).hexdigest()
+        return _described(path, digest, _named(path, data, len(data)), "file")
     models = list_models()
     fitting = [known for known in models if known.name == text]
     if len(text) >= _HASH_DIGITS_MIN:
@@ -99,10 +110,7 @@ def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
     if fitting and (len(fitting) == 1 or fitting[0].source == "shipped"):
         return fitting[0]
     if fitting:
-        hashes = ", ".join(known.sha256[:16] for known in fitting)
-        raise ModelNotFoundError(
-            f"several models are called {text!r}", hint=f"give one's hash instead: {hashes}"
-        )
+        raise _several(text, [known.sha256 for known in fitting])
     names = ", ".join(sorted({known.name for known in models}))
     raise ModelNotFoundError(
         f"no model is called {text!r}; there are: {names}",
@@ -126,21 +134,45 @@ def find_by_prefix(prefix: bytes) -> ModelFile:
     )
 
 
-def install(path: Path) -> ModelFile:
-    """Copy a model file into the user's folder. Raises: ModelError or OSError."""
+def install(path: Path, check: Callable[[bytes], object] | None = None) -> ModelFile:
+    """Copy a model file into the user's folder.
+
+    `check` is called with the bytes that were written, before they have a name, and raises if
+    they are no model. Raises: ModelError, OSError, what `check` raises.
+    """
     data = read_file(path)
-    metadata = read_metadata(path)
+    metadata = _named(path, data, len(data))
     digest = hashlib.sha256(data).hexdigest()
-    folder = installed_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{digest}.safetensors"
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def compare(written: bytes) -> None:
+        if written != data:
+            raise ModelCorruptError(f"{target}: what was written is not what was read")
+        if check is not None:
+            check(written)
+
+    target = installed_folder() / f"{digest}.safetensors"
+    write_whole(target, data, overwrite=True, check=compare)
     return _described(target, digest, metadata, "installed")
+
+
+def uninstall(model: str) -> Path:
+    """Delete an installed model, damaged or not, and return the path that its file had.
+
+    It is named by its name or by 8 or more digits of its hash. Raises: ModelNotFoundError if
+    there is none, or several; ModelError for a model that is shipped; OSError.
+    """
+    by_hash = len(model) >= _HASH_DIGITS_MIN
+    paths = [path for path in installed_files() if by_hash and path.stem.startswith(model)]
+    if not paths:
+        found = find(model)
+        if found.source != "installed":
+            where = "is shipped with vqcodec" if found.source == "shipped" else "is a file"
+            raise ModelError(f"model {model} {where}: only installed models can be uninstalled")
+        paths = [found.path]
+    if len(paths) > 1:
+        raise _several(model, [path.stem for path in paths])
+    paths[0].unlink()
+    return paths[0]
 
 
 def read_verified(model: ModelFile) -> bytes:
@@ -158,38 +190,52 @@ def read_verified(model: ModelFile) -> bytes:
 
 def read_file(path: Path) -> bytes:
     """Read a file of reasonable size. Raises: ModelError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MODEL_BYTES_MAX + 1)
-    except OSError as error:
-        raise ModelNotFoundError(f"{path}: {error.strerror or error}") from error
+    data, _ = _read(path, MODEL_BYTES_MAX + 1)
     if len(data) > MODEL_BYTES_MAX:
         raise ModelCorruptError(f"{path}: larger than any model ({MODEL_BYTES_MAX} bytes)")
     return data
 
 
-def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal. Raises: ModelError."""
-    return hashlib.sha256(read_file(path)).hexdigest()
-
-
 def read_metadata(path: Path) -> dict[str, object]:
     """Read what a model file says of itself. Raises: ModelError."""
-    if not path.is_file():
-        raise ModelNotFoundError(f"{path}: no such file")
+    head, size = _read(path, 8 + header.HEADER_MAX)
+    return _named(path, head, size)
+
+
+def _read(path: Path, most: int) -> tuple[bytes, int]:
+    """Return the first bytes of a file and how many it has. Raises: ModelNotFoundError."""
     try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            raise ModelNotFoundError(f"{path}: no such file")
         with path.open("rb") as file:
-            head = file.read(8 + header.HEADER_MAX)
-            size = os.fstat(file.fileno()).st_size
-        metadata = header.read_metadata(head, size)
+            return file.read(most), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise ModelNotFoundError(f"{path}: {error.strerror or error}") from error
+
+
+def _named(path: Path, head: bytes, size: int) -> dict[str, object]:
+    """Return what the head of a model file of `size` bytes says. Raises: ModelCorruptError."""
+    try:
+        metadata = header.read_metadata(head, size)
     except ModelCorruptError as error:
         error.args = (f"{path}: {error}",)
         raise
     if not metadata.get("name"):
         raise ModelCorruptError(f"{path}: the model has no name")
     return metadata
+
+
+def _several(model: str, hashes: list[str]) -> ModelNotFoundError:
+    digits = ", ".join(sha256[:16] for sha256 in hashes)
+    return ModelNotFoundError(
+        f"several models are called {model!r}", hint=f"give one's hash instead: {digits}"
+    )
+
+
+def _tell_once(message: str) -> None:
+    if message not in _told:
+        _told.add(message)
+        warnings.warn(message, VqcWarning, stacklevel=3)
 
 
 def _described(path: Path, sha256: str, metadata: dict[str, object], source: str) -> ModelFile:
