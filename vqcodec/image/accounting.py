@@ -174,7 +174,7 @@ def _depth(contents: Contents) -> str:
     if contents.signed:
         return f"signed samples of {contents.bits} bits"
     if contents.bits > 8:
-        return f"{contents.bits} bits per channel, of which the high 8 are kept"
+        return f"the low {contents.bits - 8} of {contents.bits} bits per channel"
     return ""
 
 

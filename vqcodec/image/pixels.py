@@ -41,7 +41,7 @@ class Converted:
     icc: bytes | None
     """The profile of `pixels`; None is sRGB."""
     trouble: str = ""
-    """What is wrong with the profile of the image."""
+    """The profile of the image and why it is not used, as in "its colour profile, which ..."."""
 
 
 def samples_of(image: Image.Image) -> Samples:
@@ -74,14 +74,14 @@ def convert(
         opaque = opaque.convert("L" if opaque.mode == "1" else "RGB")
     profile, trouble = icc, ""
     if icc is not None and not colour.fits(icc, opaque.mode):
-        profile, trouble = None, f"its colour profile is not one of {opaque.mode} pixels"
+        profile, trouble = None, f"its colour profile, which is not one of {opaque.mode} pixels"
     if opaque.mode == "RGB":
         return Converted(pixels=np.asarray(opaque), alpha=alpha, icc=profile, trouble=trouble)
     if profile is not None or opaque.mode == "LAB":
         try:
             opaque = colour.to_srgb(opaque, profile)
-        except ValueError as error:
-            trouble = str(error)
+        except ValueError:
+            trouble = "its colour profile, which is unusable"
             opaque = colour.to_srgb(opaque, None) if opaque.mode == "LAB" else opaque
     pixels = np.asarray(opaque.convert("RGB"))
     return Converted(pixels=pixels, alpha=alpha, icc=None, trouble=trouble)

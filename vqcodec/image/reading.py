@@ -174,7 +174,7 @@ def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> 
     statements = statements_of_image(image)
     converted = _convert(image, statements, samples_of(image), value_range)
     if converted.trouble:
-        warn(converted.trouble)
+        warn(f"not kept: {converted.trouble}")
     metadata = _kept(statements, converted, strip=strip)
     pixels, _ = _without_hidden(converted)
     return Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
