@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vqcodec.codec.inspection import Inspection, inspect
     from vqcodec.errors import FormatError, ModelError, VqcError
-    from vqcodec.image.pipeline import compress, decompress, indices
+    from vqcodec.image.pipeline import compress, decompress, indices, verify
     from vqcodec.image.salvage import LostTile, Salvaged, salvage
     from vqcodec.registry.load import load_model
     from vqcodec.registry.store import ModelFile, list_models
@@ -41,6 +41,7 @@ __all__ = [
     "list_models",
     "load_model",
     "salvage",
+    "verify",
 ]
 
 _HOMES = {
@@ -58,6 +59,7 @@ _HOMES = {
     "list_models": "vqcodec.registry.store",
     "load_model": "vqcodec.registry.load",
     "salvage": "vqcodec.image.salvage",
+    "verify": "vqcodec.image.pipeline",
 }
 
 

@@ -246,9 +246,10 @@ def verify(
     device: str = "auto",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
-    """Return the indices as `indices` does, and check alpha and metadata too.
+    """Check all of a .vqc file that can be checked without making pixels.
 
-    Raises: FormatError, ModelError.
+    That is every checksum, alpha, the metadata and every tile. Returns the indices as `indices`
+    does. Raises: FormatError, ModelError.
     """
     container = parse(data, Limits(pixels=max_pixels))
     from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
