@@ -20,7 +20,7 @@ Plain = Callable[[bytes], bytes]
 _SIDES = (1, 2, 4, 5, 15, 16, 17, 31, 64, 65, 255, 1 << 14, (1 << 24) - 1, 1 << 24, (1 << 32) - 1)
 _CHUNKS = (b"ALPH", b"exif", b"iccp", b"xmp0", b"note", b"NOTE")
 _VALUES: tuple[Any, ...] = (
-    *(0, 1, 2, 3, -1, 64, 127, 4096, 1 << 31, 1 << 63, 10**30),
+    *(0, 1, 2, 3, -1, 64, 127, 4096, 1 << 31, 1 << 63, 10**30, 10**4299),
     *(0.5, -0.0, 1e-320, 1e308, float("inf"), float("nan"), None, True, "", "\x1b[2J", [], [1]),
     *([1, 1], [0, 1, 1], [1, 2, 3, 4], {}, {"a": 1}),
 )
@@ -261,7 +261,7 @@ def _change_metadata(parts: _Model, rng: Random, plain: Plain) -> None:
             table = table[key]
             continue
         old = table[key]
-        near = [old + 1, old - 1, old * 2] if type(old) is int else []
+        near = [old + 1, old - 1, old * 2] if type(old) is int and abs(old) < 1 << 64 else []
         table[key] = rng.choice((*_VALUES, *near, *near, *near))
         return
 
@@ -310,8 +310,10 @@ def _change_tensor(parts: _Model, rng: Random, plain: Plain) -> None:
 def _lie(header: dict[str, Any], rng: Random) -> None:
     """Change a place that the header gives, whatever the data."""
     entry = header[rng.choice([name for name in header if name != "__metadata__"])]
-    entry["data_offsets"][rng.randrange(2)] = rng.choice((0, 1, -1, 1 << 40, 1 << 64, None, "1"))
+    entry["data_offsets"][rng.randrange(2)] = rng.choice(
+        (0, 1, -1, 1 << 40, 1 << 64, 10**4299, None, "1")
+    )
 
 
-MUTATORS = {"container": container, "decode": container, "model": model}
+MUTATORS = {"container": container, "decode": container, "salvage": container, "model": model}
 """By target."""

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from targets import CORPUS, TARGETS
 
-SHARES = {"container": 0.83, "decode": 0.15, "model": 0.02}
+SHARES = {"container": 0.83, "decode": 0.1, "salvage": 0.05, "model": 0.02}
 """Of all executions: a decoded file takes a hundred times as long as one only parsed."""
-_LARGEST = {"container": 768, "decode": 1024, "model": 20_000}
-_SEEDS = {"container": "container", "decode": "container", "model": "model"}
+_LARGEST = {"container": 768, "decode": 1024, "salvage": 1024, "model": 20_000}
+_SEEDS = {"container": "container", "decode": "container", "salvage": "container", "model": "model"}
 _STATUS = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)")
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqcodec.container import Limits, parse, serialise, spans
+from vqcodec.container import Limits, parse, recover, serialise, spans
 from vqcodec.errors import FormatError, VqcError
 from vqcodec.image.pipeline import compress, decompress
+from vqcodec.image.salvage import salvage as salvaged
 from vqcodec.models.model import Model
 from vqcodec.registry.load import parse_model
 
@@ -48,6 +49,24 @@ def decode(data: bytes) -> None:
         return
 
 
+def salvage(data: bytes) -> None:
+    """Salvage with the model that the file names, or else with the first one: what is lost is
+    told, and a file that decompresses loses nothing.
+    """
+    limits = Limits(pixels=PIXELS)
+    try:
+        header = recover(data, limits).container.header
+        model = _models().get(header.model, next(iter(_models().values())))
+        found = salvaged(data, model=model, max_pixels=PIXELS)
+        assert found.image.size == (header.width, header.height)
+        assert all(0 <= tile.number < header.tile_count for tile in found.lost)
+        whole = decompress(data, model=model, max_pixels=PIXELS)
+        assert not found.losses
+        assert found.image == whole
+    except VqcError:
+        return
+
+
 def model(data: bytes) -> None:
     """Load a model, its hash being right; what it then writes, it must be able to read."""
     try:
@@ -69,4 +88,4 @@ def _models() -> dict[bytes, Model]:
     return found
 
 
-TARGETS = {"container": container, "decode": decode, "model": model}
+TARGETS = {"container": container, "decode": decode, "salvage": salvage, "model": model}

@@ -188,7 +188,10 @@ def test_json_bombs_are_refused(text: str) -> None:
         refused(struct.pack("<Q", len(encoded)) + encoded)
 
 
-@pytest.mark.parametrize("end", ["x", None, [], {}, 0.0, True, float("nan"), 1 << 70, -9])
+@pytest.mark.parametrize(
+    "end",
+    ["x", None, [], {}, 0.0, True, float("nan"), 1 << 70, -9, 10**4299, 10**4300 - 1, -(10**4299)],
+)
 def test_ends_of_tensors_are_numbers(end: object) -> None:
     table = {"__metadata__": {"vqcodec": "{}"}, "x": {"data_offsets": [0, end]}}
     text = json.dumps(table).encode()

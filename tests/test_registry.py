@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import struct
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Run, one_line_error
 
 import vqcodec
-from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError
+from vqcodec.cli.terminal import escaped
+from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, VqcWarning
 from vqcodec.registry import store
+from vqcodec.registry.load import check_model
 from vqcodec.registry.manifest import shipped
 
 
@@ -27,8 +36,205 @@ def test_installed_models_are_found_by_name_and_hash(model_file: Path, model_dat
     installed = store.install(model_file)
     assert installed.path.read_bytes() == model_data
     assert store.find("random") == store.find_by_prefix(digest[:8]) == installed
-    assert not list(installed.path.parent.glob("*.partial"))
+    assert list(installed.path.parent.iterdir()) == [installed.path]
     assert store.install(model_file) == installed
+
+
+def test_what_is_installed_is_what_was_checked(
+    model_file: Path, model_data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is read once: another that takes its place meanwhile is not installed."""
+    read = store.read_file
+
+    def read_then_change(path: Path) -> bytes:
+        data = read(path)
+        path.write_bytes(b"another")
+        return data
+
+    monkeypatch.setattr(store, "read_file", read_then_change)
+    checked: list[bytes] = []
+    installed = store.install(model_file, checked.append)
+    assert checked == [installed.path.read_bytes()] == [model_data]
+
+
+def test_what_is_checked_to_be_no_model_is_not_installed(
+    model_file: Path, no_installed_models: Path
+) -> None:
+    data = bytearray(model_file.read_bytes())
+    at = data.index(b"prior.hidden.bias")
+    data[at : at + 5] = b"other"
+    model_file.write_bytes(data)
+    with pytest.raises(ModelCorruptError):
+        store.install(model_file, check_model)
+    assert list(no_installed_models.iterdir()) == []
+
+
+def test_installed_models_are_uninstalled_by_name_or_hash(
+    model_file: Path, model_data: bytes, no_installed_models: Path
+) -> None:
+    digest = hashlib.sha256(model_data).hexdigest()
+    for name in ("random", digest[:8], digest):
+        store.install(model_file)
+        assert store.uninstall(name) == no_installed_models / f"{digest}.safetensors"
+        assert list(no_installed_models.iterdir()) == []
+        with pytest.raises(ModelNotFoundError):
+            store.uninstall(name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_models_are_uninstalled_by_hash(no_installed_models: Path) -> None:
+    no_installed_models.mkdir()
+    paths = [no_installed_models / f"{digits:0<64}.safetensors" for digits in ("abcd0123", "abcd")]
+    for path in paths:
+        path.write_bytes(b"damaged")
+    for name in ("", "abcd", "abcd012"):  # fewer digits than name a model
+        with pytest.raises(ModelNotFoundError):
+            store.uninstall(name)
+    assert store.uninstall("abcd0123") == paths[0]
+    assert list(no_installed_models.iterdir()) == [paths[1]]
+
+
+def test_names_of_several_models_are_not_enough_to_uninstall(no_installed_models: Path) -> None:
+    no_installed_models.mkdir()
+    for number in (1, 2):
+        digits = f"{'ab' * 5}{number}"
+        (no_installed_models / f"{digits:0<64}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelNotFoundError, match="several"):
+        store.uninstall("abababab")
+    assert len(list(no_installed_models.iterdir())) == 2
+
+
+def test_only_installed_models_are_uninstalled(model_file: Path) -> None:
+    for entry in shipped():
+        for name in (entry.name, entry.sha256[:16]):
+            with pytest.raises(ModelError, match="is shipped with vqcodec"):
+                store.uninstall(name)
+        assert entry.path.exists()
+    with pytest.raises(ModelError, match="is a file"):
+        store.uninstall(str(model_file))
+    assert model_file.exists()
+
+
+def headed(text: str) -> bytes:
+    """A model file that consists of a header."""
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def described(end: object = 0, **said: object) -> bytes:
+    """A model file without tensors, but for one that ends somewhere."""
+    table: dict[str, object] = {"__metadata__": {"vqcodec": json.dumps(said)}}
+    if end:
+        table["x"] = {"data_offsets": [0, end]}
+    return headed(json.dumps(table))
+
+
+def unreadable(path: Path) -> None:
+    path.write_bytes(b"secret")
+    path.chmod(0)
+
+
+def pipe(path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes")
+    os.mkfifo(path)
+
+
+BAD: dict[str, Callable[[Path], object]] = (
+    {
+        "a folder": Path.mkdir,
+        "a named pipe": pipe,
+        "a dangling link": lambda path: path.symlink_to("nothing"),
+        "a link to itself": lambda path: path.symlink_to(path.name),
+        "unreadable": unreadable,
+    }
+    | {
+        name: lambda path, data=data: path.write_bytes(data)  # type: ignore[misc]
+        for name, data in {
+            "empty": b"",
+            "no model": b"\xff" * 100,
+            "not JSON": headed("{"),
+            "deep": headed("[" * 100_000),
+            "cut": described(name="x")[:-1],
+            "too long": described(name="x") + b"?",
+            "without a name": described(),
+            "with a name that is none": described(name=["x"]),
+            "with a name that clears screens": described(name="\x1b[2J"),
+            "with an end of many digits": described(10**4299, name="x"),
+            "with an end of too many digits": headed(
+                '{"x": {"data_offsets": [0, ' + "9" * 5000 + "]}}"
+            ),
+        }.items()
+    }
+)
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_among_installed_models_is_named_once_and_passed_over(
+    model_file: Path, model_data: bytes, no_installed_models: Path, kind: str, run: Run
+) -> None:
+    installed = store.install(model_file)
+    bad = no_installed_models / f"{'0' * 64}.safetensors"
+    BAD[kind](bad)
+    if kind == "unreadable" and os.access(bad, os.R_OK):
+        pytest.skip("nothing is forbidden here")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        names = [model.name for model in vqcodec.list_models()]
+        assert store.find("random") == installed
+        assert store.find_by_prefix(hashlib.sha256(model_data).digest()[:8]) == installed
+    assert names == [*(entry.name for entry in shipped()), "random"]
+    assert [warning.category for warning in told] == [VqcWarning]
+    assert str(bad) in str(told[0].message)
+    store._told.clear()  # as in another process
+    result = run("models", "list")
+    assert result.code == 0
+    assert result.out.count("\n") == len(names)
+    assert result.err.count("\n") == result.err.count(str(bad)) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vqcodec.list_models()
+
+
+def test_uninstall_and_its_errors_are_one_line(run: Run, model_file: Path) -> None:
+    assert run("models", "install", model_file).code == 0
+    result = run("models", "uninstall", "random")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("deleted ")
+    assert result.out.count("\n") == 1
+    assert "no model is called" in one_line_error(run("models", "uninstall", "random"), 1)
+    assert "shipped" in one_line_error(run("models", "uninstall", "paper"), 1)
+
+
+def test_nothing_that_is_printed_commands_a_terminal() -> None:
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert escaped(everything).isprintable()
+    assert escaped("\x1b[2J\n\u202egnp\udc80") == r"\x1b[2J\n\u202egnp\udc80"
+    assert escaped("Bäume 木.png") == "Bäume 木.png"
+
+
+def test_names_with_line_breaks_stay_on_their_line(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(described(name="a\nb", description="c\td"))
+    store.install(path)
+    lines = run("models", "list").out.splitlines()
+    assert len(lines) == len(shipped()) + 1
+    assert r"a\nb" in lines[-1]
+    assert r"c\td" in lines[-1]
+
+
+def test_what_a_model_says_of_itself_hides_no_fact(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(described(name="x", sha256="0" * 64, source="shipped"))
+    shown = json.loads(run("models", "show", path).out)
+    assert shown["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert shown["source"] == "file"
+    deep: object = 0
+    for _ in range(800):
+        deep = [deep]
+    path.write_bytes(described(name="x", deep=deep))
+    result = run("models", "show", path)
+    assert result.code == 0 or "nested too deep" in one_line_error(result, 1)
 
 
 def test_a_damaged_model_is_refused_by_its_hash(model_file: Path) -> None:

@@ -53,7 +53,8 @@ class Encoder:
 
     def finish(self) -> bytes:
         """Return the stream: little-endian 32-bit words."""
-        return _words(self._coder)
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words.astype("<u4", copy=False).tobytes()
 
 
 class Decoder:
@@ -65,10 +66,8 @@ class Decoder:
         """Take a whole stream. Raises CorruptError if it is not made of 32-bit words."""
         if len(stream) % 4:
             raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
-        words = np.frombuffer(stream, dtype="<u4").astype(np.uint32)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
-        self._stream = stream
-        self._word_count = len(words)
+        self._words = np.frombuffer(stream, dtype="<u4").astype(np.uint32, copy=False)
+        self._coder = constriction.stream.queue.RangeDecoder(self._words)
         # Encoding again costs little and leaves one way to write given symbols.
         self._again = constriction.stream.queue.RangeEncoder()
 
@@ -89,13 +88,13 @@ class Decoder:
         # Else the end is one word, or two: two if the interval has a single multiple of 2^32
         # and ends before the next. A narrower interval of 2^32 or more has the same multiple
         # and ends no later, so two do not become one.
-        if self._again.num_words() > self._word_count:
+        if self._again.num_words() > len(self._words):
             raise CorruptError("a range-coded stream ends before its last symbol")
         return decoded
 
     def finish(self) -> None:
         """Check the whole stream. Raises CorruptError if no encoder writes it."""
-        if _words(self._again) != self._stream:
+        if not np.array_equal(self._again.get_compressed(), self._words):
             raise CorruptError("a range-coded stream is not the one of its symbols")
 
 
@@ -129,11 +128,6 @@ class LenientDecoder:
                 self._decoder.finish()
             except CorruptError:
                 self._decoder = None
-
-
-def _words(coder: constriction.stream.queue.RangeEncoder) -> bytes:
-    words: NDArray[np.uint32] = coder.get_compressed()
-    return words.astype("<u4").tobytes()
 
 
 _RUN = 1 << 16
