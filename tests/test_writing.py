@@ -408,7 +408,11 @@ def test_what_is_wrong_on_the_disk_is_found(
             lambda e, part=part: dataclasses.replace(
                 e, picture=dataclasses.replace(e.picture, **part)
             )
-            for part in ({"alpha": None}, {"alpha": np.zeros((30, 40), np.uint8)}, {"metadata": Metadata(icc=b"?")})
+            for part in (
+                {"alpha": None},
+                {"alpha": np.zeros((30, 40), np.uint8)},
+                {"metadata": Metadata(icc=b"?")},
+            )
         ),
     ],
     ids=["bytes", "indices", "header", "no alpha", "alpha", "metadata"],
