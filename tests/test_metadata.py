@@ -184,6 +184,27 @@ def test_texts_and_other_chunks_of_png_come_back(model: VqVae) -> None:
         assert image.info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
+def test_texts_of_png_have_no_zeros_inside() -> None:
+    comments = (
+        comment_chunk(b"caf\xc3\xa9\0"),
+        comment_chunk(b"\xe9\0\xe9\0"),
+        ("tEXt", b"Empty\0"),
+    )
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    out = write_picture(Picture(pixels=pixels, metadata=Metadata(png_chunks=comments)), "PNG")
+    found = read(out).picture.metadata.png_chunks
+    assert found == (comment_chunk(b"caf\xc3\xa9"), comment_chunk(b"\xe9\xe9"), comments[2])
+
+
+def test_significant_bits_are_those_of_alpha_too() -> None:
+    data = png(np.zeros((4, 4, 3), np.uint8), (b"sBIT", b"\5\6\5"))
+    picture = read(data).picture
+    opaque = write_picture(picture, "PNG")
+    assert read(opaque).picture.metadata == picture.metadata
+    alpha = np.full((4, 4), 9, np.uint8)
+    assert b"sBIT\5\6\5\x08" in write_picture(replace(picture, alpha=alpha), "PNG")
+
+
 def test_texts_beyond_the_limit_keep_the_source() -> None:
     many = [(b"tEXt", b"Note\0%d" % number) for number in range(PNG_CHUNKS_MAX + 1)]
     assert not read(png(np.zeros((2, 2), np.uint8), *many[:-1])).inventory.lost

@@ -7,6 +7,7 @@ afterwards, byte for byte. What a format has no place for is named in one warnin
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import PurePath
 from typing import Any
@@ -56,6 +57,11 @@ _RESIZING = frozenset({"ICO", "ICNS"})
 _WITHOUT_ALPHA = frozenset({"BMP", "DIB", "JPEG", "PPM"})
 _PNG_HEAD = 8 + 25
 """Bytes of a PNG file's signature and header chunk."""
+_TEXTS = {
+    "tEXt": re.compile(rb"\A([^\0]*\0)(.*)\Z", re.DOTALL),
+    "iTXt": re.compile(rb"\A([^\0]*\0..[^\0]*\0[^\0]*\0)(.*)\Z", re.DOTALL),
+}
+"""What comes before the text in the data of a chunk, and the text."""
 _METRES = {Unit.METRE: 1.0, Unit.CENTIMETRE: 0.01, Unit.INCH: 0.0254}
 _TIFF_UNITS = {Unit.NONE: 1, Unit.INCH: 2, Unit.CENTIMETRE: 3}
 _TIFF_XMP, _TIFF_RESOURCES = 700, 34377
@@ -190,12 +196,16 @@ def _chunks_of(metadata: Metadata, *, has_alpha: bool) -> list[PngChunk]:
     for kind, data in metadata.png_chunks:
         if kind == "sBIT" and has_alpha:
             chunks.append((kind, data + b"\x08"))  # of alpha too, where there is one
-        elif kind in ("tEXt", "iTXt"):
-            # PNG's texts have no zeros inside; comments of other formats may end with one.
-            chunks.append((kind, data.rstrip(b"\0") if data.strip(b"\0") else data))
+        elif kind in _TEXTS:
+            chunks.append((kind, _TEXTS[kind].sub(_without_zeros, data)))
         else:
             chunks.append((kind, data))
     return chunks
+
+
+def _without_zeros(text: re.Match[bytes]) -> bytes:
+    """Take zeros out of a text: PNG's have none, comments of other formats may end with one."""
+    return text[1] + text[2].replace(b"\0", b"")
 
 
 def _physical(density: Density) -> bytes | None:
