@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from vqcodec_bench.peers import Avif
 
 import vqcodec
-from vqcodec_bench.peers import Avif
 
 SCALE = 2
 MARGIN = 26
