@@ -48,7 +48,9 @@ class ModelError(Exception): ...  # not the file's model, or no valid model
 SIGNATURE = bytes.fromhex("8B5651430D0A1A0A")
 MAX_PIXELS = 2**28
 MAX_CHUNK = 2**28
-KNOWN_CHUNKS = {b"ALPH", b"exif", b"iccp", b"xmp0"}
+KNOWN_CHUNKS = {
+    *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe")
+}
 
 
 class Reader:

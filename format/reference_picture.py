@@ -14,6 +14,8 @@ from reference import KNOWN_CHUNKS, Corrupt, Limit, block_names, read_model
 # ---- chunks: section 4 ---------------------------------------------------------------
 
 MAX_METADATA = 2**24
+MAX_PNG_CHUNKS = 1024
+SIZES = {b"cicp": 4, b"dens": 17, b"time": 8}
 PNG = bytes.fromhex("89504E470D0A1A0A")
 
 
@@ -23,9 +25,40 @@ def unpack(file):
     for kind, data in file["chunks"].items():
         if kind == b"ALPH":
             out[kind] = read_png(data, file["width"], file["height"])
+        elif kind in SIZES:
+            out[kind] = read_numbers(kind, data)
         elif kind in KNOWN_CHUNKS:
             out[kind] = inflate(data, MAX_METADATA, Limit)
+            if kind == b"pngc":
+                check_png_chunks(out[kind])
     return out
+
+
+def read_numbers(kind, data):
+    """The data of a chunk that is not packed."""
+    if len(data) != SIZES[kind]:
+        raise Corrupt(f"size of chunk {kind}")
+    if kind == b"cicp" and data[2:] != b"\0\1":
+        raise Corrupt("chunk cicp of other pixels than full-range RGB")
+    if kind == b"dens" and data[0] > 3:
+        raise Corrupt("unit of a density")
+    return data
+
+
+def check_png_chunks(data):
+    """Raise an error unless these are whole PNG chunks."""
+    at = count = 0
+    while at < len(data):
+        if count == MAX_PNG_CHUNKS:
+            raise Limit("number of PNG chunks")
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = data[at + 4 : at + 8 + size]
+        crc = data[at + 8 + size : at + 12 + size]
+        if len(crc) < 4 or not (kind.isascii() and kind.isalpha()):
+            raise Corrupt("a PNG chunk")
+        if int.from_bytes(crc, "big") != zlib.crc32(body):
+            raise Corrupt("checksum of a PNG chunk")
+        at, count = at + 12 + size, count + 1
 
 
 def inflate(data, most, error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from PIL import Image
+from PIL import Image, ImageCms
 
 from vqcodec.cli import main
 from vqcodec.models import photo as photo_model
@@ -178,6 +179,17 @@ def photo(width: int = 83, height: int = 61, seed: int = 0) -> Image.Image:
     noise = rng.normal(scale=0.1, size=(height, width, 3))
     pixels = 110 + 45 * (np.stack(waves, axis=-1) + noise)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def with_metadata() -> Image.Image:
+    """A picture that lies on its side, with EXIF, a profile and XMP."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a description"
+    buffer = io.BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo(60, 30).save(buffer, "JPEG", exif=exif, icc_profile=profile, xmp=b"<x:xmpmeta/>")
+    return Image.open(buffer)
 
 
 @dataclass(frozen=True)

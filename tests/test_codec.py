@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import io
-import warnings
-import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import photo
-from PIL import Image, ImageCms, ImageOps
+from conftest import photo, with_metadata
 
 import vqcodec
 from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
@@ -19,11 +15,8 @@ from vqcodec.errors import (
     FormatError,
     LimitError,
     ModelError,
-    PictureError,
-    VqcWarning,
 )
-from vqcodec.image import chunks, pictures
-from vqcodec.image.pictures import from_image
+from vqcodec.image import chunks
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
 from vqcodec.models.wavefront import steps
@@ -154,172 +147,6 @@ def test_crop_decodes_only_the_tiles_it_needs(model: VqVae) -> None:
         vqcodec.decompress(serialise(broken), model=model)
 
 
-def modes() -> list[Image.Image]:
-    rgb = photo(40, 30)
-    grey = rgb.convert("L")
-    rgba = rgb.copy()
-    rgba.putalpha(grey.rotate(90).resize(grey.size))
-    la = grey.copy()
-    la.putalpha(grey.rotate(180))
-    palette = rgba.convert("P")
-    palette.info["transparency"] = 3
-    deep = Image.fromarray((np.asarray(grey).astype(np.uint16) << 8) + 77)
-    return [
-        rgb,
-        grey,
-        rgba,
-        la,
-        rgb.convert("P"),
-        palette,
-        grey.convert("1"),
-        deep,
-        Image.fromarray((np.asarray(grey).astype(np.int32) << 8) + 9),
-        Image.fromarray(np.asarray(grey).astype(np.float32)),
-        rgb.convert("CMYK"),
-        rgb.convert("YCbCr"),
-        rgb.convert("LAB"),
-        rgb.convert("HSV"),
-    ]
-
-
-@pytest.mark.parametrize("image", modes(), ids=lambda image: image.mode)
-def test_every_mode(model: VqVae, image: Image.Image) -> None:
-    picture = from_image(image)
-    assert picture.pixels.shape == (30, 40, 3)
-    out = vqcodec.decompress(vqcodec.compress(image, model=model), model=model)
-    assert out.size == image.size
-    if image.has_transparency_data:
-        assert np.array_equal(
-            np.asarray(out.getchannel("A")), image.convert("RGBA").getchannel("A")
-        )
-    else:
-        assert out.mode == "RGB"
-
-
-def test_sixteen_bits_keep_the_high_eight() -> None:
-    values = np.array([[0, 255, 256, 65535]], dtype=np.uint16)
-    assert from_image(Image.fromarray(values)).pixels[0, :, 0].tolist() == [0, 0, 1, 255]
-
-
-def test_arrays_are_taken_and_wrong_ones_refused(model: VqVae) -> None:
-    pixels = np.asarray(photo())
-    assert vqcodec.compress(pixels, model=model) == vqcodec.compress(photo(), model=model)
-    for wrong in (pixels[..., :2], pixels.astype(float), pixels[0], pixels[:0]):
-        with pytest.raises(ValueError, match="uint8"):
-            vqcodec.compress(wrong, model=model)
-    with pytest.raises(ValueError, match="max_pixels"):
-        vqcodec.compress(pixels, model=model, max_pixels=100)
-
-
-def with_metadata() -> Image.Image:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010E] = "a description"
-    buffer = io.BytesIO()
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo(60, 30).save(buffer, "JPEG", exif=exif, icc_profile=profile, xmp=b"<x:xmpmeta/>")
-    return Image.open(buffer)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
-def test_metadata_is_kept_through_formats(model: VqVae, suffix: str) -> None:
-    image = with_metadata()
-    out = vqcodec.decompress(vqcodec.compress(image, model=model), model=model)
-    assert out.size == (30, 60)  # upright
-    buffer = io.BytesIO()
-    pictures.save_image(out, buffer, pictures.format_of("x" + suffix))
-    again = Image.open(buffer)
-    again.load()
-    assert again.info["icc_profile"] == image.info["icc_profile"]
-    assert again.getexif()[0x010E] == "a description"
-    assert again.getexif().get(0x0112, 1) == 1
-    assert from_image(again).xmp == b"<x:xmpmeta/>"
-
-
-def test_no_orientation_is_left_in_any_metadata(model: VqVae) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    buffer = io.BytesIO()
-    photo(60, 30).save(buffer, "JPEG", exif=exif, xmp=xmp)
-    picture = from_image(Image.open(buffer))
-    assert picture.pixels.shape == (60, 30, 3)
-    again = io.BytesIO()
-    pictures.save_image(pictures.to_image(picture), again, "JPEG")
-    assert ImageOps.exif_transpose(Image.open(again)).size == (30, 60)
-
-
-def test_tiff_keeps_its_description_but_not_its_layout() -> None:
-    exif = Image.Exif()
-    exif[0x010E] = "a description"
-    buffer = io.BytesIO()
-    photo(60, 30).save(buffer, "TIFF", exif=exif)
-    picture = from_image(Image.open(buffer))
-    again = io.BytesIO()
-    pictures.save_image(pictures.to_image(picture), again, "JPEG")
-    kept = Image.open(again).getexif()
-    assert kept[0x010E] == "a description"
-    assert 273 not in kept  # where the strips of pixels were
-
-
-@pytest.mark.parametrize("name", ["icc_profile", "xmp"])
-def test_too_much_metadata_is_dropped_with_a_warning(
-    model: VqVae, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(pictures, "METADATA_MAX", 1000)
-    image = photo()
-    image.info[name] = bytes(2000)
-    with pytest.warns(VqcWarning, match="dropped"):
-        data = vqcodec.compress(image, model=model)
-    assert not parse(data).chunks
-
-
-def test_metadata_too_large_for_jpeg_is_dropped_with_a_warning() -> None:
-    image = photo()
-    image.info["xmp"] = bytes(70_000)
-    with pytest.warns(VqcWarning, match="do not fit"):
-        pictures.save_image(image, io.BytesIO(), "JPEG")
-
-
-def test_damaged_exif_is_dropped_with_a_warning(model: VqVae) -> None:
-    for damage in (b"junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
-        image = photo()
-        image.info["exif"] = damage
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data = vqcodec.compress(image, model=model)
-        assert vqcodec.decompress(data, model=model).size == image.size
-    container = parse(vqcodec.compress(photo(), model=model))
-    chunk = Chunk(type=b"exif", data=zlib.compress(b"garbage"))
-    out = vqcodec.decompress(serialise(replace(container, chunks=(chunk,))), model=model)
-    for name in ("PNG", "JPEG", "TIFF", "WEBP"):
-        with pytest.warns(VqcWarning, match="damaged"):
-            pictures.save_image(out, io.BytesIO(), name)
-
-
-def test_damaged_pictures_are_picture_errors_or_pictures() -> None:
-    frames = [photo(20, 20, seed=k) for k in range(3)]
-    for name, options in (("GIF", {}), ("TIFF", {}), ("PNG", {}), ("WEBP", {})):
-        buffer = io.BytesIO()
-        frames[0].save(buffer, name, save_all=True, append_images=frames[1:], **options)
-        data = buffer.getvalue()
-        for end in range(0, len(data), max(1, len(data) // 40)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    image = pictures.open_image(io.BytesIO(data[:end]), 1 << 20)
-                except PictureError:
-                    continue
-                assert from_image(image).pixels.shape == (20, 20, 3)
-
-
-def test_reals_are_levels_or_parts() -> None:
-    levels = np.array([[0.0, 127.6, 300.0]], dtype=np.float32)
-    assert from_image(Image.fromarray(levels)).pixels[0, :, 0].tolist() == [0, 128, 255]
-    parts = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
-    assert from_image(Image.fromarray(parts)).pixels[0, :, 0].tolist() == [0, 128, 255]
-
-
 def test_strip_drops_metadata_but_not_alpha(model: VqVae) -> None:
     image = with_metadata()
     image.putalpha(image.convert("L"))
@@ -330,31 +157,6 @@ def test_strip_drops_metadata_but_not_alpha(model: VqVae) -> None:
 def test_orientation_is_applied(model: VqVae) -> None:
     data = vqcodec.compress(with_metadata(), model=model, strip=True)
     assert (parse(data).header.width, parse(data).header.height) == (30, 60)
-
-
-def test_animations_give_their_first_frame_with_a_warning(model: VqVae) -> None:
-    buffer = io.BytesIO()
-    frames = [photo(20, 20, seed=k) for k in range(3)]
-    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    image = Image.open(buffer)
-    with pytest.warns(VqcWarning, match="only the first is kept"):
-        picture = from_image(image)
-    assert np.array_equal(picture.pixels, np.asarray(frames[0]))
-
-
-def test_formats_without_alpha_get_white_and_a_warning() -> None:
-    image = photo(9, 9)
-    image.putalpha(0)
-    buffer = io.BytesIO()
-    with pytest.warns(VqcWarning, match="white"):
-        pictures.save_image(image, buffer, "JPEG")
-    assert np.asarray(Image.open(buffer)).min() > 250
-
-
-@pytest.mark.parametrize("name", ["photo.xyz", "photo", "photo.ico", ""])
-def test_unknown_formats_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="suffix"):
-        pictures.format_of(name)
 
 
 @pytest.mark.parametrize(
@@ -437,37 +239,3 @@ def test_inspect_accounts_for_every_byte(model: VqVae) -> None:
     assert sum(span.size for span in found.spans) == len(data) == found.bytes
     assert found.model_name is None
     assert found.as_dict()["spans"][0]["name"] == "signature"
-
-
-def sixteen_bits() -> bytes:
-    """A PNG file of 2x2 pixels, RGB with 16 bits each, which Pillow reads but does not write."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        crc = zlib.crc32(kind + data)
-        return len(data).to_bytes(4, "big") + kind + data + crc.to_bytes(4, "big")
-
-    size = (2).to_bytes(4, "big") * 2
-    rows = (b"\0" + bytes(range(12))) * 2
-    parts = ((b"IHDR", size + b"\x10\x02\0\0\0"), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
-def two_pictures(format_name: str) -> bytes:
-    file = io.BytesIO()
-    photo(16, 16).save(file, format_name, save_all=True, append_images=[photo(16, 16, seed=2)])
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (sixteen_bits(), "16 bits per channel"),
-        (two_pictures("MPO"), "several layers or previews"),
-        (two_pictures("TIFF"), "several frames or pages"),
-    ],
-)
-def test_what_a_file_has_more_than_its_picture_is_not_dropped_in_silence(
-    data: bytes, said: str
-) -> None:
-    with pytest.warns(VqcWarning, match=said):
-        from_image(pictures.open_image(io.BytesIO(data), 1 << 20))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vqcodec.codec.inspection import Inspection, inspect
-    from vqcodec.errors import FormatError, ModelError, VqcError
+    from vqcodec.errors import FormatError, ModelError, PictureError, VqcError, VqcWarning
     from vqcodec.image.pipeline import compress, decompress, indices, verify
     from vqcodec.image.salvage import LostTile, Salvaged, salvage
     from vqcodec.registry.load import load_model
@@ -31,8 +31,10 @@ __all__ = [
     "LostTile",
     "ModelError",
     "ModelFile",
+    "PictureError",
     "Salvaged",
     "VqcError",
+    "VqcWarning",
     "__version__",
     "compress",
     "decompress",
@@ -51,7 +53,9 @@ _HOMES = {
     "ModelError": "vqcodec.errors",
     "ModelFile": "vqcodec.registry.store",
     "Salvaged": "vqcodec.image.salvage",
+    "PictureError": "vqcodec.errors",
     "VqcError": "vqcodec.errors",
+    "VqcWarning": "vqcodec.errors",
     "compress": "vqcodec.image.pipeline",
     "decompress": "vqcodec.image.pipeline",
     "indices": "vqcodec.image.pipeline",

@@ -28,6 +28,24 @@ _STALE_SECONDS = 24 * 3600.0
 
 State: TypeAlias = tuple[int, ...]
 """What changes when a file does."""
+BytesLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]"
+"""The path of a file, its bytes, or a file object that is open for reading them."""
+
+
+def bytes_of(source: BytesLike) -> bytes:
+    """Return the bytes of what a caller gave as a file.
+
+    Raises: ValueError if it is none; OSError.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).read_bytes()
+    read = getattr(source, "read", None)
+    data = read() if callable(read) else source
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ValueError(
+            f"expected a path, bytes or a file open for reading bytes, got {type(source).__name__}"
+        )
+    return bytes(data)
 
 
 def write_whole(

@@ -163,7 +163,7 @@ def _pictures(inputs: Sequence[str], out: Path) -> list[Path]:
     """Files as named, and the pictures in folders by their suffix; none twice, and none of
     the report's own plots.
     """
-    from vqcodec.image.pictures import is_picture
+    from vqcodec.image.opening import is_picture
 
     report_folder = out.resolve()
     found: dict[Path, None] = {}

@@ -12,7 +12,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from PIL import Image
 
 from vqcodec import metrics
 from vqcodec.container.layout import Limits
-from vqcodec.image.pictures import from_image, open_image, without_pillows_limit
+from vqcodec.image.reading import read_pixels
 from vqcodec.metrics import Pixels
 from vqcodec_bench.peers import Codec
 
@@ -64,8 +65,7 @@ class Cache:
 
 def read_picture(path: Path) -> Pixels:
     """Read a picture upright as RGB, as `vqcodec compress` does. Raises PictureError, OSError."""
-    with path.open("rb") as file:
-        return from_image(open_image(file, Limits().pixels), strip=True).pixels
+    return read_pixels(path.read_bytes(), max_pixels=Limits().pixels)
 
 
 def picture_hash(pixels: Pixels) -> str:
@@ -111,10 +111,24 @@ def _unless_small(
     metric: Callable[[Pixels, Pixels], float], original: Pixels, decoded: Pixels
 ) -> float | None:
     try:
-        with without_pillows_limit():
+        with _pillow_unlimited():
             return metric(original, decoded)
     except metrics.TooSmallError:
         return None
+
+
+@contextmanager
+def _pillow_unlimited() -> Iterator[None]:
+    """Lift Pillow's limit on pixels, for metrics that open files with it.
+
+    The limit is a global variable; the processes that measure have no other threads.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 @lru_cache

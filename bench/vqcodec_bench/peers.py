@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, features
 
-from vqcodec.image.pictures import without_pillows_limit
+from vqcodec.container.layout import Limits
+from vqcodec.image.opening import open_image
 from vqcodec.metrics import Pixels
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class _Pillow(Codec):
         return file.getvalue()
 
     def decode(self, data: bytes) -> Pixels:
-        with without_pillows_limit(), Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+        return np.asarray(open_image(io.BytesIO(data), Limits().pixels).convert("RGB"))
 
     @abstractmethod
     def _options(self, quality: float) -> dict[str, Any]:

@@ -118,6 +118,11 @@ def stored(data: bytes) -> bytes:
     return b"\x78\x01" + block + struct.pack(">I", zlib.adler32(data))
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Write a PNG chunk."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def zeros(count: int) -> bytes:
     """Make a small zlib stream of very many zero bytes.
 

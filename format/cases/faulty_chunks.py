@@ -12,6 +12,7 @@ from cases.build import (
     crc,
     numbers,
     png,
+    png_chunk,
     stored,
     varint,
     zeros,
@@ -110,12 +111,12 @@ def contents() -> Iterator[Case]:
         yield small(f"alpha-{name}", "Corrupt", tests, rule, chunks=[chunk(b"ALPH", data)])
     ends = "A zlib stream ends with its chunk (`Corrupt`)"
     stream = stored(b"metadata")
-    for kind in (b"exif", b"iccp", b"xmp0"):
+    for kind in (b"exif", b"iccp", b"irb0", b"pngc", b"xmp0", b"xmpe"):
         yield small(
             f"{kind.decode()}-no-zlib",
             "Corrupt",
             "Not a zlib stream.",
-            "zlib stream",
+            f"`{kind.decode()}` | zlib stream",
             chunks=[chunk(kind, b"metadata")],
         )
     for name, data in (
@@ -138,4 +139,24 @@ def contents() -> Iterator[Case]:
         "A zlib stream that unpacks to 2^24 + 1 bytes.",
         "unpacks to at most 2^24 bytes (`Limit`)",
         chunks=[chunk(b"xmp0", zeros(2**24 + 1))],
+    )
+    text = png_chunk(b"tEXt", b"Title\0text")
+    for name, kind, tests, rule, data in (
+        ("cicp-3", b"cicp", "3 bytes.", "`cicp` | 4 bytes", b"\1\1\0"),
+        ("cicp-matrix", b"cicp", "A matrix.", "`cicp` | 4 bytes", b"\1\1\1\1"),
+        ("dens-16", b"dens", "16 bytes.", "`dens` | 17 bytes", bytes(16)),
+        ("dens-unit", b"dens", "A unit of 4.", "3: centimetre", b"\4" + bytes(16)),
+        ("time-7", b"time", "7 bytes.", "`time` | 8 bytes", bytes(7)),
+        ("pngc-cut", b"pngc", "A PNG chunk that is cut off.", "whole PNG chunks", text[:-1]),
+        ("pngc-checksum", b"pngc", "A wrong CRC.", "whole PNG chunks", text[:-1] + b"?"),
+        ("pngc-type", b"pngc", "No letter.", "whole PNG chunks", png_chunk(b"tEX1", b"")),
+    ):
+        packed = stored(data) if kind == b"pngc" else data
+        yield small(name, "Corrupt", tests, rule, chunks=[chunk(kind, packed)])
+    yield small(
+        "pngc-1025",
+        "Limit",
+        "1025 PNG chunks.",
+        "at most 1024 whole PNG chunks",
+        chunks=[chunk(b"pngc", stored(1025 * png_chunk(b"tEXt", b"a\0")))],
     )

@@ -1,12 +1,13 @@
 """Files that every decoder must decode: ordinary ones, and choices that SPEC.md leaves open."""
 
+import struct
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import reference
 
-from cases.build import Array, Case, chunk, numbers, pack, png, stored, vqc
+from cases.build import Array, Case, chunk, numbers, pack, png, png_chunk, stored, vqc
 from cases.models import PAPER, PHOTO, Model, random_indices
 
 
@@ -215,6 +216,29 @@ def chunks() -> Iterator[Case]:
         (b"iccp", stored(icc)),
         (b"xmp0", stored(xmp)),
         unpacked={"ALPH": alpha.tobytes(), "exif": exif, "iccp": icc, "xmp0": xmp},
+    )
+    density = bytes([2]) + struct.pack("<4I", 300, 1, 2**32 - 1, 0)
+    texts = png_chunk(b"tEXt", b"Comment\0\xe9") + png_chunk(b"iTXt", b"Title\0\0\0\0\0\xc3\xa9")
+    resources = b"8BIM\x04\x04\0\0\0\0\0\0"
+    when = struct.pack("<q", -1)
+    yield with_chunks(
+        "metadata-more",
+        "All other metadata: colour code, density, resources, PNG's texts, date, XMP's extension.",
+        "Of the chunks in lower case",
+        (b"cicp", b"\x0c\x0d\0\1"),
+        (b"dens", density),
+        (b"irb0", stored(resources)),
+        (b"pngc", stored(texts)),
+        (b"time", when),
+        (b"xmpe", stored(xmp)),
+        unpacked={
+            "cicp": b"\x0c\x0d\0\1",
+            "dens": density,
+            "irb0": resources,
+            "pngc": texts,
+            "time": when,
+            "xmpe": xmp,
+        },
     )
     yield with_chunks(
         "unknown-optional",

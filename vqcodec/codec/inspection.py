@@ -9,6 +9,7 @@ from typing import Any
 from vqcodec.container import Limits, Span, parse, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
+from vqcodec.storage import BytesLike, bytes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +45,12 @@ class Inspection:
         return dataclasses.asdict(self)
 
 
-def inspect(data: bytes, *, max_pixels: int | None = None) -> Inspection:
+def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     """Account for every byte of a .vqc file.
 
     Raises: FormatError.
     """
+    data = bytes_of(data)
     container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
     header = container.header
     try:

@@ -8,6 +8,7 @@ decoder needs to know: half a step below, bits weigh 1.5 times as much.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -22,7 +23,7 @@ STEP = 16
 class Wish:
     """At most one of these; without any, the model's middle quality.
 
-    Raises ValueError if there are more.
+    Raises ValueError if there are more, or one is no finite number.
     """
 
     quality: float | None = None
@@ -38,10 +39,26 @@ class Wish:
         wishes = (self.quality, self.target_size, self.target_bpp, self.target_psnr)
         if sum(wish is not None for wish in wishes) > 1:
             raise ValueError("give one of quality, target_size, target_bpp and target_psnr")
+        for name in ("quality", "target_bpp", "target_psnr"):
+            value = getattr(self, name)
+            if value is not None and not _is_finite(value):
+                raise ValueError(f"{name} is {value!r}, not a finite number")
+        size = self.target_size
+        if size is not None and (not isinstance(size, numbers.Integral) or size is True):
+            raise ValueError(f"target_size is {size!r}, not a whole number of bytes")
 
     def bytes_at_most(self, pixels: int) -> int | None:
         """Return the largest size that a picture of so many pixels may have, None for any."""
         return self.target_size if self.target_bpp is None else int(self.target_bpp * pixels / 8)
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of more than 1024 bits
+        return False
 
 
 @dataclass(frozen=True, slots=True)

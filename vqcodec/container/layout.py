@@ -28,10 +28,18 @@ CHUNK_TYPE_BYTES = 4
 CHUNKS_MAX = 64
 CHUNK_BYTES_MAX = 1 << 28
 ALPHA = b"ALPH"
+CICP = b"cicp"
+DENSITY = b"dens"
 EXIF = b"exif"
 ICC = b"iccp"
+RESOURCES = b"irb0"
+PNG_CHUNKS = b"pngc"
+MODIFIED = b"time"
 XMP = b"xmp0"
-KNOWN_CHUNKS = frozenset({ALPHA, EXIF, ICC, XMP})
+XMP_EXTENSION = b"xmpe"
+KNOWN_CHUNKS = frozenset(
+    {ALPHA, CICP, DENSITY, EXIF, ICC, RESOURCES, PNG_CHUNKS, MODIFIED, XMP, XMP_EXTENSION}
+)
 
 
 class Mode(IntEnum):

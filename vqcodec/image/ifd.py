@@ -22,6 +22,8 @@ UNITS |= {16: 8, 17: 8, 18: 8}  # of BigTIFF
 _SWAPPED = UNITS | {5: 4, 10: 4}
 """Bytes that change places with the byte order: a rational is two numbers."""
 
+ENTRIES_MAX = (1 << 16) - 1
+"""Most entries of a directory: more cannot be written in a classic TIFF."""
 ORIENTATION = 274
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 MAKER_NOTE = 37500
@@ -90,13 +92,17 @@ class Block:
             raise ValueError("not a TIFF structure")
         self.order: Order = order
         magic = self._number("H", 2)
-        self.big = magic == 43 and len(self.data) >= 16
+        # A BigTIFF goes on with the size of its offsets, 8 bytes, and a zero.
+        self.big = magic == 43 and len(self.data) >= 16 and self._numbers("HH", 4) == (8, 0)
         if not self.big and magic != 42:
             raise ValueError("not a TIFF structure")
         self.first = self._number("Q", 8) if self.big else self._number("I", 4)
 
     def directory(self, offset: int) -> Directory:
-        """Read the directory at an offset. Raises ValueError if it is not inside the block."""
+        """Read the directory at an offset.
+
+        Raises ValueError if it is not inside the block, or has more entries than there are tags.
+        """
         form = "HHQ" if self.big else "HHI"
         counter, pointer, step, room = ("Q", "Q", 20, 8) if self.big else ("H", "I", 12, 4)
         start = offset + struct.calcsize(counter)
@@ -104,7 +110,7 @@ class Block:
             raise ValueError("a directory is outside the block")
         count = self._number(counter, offset)
         end = start + count * step
-        if end > len(self.data):
+        if end > len(self.data) or count > ENTRIES_MAX:
             raise ValueError("a directory is not whole")
         entries, damaged = [], []
         for at in range(start, end, step):
@@ -123,15 +129,16 @@ class Block:
         return Directory(offset, size, tuple(entries), tuple(damaged), following)
 
     def directories(self) -> Iterator[Directory]:
-        """Read the main directory and those that follow it, each once.
+        """Read the main directory and those that follow it.
 
-        Raises ValueError as `directory` does.
+        Raises ValueError as `directory` does, and if directories overlap or go round in circles.
         """
-        seen = set[int]()
-        offset = self.first
-        while offset and offset not in seen:
-            seen.add(offset)
+        offset, size = self.first, 0
+        while offset:
             found = self.directory(offset)
+            size += found.size
+            if size > len(self.data):
+                raise ValueError("directories overlap")
             yield found
             offset = found.next
 
@@ -153,7 +160,10 @@ class Block:
         return int(struct.unpack_from(self.order + form, entry.value)[0])
 
     def _number(self, form: str, at: int) -> int:
-        return int(struct.unpack_from(self.order + form, self.data, at)[0])
+        return int(self._numbers(form, at)[0])
+
+    def _numbers(self, form: str, at: int) -> tuple[int, ...]:
+        return struct.unpack_from(self.order + form, self.data, at)
 
 
 def orientation(exif: bytes) -> int:
@@ -201,7 +211,10 @@ def descriptive(block: Block) -> Tree:
     Directories that are damaged are left out. Raises ValueError if the main one is.
     """
     main = block.directory(block.first)
-    tree: dict[int, Entry | Tree] = {e.tag: e for e in main.entries if e.tag in DESCRIPTIVE}
+    tree: dict[int, Entry | Tree] = {}
+    for entry in main.entries:
+        if entry.tag in DESCRIPTIVE:
+            tree.setdefault(entry.tag, entry)
     for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
         if inner := _subtree(block, main, tag):
             tree[tag] = inner
@@ -215,9 +228,10 @@ def _subtree(block: Block, directory: Directory, tag: int) -> Tree:
         return {}
     if found is None:
         return {}
-    tree: dict[int, Entry | Tree] = {
-        entry.tag: entry for entry in found.entries if entry.tag not in SUBDIRECTORIES
-    }
+    tree: dict[int, Entry | Tree] = {}
+    for entry in found.entries:
+        if entry.tag not in SUBDIRECTORIES:
+            tree.setdefault(entry.tag, entry)
     if tag == EXIF_DIRECTORY and (inner := _subtree(block, found, INTEROPERABILITY)):
         tree[INTEROPERABILITY] = inner
     return tree
@@ -287,18 +301,49 @@ def exif_of_tiff(tiff: bytes, limit: int) -> bytes | None:
     return head + build(tree, block.order, len(head))
 
 
-def with_tags(tiff: bytes, exif: bytes, more: Iterable[Entry]) -> bytes:
+def with_tags(tiff: bytes, exif: bytes | None, more: Iterable[Entry]) -> bytes:
     """Add the descriptive tags of an EXIF block, and `more` in the file's byte order, to a
     classic TIFF file of one picture.
 
-    Tags that the file has stay as they are. Raises ValueError if the block is damaged.
+    Tags that the file has stay as they are. Raises ValueError if the block is damaged, or its
+    tags share so many bytes that they would take more than the block has.
     """
-    block, source = Block(tiff), Block(exif)
+    block = Block(tiff)
+    tree: dict[int, Entry | Tree] = {}
+    if exif is not None:
+        source = Block(exif)
+        tags = descriptive(source)
+        if size_of(tags) > len(exif):
+            raise ValueError("its tags share bytes")
+        tree |= in_order(tags, source.order, block.order)
+    tree |= {entry.tag: entry for entry in more}
     main = block.directory(block.first)
-    own: dict[int, Entry | Tree] = {entry.tag: entry for entry in main.entries}
-    added = {entry.tag: entry for entry in more}
-    tree = {**in_order(descriptive(source), source.order, block.order), **added, **own}
+    tree |= {entry.tag: entry for entry in main.entries}
     start = len(tiff) + len(tiff) % 2
     whole = bytearray(tiff.ljust(start, b"\0"))
     whole[4:8] = struct.pack(block.order + "I", start)
+    # The directory and its values move to the end; nothing refers to the old ones any more.
+    moved = [(entry.offset, len(entry.value)) for entry in main.entries]
+    for at, size in ((main.offset, main.size), *moved):
+        whole[at : at + size] = bytes(size)
     return bytes(whole + build(tree, block.order, start))
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """Return an EXIF block whose main directory has no orientation; no other value moves.
+
+    Raises ValueError if the block is damaged, or the values of its main directory share so
+    many bytes that readers which copy each would take more than the block has.
+    """
+    block = Block(exif)
+    main = block.directory(block.first)
+    if sum(len(entry.value) for entry in main.entries) > len(exif):
+        raise ValueError("its tags share bytes")
+    tags = [entry.tag for entry in main.entries]
+    if ORIENTATION not in tags or block.big or main.damaged:
+        return exif
+    at, size = main.offset + 2 + 12 * tags.index(ORIENTATION), main.size
+    end = main.offset + size
+    count = struct.pack(block.order + "H", len(tags) - 1)
+    shorter = exif[:at] + exif[at + 12 : end] + bytes(12) + exif[end:]
+    return shorter[: main.offset] + count + shorter[main.offset + 2 :]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import operator
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -29,28 +32,35 @@ from vqcodec.codec.search import (
 )
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
-from vqcodec.image import pictures
-from vqcodec.image.chunks import from_chunks, to_chunks
+from vqcodec.image.chunks import to_chunks, unpack
+from vqcodec.image.picture import Picture
+from vqcodec.image.pixels import Range
+from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
+from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
-from vqcodec.models.model import Model
+from vqcodec.models.model import Box, Model
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
+from vqcodec.storage import BytesLike, bytes_of
 
 Progress = Callable[[float], None]
-"""Told the part that is done, 0 to 1."""
+"""Is called with the part that is done, 0 to 1."""
+Crop: TypeAlias = "Sequence[int]"
+"""x, y, width and height in pixels."""
 
 TILE_LOG2 = 6
 
 
 def compress(
-    image: Image.Image | np.ndarray,
+    image: PictureLike,
     *,
-    model: Model | str | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
     quality: float | None = None,
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    value_range: Range | None = None,
     device: str = "auto",
     prior: bool = True,
     strip: bool = False,
@@ -59,26 +69,27 @@ def compress(
 ) -> bytes:
     """Compress a picture to the bytes of a .vqc file.
 
-    `image` is a Pillow image of any mode or a uint8 array (H, W, 3). `model` is
-    what `load_model` returned, a name, a path ending in `.safetensors`, or None
-    for the default; `device` is as for `load_model`. `quality` is 1 to the model's
-    highest, steps between included; or instead of it, the best quality is searched whose
-    file has at most `target_size` bytes or `target_bpp` bits per pixel, or the lowest
-    with at least `target_psnr` dB. `prior=False` codes indices at fixed length. `strip`
-    drops ICC, EXIF and XMP; alpha is always kept.
+    `image` is a path, the bytes of a picture file, a file object, a Pillow image, or an
+    array of uint8: (H, W) or (H, W, 1) grey, (H, W, 3) RGB, (H, W, 4) RGBA. Arrays of other
+    numbers, and pictures of floating-point numbers or 32 bits, need `value_range`, the
+    values that are black and white. `model` is what `load_model` returned, a name, a path
+    ending in `.safetensors`, or None for the default; `device` is as for `load_model`.
+    `quality` is 1 to the model's highest, steps between included; or instead of it, the best
+    quality is searched whose file has at most `target_size` bytes or `target_bpp` bits per
+    pixel, or the lowest with at least `target_psnr` dB. `prior=False` codes indices at fixed
+    length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha is always
+    kept. What else of the picture is not kept is warned of (`VqcWarning`).
 
-    Raises: ModelError; ValueError for a picture that cannot be taken, more than one
-    of quality and targets, a quality out of range or a target out of reach.
+    Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
+    an argument that cannot be taken, a quality out of range or a target out of reach;
+    OSError for a path that cannot be read.
     """
     wish = Wish(
         quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
     )
-    if not isinstance(image, Image.Image):
-        image = _from_array(image)
+    picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
     loaded = _model(model, device)
-    return encode(
-        image, loaded, wish, prior=prior, strip=strip, max_pixels=max_pixels, progress=progress
-    ).data
+    return encode(picture, loaded, wish, prior=prior, progress=progress).data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,28 +99,21 @@ class Encoded:
     data: bytes
     header: Header
     indices: Indices
-    picture: pictures.Picture
+    picture: Picture
 
 
 def encode(
-    image: Image.Image,
+    picture: Picture,
     model: Model,
     wish: Wish,
     *,
     prior: bool = True,
-    strip: bool = False,
-    max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Encoded:
     """Compress as `compress` does, and keep what `confirm` needs.
 
     Raises: ValueError as `compress` does.
     """
-    if image.width * image.height > max_pixels:
-        raise ValueError(
-            f"{image.width}x{image.height} is more than {max_pixels} pixels; raise max_pixels"
-        )
-    picture = pictures.from_image(image, strip=strip)
     height, width = picture.pixels.shape[:2]
     whole = setting(wish.quality, model.qualities)
     header = Header(
@@ -162,7 +166,7 @@ def confirm(
     before, header = encoded.picture, encoded.header
     try:
         container = parse(written, Limits(pixels=header.width * header.height))
-        after = from_chunks(before.pixels, container)
+        alpha, metadata = unpack(container)
         count = counter(progress, header.rows * header.columns)
         decoder = model_of(container.header, model, "auto")
         grid = decode_grid(decoder, container.header, container.tiles, progress=count)
@@ -172,8 +176,8 @@ def confirm(
         "bytes": written == encoded.data,
         "header": container.header == header,
         "indices": np.array_equal(grid, encoded.indices),
-        "alpha": _equal(after.alpha, before.alpha),
-        "metadata": (after.icc, after.exif, after.xmp) == (before.icc, before.exif, before.xmp),
+        "alpha": _equal(alpha, before.alpha),
+        "metadata": metadata == before.metadata,
     }
     if not all(same.values()):
         differing = ", ".join(name for name, holds in same.items() if not holds)
@@ -181,32 +185,49 @@ def confirm(
 
 
 def decompress(
-    data: bytes,
+    data: BytesLike,
     *,
-    model: Model | str | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
     device: str = "auto",
-    crop: tuple[int, int, int, int] | None = None,
+    crop: Crop | None = None,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Image.Image:
     """Decompress a .vqc file to a Pillow image, RGB or RGBA.
 
-    The model is found by the hash in the file; `model` gives it where it is not
-    installed. `crop` is (x, y, width, height) in pixels: only the tiles that it
-    needs are decoded. Metadata is in the image's `info`.
+    `data` are its bytes, a path or a file object. The model is found by the hash in the file;
+    `model` gives it where it is not installed. `crop` is (x, y, width, height) in pixels: only
+    the tiles that it needs are decoded. Metadata that Pillow knows are in the image's `info`.
 
-    Raises: FormatError, ModelError; ValueError for a crop outside the picture.
+    Raises: FormatError, ModelError; ValueError for an argument that cannot be taken, such as
+    a crop outside the picture; OSError for a path that cannot be read.
     """
+    return to_image(
+        decode(
+            bytes_of(data),
+            model=model,
+            device=device,
+            crop=crop,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+    )
+
+
+def decode(
+    data: bytes,
+    *,
+    model: Model | str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    crop: Crop | None = None,
+    max_pixels: int = Limits().pixels,
+    progress: Progress | None = None,
+) -> Picture:
+    """Decompress a .vqc file as `decompress` does, with all of its metadata."""
     container = parse(data, Limits(pixels=max_pixels))
     header = container.header
     loaded = model_of(header, model, device)
-    x, y, width, height = crop or (0, 0, header.width, header.height)
-    inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
-    if not inside:
-        raise ValueError(
-            f"crop {x},{y},{width},{height} is not inside {header.width}x{header.height} pixels"
-        )
-    area = (slice(y, y + height), slice(x, x + width))
+    area = _area(crop, header)
     box = positions_of(area, loaded.stride)
     halo = loaded.decoder_halo
     around = [slice(side.start - halo, side.stop + halo) for side in box]
@@ -217,51 +238,70 @@ def decompress(
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
     decoded = scaled(box_of(boxes, wanted), loaded.stride)
     pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
-    picture = from_chunks(pixels, container)
-    if picture.alpha is not None:
-        picture = replace(picture, alpha=picture.alpha[y : y + height, x : x + width])
-    return pictures.to_image(picture)
+    alpha, metadata = unpack(container)
+    return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
 
 
 def indices(
-    data: bytes,
+    data: BytesLike,
     *,
-    model: Model | str | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
     device: str = "auto",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
     """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels.
 
-    They are the same on every machine. Raises: FormatError, ModelError.
+    They are the same on every machine. Raises: as `decompress`.
     """
-    container = parse(data, Limits(pixels=max_pixels))
-    loaded = model_of(container.header, model, device)
-    return decode_grid(loaded, container.header, container.tiles)
+    return _indices(parse(bytes_of(data), Limits(pixels=max_pixels)), model, device)
 
 
 def verify(
-    data: bytes,
+    data: BytesLike,
     *,
-    model: Model | str | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
     device: str = "auto",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
-    """Check all of a .vqc file that can be checked without making pixels.
+    """Check every checksum, alpha and metadata of a .vqc file, and decode all indices.
 
-    That is every checksum, alpha, the metadata and every tile. Returns the indices as `indices`
-    does. Raises: FormatError, ModelError.
+    Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """
-    container = parse(data, Limits(pixels=max_pixels))
-    from_chunks(np.empty((0, 0, 3), dtype=np.uint8), container)
+    container = parse(bytes_of(data), Limits(pixels=max_pixels))
+    unpack(container)
+    return _indices(container, model, device)
+
+
+def _indices(
+    container: Container, model: Model | str | os.PathLike[str] | None, device: str
+) -> Indices:
     loaded = model_of(container.header, model, device)
     return decode_grid(loaded, container.header, container.tiles)
 
 
-def _model(model: Model | str | None, device: str) -> Model:
-    return load_model(model, device=device) if model is None or isinstance(model, str) else model
+def _area(crop: Crop | None, header: Header) -> Box:
+    """Return the rows and columns of a crop. Raises ValueError if it is not in the picture."""
+    if crop is None:
+        return slice(0, header.height), slice(0, header.width)
+    try:
+        x, y, width, height = (operator.index(number) for number in crop)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"crop is {crop!r}, not four whole numbers x, y, width, height") from error
+    inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
+    if not inside:
+        raise ValueError(
+            f"crop {x},{y},{width},{height} is not inside {header.width}x{header.height} pixels"
+        )
+    return slice(y, y + height), slice(x, x + width)
 
 
-def model_of(header: Header, model: Model | str | None, device: str) -> Model:
+def _model(model: Model | str | os.PathLike[str] | None, device: str) -> Model:
+    if model is None or isinstance(model, (str, os.PathLike)):
+        return load_model(model, device=device)
+    return model
+
+
+def model_of(header: Header, model: Model | str | os.PathLike[str] | None, device: str) -> Model:
     """Return the model that made a file: the one given, or where it is None the one
     found by its hash.
 
@@ -287,12 +327,6 @@ def model_of(header: Header, model: Model | str | None, device: str) -> Model:
 
 def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b if a is None or b is None else np.array_equal(a, b)
-
-
-def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise ValueError(f"expected uint8 (H, W, 3), got {array.dtype} {array.shape}")
-    return Image.fromarray(np.ascontiguousarray(array))
 
 
 def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:

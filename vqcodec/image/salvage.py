@@ -7,18 +7,20 @@ continued into it, which is nearer to the truth than any fixed index.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
-from vqcodec.container import Chunk, Container, Header, Limits, recover
-from vqcodec.errors import FormatError
-from vqcodec.image import pictures
-from vqcodec.image.chunks import from_chunks
+from vqcodec.container import Header, Limits, recover
+from vqcodec.image.chunks import unpack, unusable
+from vqcodec.image.picture import Picture
 from vqcodec.image.pipeline import Progress, counter, model_of
-from vqcodec.image.transform import Pixels, decode_indices
+from vqcodec.image.transform import decode_indices
+from vqcodec.image.writing import to_image
 from vqcodec.models.model import Box, Model
+from vqcodec.storage import BytesLike, bytes_of
 
 GREY = 128
 """Red, green and blue where nothing is left."""
@@ -37,11 +39,16 @@ class LostTile:
 class Salvaged:
     """A picture and what is missing from it."""
 
-    image: Image.Image
-    """RGB, or RGBA if the file has alpha that holds."""
+    picture: Picture
+    """Its alpha and metadata are those that hold."""
     lost: tuple[LostTile, ...]
     damage: tuple[str, ...]
     """What else is wrong with the file, a sentence each; lost alpha and metadata among it."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as a Pillow image, RGB, or RGBA if the file has alpha that holds."""
+        return to_image(self.picture)
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -54,9 +61,9 @@ class Salvaged:
 
 
 def salvage(
-    data: bytes,
+    data: BytesLike,
     *,
-    model: Model | str | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
     device: str = "auto",
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
@@ -68,7 +75,7 @@ def salvage(
 
     Raises: FormatError if the header or the tile table is damaged; ModelError.
     """
-    remains = recover(data, Limits(pixels=max_pixels))
+    remains = recover(bytes_of(data), Limits(pixels=max_pixels))
     container, header = remains.container, remains.container.header
     loaded = model_of(header, model, device)
     count = counter(progress, 2 * header.rows * header.columns)
@@ -83,9 +90,14 @@ def salvage(
     for tile in tiles:
         x, y, width, height = tile.box
         pixels[y : y + height, x : x + width] = GREY
-    chunks, unusable = _usable(pixels, container)
-    picture = from_chunks(pixels, replace(container, chunks=chunks))
-    return Salvaged(image=pictures.to_image(picture), lost=tiles, damage=remains.damage + unusable)
+    wrong = unusable(container)
+    held = tuple(chunk for chunk in container.chunks if chunk.type not in wrong)
+    alpha, metadata = unpack(replace(container, chunks=held))
+    return Salvaged(
+        picture=Picture(pixels=pixels, alpha=alpha, metadata=metadata),
+        lost=tiles,
+        damage=(*remains.damage, *wrong.values()),
+    )
 
 
 def _continue_into(grid: Indices, box: Box, halo: int) -> None:
@@ -107,16 +119,3 @@ def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:
         for side, most in zip(box, (header.height, header.width), strict=True)
     )
     return left, top, right - left, bottom - top
-
-
-def _usable(pixels: Pixels, container: Container) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
-    """Return the chunks that can be unpacked, and what is wrong with the others."""
-    chunks, damage = [], []
-    for chunk in container.chunks:
-        try:
-            from_chunks(pixels, replace(container, chunks=(chunk,)))
-        except FormatError as error:
-            damage.append(str(error))
-        else:
-            chunks.append(chunk)
-    return tuple(chunks), tuple(damage)

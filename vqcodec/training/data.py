@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from vqcodec.errors import VqcWarning
-from vqcodec.image.pictures import is_picture
+from vqcodec.container import Limits
+from vqcodec.errors import PictureError, VqcWarning
+from vqcodec.image.opening import is_picture
+from vqcodec.image.pixels import has_range
+from vqcodec.image.reading import read_pixels
 from vqcodec.training.config import DataConfig
 from vqcodec.training.distributed import rank
 
@@ -44,11 +47,14 @@ def find_pictures(folder: Path) -> list[Path]:
         if not is_picture(path) or not path.is_file():
             continue
         try:
-            with Image.open(path):
-                found.append(path)
+            with Image.open(path) as image:
+                trouble = "" if has_range(image) else "has no known range of values"
         except (OSError, SyntaxError, Image.DecompressionBombError):
-            message = f"{path.name} is not a readable picture and left out"
-            warnings.warn(message, VqcWarning, stacklevel=2)
+            trouble = "is not a readable picture"
+        if trouble:
+            warnings.warn(f"{path.name} {trouble} and is left out", VqcWarning, stacklevel=2)
+        else:
+            found.append(path)
     if not found:
         raise ValueError(f"no pictures under {folder}")
     return found
@@ -61,12 +67,11 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def read_rgb(path: Path) -> Pixels:
-    """Read a picture upright as RGB. Raises ValueError if Pillow cannot."""
+    """Read a picture as the codec does. Raises ValueError if it cannot be read."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a readable picture: {error}") from error
+        return read_pixels(path.read_bytes(), max_pixels=Limits().pixels)
+    except (OSError, PictureError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def centre(pixels: Pixels, side: int, stride: int) -> Tensor:

@@ -41,10 +41,11 @@ class Kind(Enum):
     CHROMATICITIES = auto()
     """PNG's cHRM chunk: 32 bytes."""
     SRGB = auto()
-    """A statement that the colours are sRGB."""
+    """A statement that the colours are sRGB: the rendering intent, 1 byte."""
     TAG = auto()
     """A descriptive TIFF tag (`ifd.DESCRIPTIVE`, or one of the EXIF, GPS and interoperability
     directories), its `key` being `MAIN/270`, `EXIF/36867`, `GPS/2` or `INTEROPERABILITY/1`.
+    Its data are the raw values in the file's byte order.
     """
     OTHER = auto()
     """Anything else; not kept."""

@@ -1,0 +1,81 @@
+"""Picture files to Pillow images.
+
+Pillow's readers raise almost anything for damaged files, hence the broad handlers: what is
+read comes from outside, and one bad picture must not end a batch.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import PurePath
+from typing import IO
+
+from PIL import Image
+
+from vqcodec.errors import PictureError
+
+_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+"""What Pillow recognises by name but cannot read by itself."""
+_PREFIX = 16
+"""Bytes that Pillow's plugins are shown to recognise their format."""
+
+
+@cache
+def _prepare() -> None:
+    """Load Pillow's plugins, and that of pillow-heif where it is installed."""
+    Image.preinit()  # common formats are tried first
+    Image.init()
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+
+
+def is_picture(path: PurePath) -> bool:
+    """Tell by its suffix whether a file is a picture that can be read here."""
+    _prepare()
+    found = Image.registered_extensions().get(path.suffix.lower(), "")
+    return found in Image.OPEN and found not in _NO_PICTURES
+
+
+def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
+    """Open and decode a picture, its size checked before it is decoded.
+
+    Raises: PictureError if Pillow cannot read it or it is too large.
+    """
+    try:
+        image = _recognised(file)
+        if image is not None and image.width * image.height <= max_pixels:
+            image.load()
+            return image
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise PictureError("not a picture that Pillow can read, or damaged") from error
+    if image is None:
+        raise PictureError("not a picture that Pillow can read, or damaged")
+    raise PictureError(
+        f"{image.width}x{image.height} is more than {max_pixels} pixels",
+        hint="--max-pixels (max_pixels in Python) raises the limit",
+    )
+
+
+def _recognised(file: IO[bytes]) -> Image.Image | None:
+    """Do what `Image.open` does, but for its own limit on pixels, which is a global variable
+    of Pillow: `open_image`'s limit, which may be larger, takes its place.
+    """
+    _prepare()
+    prefix = file.read(_PREFIX)
+    for name in Image.ID:
+        factory, accept = Image.OPEN[name]
+        accepted = True if accept is None else accept(prefix)
+        # A text instead says why the format cannot be read here.
+        if not accepted or isinstance(accepted, str) or name in _NO_PICTURES:
+            continue
+        file.seek(0)
+        try:
+            return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue
+    return None

@@ -1,0 +1,268 @@
+"""Pictures of every kind to what is coded: from a file's bytes, a Pillow image or an array.
+
+The codec, its command line and training all read pictures here, so a picture has the same
+pixels everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vqcodec.errors import PictureError
+from vqcodec.image.accounting import UNKNOWN, Inventory, account
+from vqcodec.image.hidden import fill_hidden, hides_colours
+from vqcodec.image.inventory.listing import list_contents
+from vqcodec.image.inventory.parts import Contents
+from vqcodec.image.metadata import (
+    Statements,
+    pillows_orientation,
+    statements_of,
+    statements_of_image,
+    upright,
+    warn,
+)
+from vqcodec.image.opening import open_image
+from vqcodec.image.picture import Metadata, Picture
+from vqcodec.image.pixels import Converted, Range, Samples, convert, samples_of, to_levels
+from vqcodec.storage import BytesLike, bytes_of
+
+PictureLike: TypeAlias = "BytesLike | Image.Image | NDArray[Any]"
+"""A path, a file's bytes, a file object that is open for reading bytes, a Pillow image, or an
+array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+"""
+
+_TURNS_ITSELF = frozenset({"TIFF", "AVIF", "HEIF"})
+"""Formats of Pillow in which it, not EXIF alone, knows the orientation."""
+_TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture of each EXIF orientation is turned upright (EXIF 2.32, section 4.6.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture file as it is coded."""
+
+    picture: Picture
+    inventory: Inventory
+    """What of the file is kept."""
+
+
+def read_picture(
+    data: bytes,
+    *,
+    max_pixels: int,
+    value_range: Range | None = None,
+    strip: bool = False,
+    modified: int | None = None,
+) -> Source:
+    """Read a picture file.
+
+    EXIF orientation is applied; samples of 16 bits keep their high 8; `value_range` are the
+    values that are black and white where samples are floating-point numbers, or integers of
+    more than 8 bits of a grey picture. Grey, CMYK and other colours become sRGB, through
+    the colour profile where there is one; RGB keeps its numbers and its profile, or gets one
+    from PNG's gAMA and cHRM. Of several frames or pages the first is taken. `strip` leaves
+    metadata out; `modified` is the file's date, to be kept with it.
+
+    What is lost is warned of (VqcWarning). Raises: PictureError if it cannot be read.
+    """
+    source = _read(data, max_pixels, value_range, strip)
+    if source.inventory.format is not None and source.inventory.lost:
+        warn(f"not kept: {source.inventory.summary}")
+    if modified is None or strip:
+        return source
+    metadata = replace(source.picture.metadata, modified=modified)
+    return replace(source, picture=replace(source.picture, metadata=metadata))
+
+
+def read_pixels(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
+    """Return the pixels, (H, W, 3), that `read_picture` reads, without a word of what is lost.
+
+    Raises: PictureError if the picture cannot be read.
+    """
+    return _read(data, max_pixels, None, False).picture.pixels
+
+
+def survey(data: bytes) -> Inventory:
+    """Return a picture file's inventory without decoding its pixels: colours under full
+    transparency, and profiles that cannot be used, are not found out.
+    """
+    contents = list_contents(data)
+    if contents is None:
+        return UNKNOWN
+    statements = statements_of(contents, data)
+    metadata = upright(statements.metadata, statements.orientation)
+    return account(contents, metadata)
+
+
+def picture_of(
+    source: PictureLike,
+    *,
+    max_pixels: int,
+    value_range: Range | None = None,
+    strip: bool = False,
+) -> Picture:
+    """Turn anything that is a picture into what is coded; see `read_picture`.
+
+    Raises: PictureError for a file or image that cannot be read; ValueError for what is no
+    picture; OSError.
+    """
+    if isinstance(source, Image.Image):
+        return _picture_of_image(source, max_pixels, value_range, strip)
+    if hasattr(source, "__array__"):
+        image = _image_of_array(np.asarray(source), value_range)
+        return _picture_of_image(image, max_pixels, None, strip)
+    return read_picture(
+        bytes_of(source), max_pixels=max_pixels, value_range=value_range, strip=strip
+    ).picture
+
+
+def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
+    contents = list_contents(data)
+    image = open_image(io.BytesIO(data), max_pixels)
+    if contents is None:
+        return Source(_taken_apart(image, value_range, strip), UNKNOWN)
+    if value_range is not None and contents.bits > 8:
+        _refuse_range_of_colours(image)
+    statements = statements_of(contents, data)
+    if image.format in _TURNS_ITSELF:
+        statements = replace(statements, orientation=pillows_orientation(image))
+    converted = _convert(image, statements, _samples(image, contents), value_range)
+    metadata = _kept(statements, converted, strip=strip)
+    pixels, hidden = _without_hidden(converted)
+    inventory = account(
+        contents,
+        metadata,
+        profile_used=converted.icc is None,
+        profile_trouble=converted.trouble,
+        hidden_colours=hidden,
+        stripped=strip,
+    )
+    picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
+    return Source(picture, inventory)
+
+
+def _picture_of_image(
+    image: Image.Image, max_pixels: int, value_range: Range | None, strip: bool
+) -> Picture:
+    if not image.width * image.height:
+        raise ValueError(f"a picture of {image.width}x{image.height} pixels has none")
+    if image.width * image.height > max_pixels:
+        raise ValueError(
+            f"{image.width}x{image.height} is more than {max_pixels} pixels; raise max_pixels"
+        )
+    return _taken_apart(image, value_range, strip)
+
+
+def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> Picture:
+    """Take an image apart whose file is not at hand, or not of a kind whose parts are known."""
+    _take_first_frame(image)
+    statements = statements_of_image(image)
+    converted = _convert(image, statements, samples_of(image), value_range)
+    if converted.trouble:
+        warn(f"not kept: {converted.trouble}")
+    metadata = _kept(statements, converted, strip=strip)
+    pixels, _ = _without_hidden(converted)
+    return Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
+
+
+def _convert(
+    image: Image.Image, statements: Statements, samples: Samples, value_range: Range | None
+) -> Converted:
+    turn = _TRANSPOSED.get(statements.orientation)
+    turned = image if turn is None else image.transpose(turn)
+    return convert(turned, statements.metadata.icc, samples, value_range)
+
+
+def _kept(statements: Statements, converted: Converted, *, strip: bool) -> Metadata:
+    """Return the metadata of the pixels, which have been converted and turned."""
+    if strip:
+        return Metadata()
+    icc = converted.icc
+    if statements.metadata.icc is None and statements.metadata.cicp is None:
+        try:
+            icc = statements.colours.profile()
+        except ValueError as error:
+            warn(f"its colours are taken as sRGB: {error}")
+    return replace(upright(statements.metadata, statements.orientation), icc=icc)
+
+
+def _without_hidden(converted: Converted) -> tuple[NDArray[np.uint8], bool]:
+    """Fill what is fully transparent; also tell whether colours were there."""
+    if converted.alpha is None:
+        return converted.pixels, False
+    hidden = hides_colours(converted.pixels, converted.alpha)
+    return fill_hidden(converted.pixels, converted.alpha), hidden
+
+
+def _samples(image: Image.Image, contents: Contents) -> Samples:
+    """Say what an image's file tells of its samples.
+
+    Of TIFF, Pillow hands on the numbers as they are; those of 32 bits and signed ones have
+    no known range.
+    """
+    if image.format != "TIFF":
+        return samples_of(image)
+    known = contents.bits <= 16 and not contents.signed and not contents.real
+    return Samples(bits=contents.bits if known else None, inverted=contents.inverted)
+
+
+def _refuse_range_of_colours(image: Image.Image) -> None:
+    if image.mode != "F" and not image.mode.startswith("I"):
+        raise PictureError(
+            "a range can be given for grey pictures only: Pillow reads 8 bits of each colour",
+            hint="convert it to 8 bits first",
+        )
+
+
+def _image_of_array(array: NDArray[Any], value_range: Range | None) -> Image.Image:
+    shape = array.shape
+    grey = array.ndim == 2 or (array.ndim == 3 and shape[2] == 1)
+    if not array.size or not (grey or (array.ndim == 3 and shape[2] in (3, 4))):
+        raise ValueError(
+            f"expected an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {shape}"
+        )
+    if value_range is not None and array.dtype.kind in "iuf":
+        array = to_levels(array, value_range)
+    if array.dtype != np.uint8:
+        raise ValueError(
+            f"expected an array of uint8, got {array.dtype}; "
+            "value_range=(black, white) maps other numbers to it"
+        )
+    return Image.fromarray(np.ascontiguousarray(array.reshape(shape[:2]) if grey else array))
+
+
+def _take_first_frame(image: Image.Image) -> None:
+    """Go back to the first frame, and warn if there are others.
+
+    Raises: PictureError if the first frame cannot be read again.
+    """
+    layered = image.format in ("MPO", "PSD")  # previews and layers, no animation
+    frames = 0  # if Pillow cannot count them
+    with suppress(Exception):
+        frames = int(getattr(image, "n_frames", 1))
+    if frames != 1:
+        parts, kept = ("layers or previews", "picture") if layered else ("frames or pages", "first")
+        warn(f"several {parts}: only the {kept} is kept")
+    try:
+        if image.tell() and not layered:
+            image.seek(0)
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise PictureError(f"the image cannot be read: {error}") from error
