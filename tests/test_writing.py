@@ -422,7 +422,7 @@ def test_each_difference_is_found(
 ) -> None:
     image = photo(40, 30)
     image.putalpha(100)
-    encoded = pipeline.encode(picture_of(image, max_pixels=1200), model, Wish())
+    encoded = pipeline.encode(picture_of(image, max_pixels=1 << 20), model, Wish())
     pipeline.confirm(encoded, encoded.data, model)
     name = request.node.callspec.id.split()[-1]
     with pytest.raises(VerificationError, match=name):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vqcodec.image.inventory.ledger import name_of
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -20,8 +22,7 @@ class Box:
     @property
     def name(self) -> str:
         """The type for people."""
-        printable = self.type.isascii() and self.type.decode("latin-1").isprintable()
-        return self.type.decode("ascii").strip() if printable else self.type.hex()
+        return name_of(self.type)
 
 
 def boxes(data: bytes, start: int, stop: int) -> Iterator[Box]:

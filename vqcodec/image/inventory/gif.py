@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vqcodec.image.inventory.ledger import Ledger, Span
+from vqcodec.image.inventory.ledger import Ledger, Span, name_of
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Unit
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
@@ -27,9 +27,9 @@ class _Reader:
         self._data = data
         self._ledger = Ledger(data)
         self._frames = 0
-        self._controls: list[Span] = []
-        """Control extensions of the next frame."""
-        self._loops: list[Span] = []
+        self._control: Span | None = None
+        """The control extension of the next frame."""
+        self._loop: Span | None = None
         self._has_xmp = False
 
     def read(self) -> Contents:
@@ -44,13 +44,15 @@ class _Reader:
                 at += 1
             else:
                 raise ValueError("no block where one must be")
-        ledger.structure(*self._controls, (at, at + 1))
+        ledger.structure((at, at + 1))
         if not self._frames:
             raise ValueError("no picture")
-        if self._frames == 1:
-            ledger.structure(*self._loops)
-        elif self._loops:
-            ledger.other("number of repetitions", *self._loops)
+        if self._control is not None:
+            ledger.structure(self._control)
+        if self._loop is not None and self._frames == 1:
+            ledger.structure(self._loop)
+        elif self._loop is not None:
+            ledger.other("number of repetitions", self._loop)
         return ledger.contents("GIF")
 
     def _read_screen(self) -> int:
@@ -66,8 +68,8 @@ class _Reader:
     def _read_image(self, start: int) -> int:
         end = self._blocks_end(start + 11 + _palette_size(self._data[start + 9]))
         self._frames += 1
-        spans = (*self._controls, (start, end))
-        self._controls = []
+        spans = [(start, end)] if self._control is None else [self._control, (start, end)]
+        self._control = None
         if self._frames == 1:
             self._ledger.pixels(*spans)
         else:
@@ -80,8 +82,8 @@ class _Reader:
         if label == _APPLICATION and data[body] == 11:
             return self._read_application(start, data[body + 1 : body + 12])
         end = self._blocks_end(body)
-        if label == _CONTROL:
-            self._controls.append((start, end))
+        if label == _CONTROL and self._control is None:
+            self._control = (start, end)
         elif label == _COMMENT:
             ledger.add("comment", Kind.COMMENT, (start, end), data=self._joined(body))
         elif label == _TEXT:
@@ -101,13 +103,10 @@ class _Reader:
             self._ledger.add("XMP", Kind.XMP, (start, end), data=self._data[body:trailer])
             return end
         end = self._blocks_end(body)
-        if name in _LOOPS and end - body == 5:
-            self._loops.append((start, end))
+        if name in _LOOPS and end - body == 5 and self._loop is None:
+            self._loop = (start, end)
         else:
-            told = name.decode("latin-1")
-            printable = told.isascii() and told.isprintable()
-            shown = told.strip() if printable else name.hex()
-            self._ledger.other(f"application extension {shown}", (start, end))
+            self._ledger.other(f"application extension {name_of(name)}", (start, end))
         return end
 
     def _blocks_end(self, at: int) -> int:

@@ -112,9 +112,10 @@ class _Picture:
         self._properties = _enter_property_lists(ledger, data, inner[b"iprp"])
         self._primary = items.read_primary(data, inner[b"pitm"])
         self._auxiliary = {
-            owner: data[box.body + 4 : box.stop].split(b"\0")[0]
+            owner: urn
             for box, owners in self._properties
             if box.type == b"auxC"
+            for urn in [data[box.body + 4 : box.stop].split(b"\0")[0]]
             for owner in owners
         }
         """What each auxiliary picture is, as a URN."""
@@ -128,6 +129,7 @@ class _Picture:
             and self._pictures.intersection(reference.targets)
         )
         self.bits = 0
+        self._unread = len(data)
 
     @property
     def format(self) -> str:
@@ -196,10 +198,11 @@ class _Picture:
             ledger.other(f"property {box.name}", span)
 
     def _content(self, number: int) -> bytes:
-        """Return an item's bytes. Raises ValueError if they are more than the file's."""
+        """Return an item's bytes. Raises ValueError if all that are read exceed the file's."""
         spans = self._places.get(number, [])
-        if sum(stop - start for start, stop in spans) > len(self._data):
-            raise ValueError("pieces of an item overlap")
+        self._unread -= sum(stop - start for start, stop in spans)
+        if self._unread < 0:
+            raise ValueError("items overlap")
         return b"".join(self._data[start:stop] for start, stop in spans)
 
     def _made_of(self, roots: Iterable[int]) -> set[int]:

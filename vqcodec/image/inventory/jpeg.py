@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from vqcodec.image.inventory.ledger import Ledger, Span
+from vqcodec.image.inventory.ledger import PARTS_MAX, Ledger, Span
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Unit
 
 _SOI, _EOI, _SOS, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
@@ -61,8 +61,11 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
     Fill bytes belong to the marker behind them, coded pixels to the scan's header.
     """
-    at, code = 2, _SOI
+    at, code, count = 2, _SOI, 0
     while code != _EOI:
+        count += 1
+        if count > PARTS_MAX:
+            raise ValueError("too many segments")
         marker = _MARKER.match(data, at)
         if marker is None:
             raise ValueError("no marker where one must be")

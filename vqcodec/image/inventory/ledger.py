@@ -11,12 +11,20 @@ Span: TypeAlias = "tuple[int, int]"
 """First byte and the one behind the last."""
 
 PARTS_MAX = 1 << 16
+"""Most parts of a file."""
 SPANS_MAX = 1 << 18
+"""Most entries in a ledger."""
 TEXT_MAX = 1 << 24
 """Most bytes of unpacked texts in a file; they may be much larger than the file."""
 
 _NAMELESS = frozenset({Kind.PIXELS, Kind.STRUCTURE, Kind.OTHER})
 """Kinds without data: entries of the same name are one part."""
+
+
+def name_of(code: bytes) -> str:
+    """Return the type of a chunk or box as people read it."""
+    text = code.decode("latin-1")
+    return text.strip() if text.isascii() and text.isprintable() else code.hex()
 
 
 @dataclass(slots=True)
@@ -128,12 +136,11 @@ class Ledger:
     def _enter(self, account: _Account, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= len(self._file):
             raise ValueError("a part is outside the file")
-        if account.spans and account.spans[-1][1] == start:
-            start = account.spans.pop()[0]
-        else:
-            self._spans += 1
+        self._spans += 1
         if self._spans > SPANS_MAX:
             raise ValueError("too many parts")
+        if account.spans and account.spans[-1][1] == start:
+            start = account.spans.pop()[0]
         account.spans.append((start, stop))
 
     def _in_order(self) -> list[tuple[int, int, int]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import islice
 
 import numpy as np
 
-from vqcodec.image.inventory.ledger import Ledger
+from vqcodec.image.inventory.ledger import PARTS_MAX, Ledger
 from vqcodec.image.inventory.parts import Contents, Kind
 
 _SPACE = b" \t\n\v\f\r"
@@ -106,7 +107,9 @@ def _enter_plain(ledger: Ledger, data: bytes, start: int, samples: int, *, digit
     """
     text = bytearray(data)
     at = start
-    comments = list(_COMMENT.finditer(data, start)) if b"#" in data[start:] else []
+    comments = list(islice(_COMMENT.finditer(data, start), PARTS_MAX + 1))
+    if len(comments) > PARTS_MAX:
+        raise ValueError("too many comments")
     for comment in comments:
         text[slice(*comment.span())] = b" " * (comment.end() - comment.start())
     characters = np.frombuffer(text, dtype=np.uint8)[start:]

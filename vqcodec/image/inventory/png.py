@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vqcodec.image.inventory.ledger import TEXT_MAX, Ledger, Span
+from vqcodec.image.inventory.ledger import TEXT_MAX, Ledger, Span, name_of
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Unit
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -36,6 +36,8 @@ _BEFORE_PIXELS = frozenset({*_COLOURS, "iCCP", "sBIT", "bKGD", "pHYs", "sPLT", "
 """Chunks that say nothing, and that readers pass over, behind the pixels."""
 _SEVERAL = frozenset({"IDAT", "tEXt", "zTXt", "iTXt", "sPLT", "fcTL", "fdAT"})
 _ANIMATION = frozenset({"acTL", "fcTL", "fdAT"})
+_RATIO_MAX = 1032
+"""Most bytes that a byte of a zlib stream unpacks to."""
 _XMP = b"XML:com.adobe.xmp"
 _RAW_EXIF = frozenset({b"Raw profile type exif", b"Raw profile type APP1"})
 _RAW = re.compile(rb"\n[^\n]*\n *(\d{1,9})\n([0-9A-Fa-f\n]*)")
@@ -48,6 +50,11 @@ class _Chunk:
     data: bytes
     span: Span
     """Of the whole chunk."""
+
+    @property
+    def name(self) -> str:
+        """The type for people."""
+        return name_of(self.type.encode("latin-1"))
 
 
 def read_png(data: bytes) -> Contents:
@@ -77,8 +84,8 @@ class _Reader:
         self._palette = b""
         self._frames = 0
         self._text_room = TEXT_MAX
-        self._raw_exif: list[tuple[_Chunk, bytes, bytes]] = []
-        """Texts of ImageMagick: chunk, text, and the EXIF block in it."""
+        self._raw_exif: tuple[_Chunk, bytes] | None = None
+        """A text in which ImageMagick wrote an EXIF block, and that block."""
         self._takers: dict[str, Callable[[_Chunk], bool]] = {
             **dict.fromkeys(_COLOURS, self._take_colours),
             **dict.fromkeys(_VERBATIM, self._take_verbatim),
@@ -103,18 +110,19 @@ class _Reader:
             elif not self._seen or chunk.type == "IHDR":
                 raise ValueError("not one PNG header")
             elif not whole:
-                ledger.other(f"chunk {chunk.type} with a wrong checksum", chunk.span)
+                ledger.other(f"chunk {chunk.name} with a wrong checksum", chunk.span)
             elif chunk.type in self._seen and chunk.type not in _SEVERAL:
-                ledger.other(f"further chunk {chunk.type}", chunk.span)
+                ledger.other(f"further chunk {chunk.name}", chunk.span)
             else:
                 self._take(chunk)
             self._seen.add(chunk.type)
             self._last = chunk.type
-        for chunk, text, exif in self._raw_exif:
+        if self._raw_exif is not None:
+            text, exif = self._raw_exif
             if "eXIf" in self._seen:
-                ledger.add("text", Kind.PNG_CHUNK, chunk.span, data=text, key="tEXt")
+                ledger.add("text", Kind.PNG_CHUNK, text.span, data=text.data, key="tEXt")
             else:
-                ledger.add_once("EXIF", Kind.EXIF, chunk.span, data=exif)
+                ledger.add("EXIF", Kind.EXIF, text.span, data=exif)
         bits = 8 if self._colour == _PALETTE else self._depth
         return ledger.contents("PNG", bits=bits)
 
@@ -131,12 +139,11 @@ class _Reader:
             name = f"frame {self._frames}" if self._frames else "animation"
             ledger.other(name, chunk.span)
         elif "IDAT" in self._seen and chunk.type in _BEFORE_PIXELS:
-            ledger.other(f"misplaced chunk {chunk.type}", chunk.span)
+            ledger.other(f"misplaced chunk {chunk.name}", chunk.span)
         else:
             taker = self._takers.get(chunk.type)
             if taker is None or not taker(chunk):
-                printable = chunk.type.isascii() and chunk.type.isprintable()
-                ledger.other(f"chunk {chunk.type if printable else 'of unknown type'}", chunk.span)
+                ledger.other(f"chunk {chunk.name}", chunk.span)
 
     def _take_header(self, chunk: _Chunk) -> None:
         if chunk.type != "IHDR" or len(chunk.data) != _HEADER.size:
@@ -231,10 +238,10 @@ class _Reader:
         if not separator or not 1 <= len(keyword) <= 79:
             return False
         exif = _exif_of_text(text) if keyword in _RAW_EXIF else None
-        if exif is None:
+        if exif is None or self._raw_exif is not None:
             self._ledger.add("text", Kind.PNG_CHUNK, chunk.span, data=chunk.data, key="tEXt")
         else:
-            self._raw_exif.append((chunk, chunk.data, exif))
+            self._raw_exif = (chunk, exif)
         return True
 
     def _take_compressed_text(self, chunk: _Chunk) -> bool:
@@ -265,14 +272,15 @@ class _Reader:
     def _inflate(self, packed: bytes) -> bytes | None:
         """Return what one whole zlib stream unpacks to, None if it is none or too large."""
         unpacker = zlib.decompressobj()
+        room = self._text_room
         try:
-            data = unpacker.decompress(packed, self._text_room + 1)
+            data = unpacker.decompress(packed, room + 1)
         except zlib.error:
+            self._text_room = max(0, room - _RATIO_MAX * len(packed))
             return None
-        if not unpacker.eof or unpacker.unused_data or len(data) > self._text_room:
-            return None
-        self._text_room -= len(data)
-        return data
+        self._text_room = max(0, room - len(data))
+        whole = unpacker.eof and not unpacker.unused_data and len(data) <= room
+        return data if whole else None
 
 
 def _exif_of_text(text: bytes) -> bytes | None:

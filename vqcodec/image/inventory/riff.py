@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from vqcodec.image.inventory.ledger import Ledger
+from vqcodec.image.inventory.ledger import Ledger, name_of
 from vqcodec.image.inventory.parts import Contents, Kind
 
 _STRUCTURE = frozenset({b"VP8X", b"ALPH"})
@@ -35,7 +35,6 @@ def read_webp(data: bytes) -> Contents:
         if at > end:
             raise ValueError("a chunk is not whole")
         span = (start, at)
-        known = kind.decode("latin-1").strip()
         if kind == b"ANMF":
             frames += 1
             if frames == 1 and not seen & _PIXELS:
@@ -43,7 +42,7 @@ def read_webp(data: bytes) -> Contents:
             else:
                 ledger.other(f"frame {frames}", span)
         elif kind in seen or (kind in _PIXELS and (frames or seen & _PIXELS)):
-            ledger.other(f"further chunk {known}", span)
+            ledger.other(f"further chunk {name_of(kind)}", span)
         elif kind in _PIXELS:
             ledger.pixels(span)
         elif kind in _STRUCTURE:
@@ -55,7 +54,7 @@ def read_webp(data: bytes) -> Contents:
         elif kind == b"ANIM":
             ledger.other("animation", span)
         else:
-            ledger.other(f"chunk {known if known.isprintable() else kind.hex()}", span)
+            ledger.other(f"chunk {name_of(kind)}", span)
         seen.add(kind)
     if not frames and not seen & _PIXELS:
         raise ValueError("no pixels")

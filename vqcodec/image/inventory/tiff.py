@@ -74,7 +74,7 @@ class _Reader:
         photometric = int(self._numbers(main, _PHOTOMETRIC, 1)[0])
         palette = main.entry(_COLOUR_MAP) if photometric == _PALETTE else None
         bits = int(self._numbers(main, _BITS, 1).max())
-        formats = set(self._numbers(main, _SAMPLE_FORMAT, 1).tolist())
+        formats = set(np.unique(self._numbers(main, _SAMPLE_FORMAT, 1)).tolist())
         return ledger.contents(
             "TIFF",
             bits=bits if palette is None else _palette_bits(self._values(palette)),
