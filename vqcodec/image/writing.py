@@ -154,7 +154,8 @@ def _written(
     image.save(buffer, format_name, **options)
     data = buffer.getvalue()
     if format_name == "PNG":
-        return data[:_PNG_HEAD] + write_png_chunks(_chunks_of(metadata)) + data[_PNG_HEAD:]
+        chunks = write_png_chunks(_chunks_of(metadata, has_alpha=image.mode == "RGBA"))
+        return data[:_PNG_HEAD] + chunks + data[_PNG_HEAD:]
     if format_name == "JPEG" and metadata.density is not None:
         return with_density(data, metadata.density)
     return _with_tags(data, metadata, exif) if format_name == "TIFF" else data
@@ -177,20 +178,24 @@ def _profile(metadata: Metadata) -> bytes | None:
     return cicp_profile(metadata.cicp)
 
 
-def _chunks_of(metadata: Metadata) -> list[PngChunk]:
+def _chunks_of(metadata: Metadata, *, has_alpha: bool) -> list[PngChunk]:
     """Return what a PNG file has of the metadata in chunks that Pillow does not write."""
-    chunks = []
+    chunks: list[PngChunk] = []
     if metadata.cicp is not None:
         chunks.append(("cICP", metadata.cicp))
     if metadata.density is not None and (data := _physical(metadata.density)) is not None:
         chunks.append(("pHYs", data))
     if metadata.xmp is not None:
         chunks.append(("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
-    return chunks + [
-        # Between its parts a text has zeros, inside none; comments of other formats may.
-        (kind, data.rstrip(b"\0") if kind in ("tEXt", "iTXt") else data)
-        for kind, data in metadata.png_chunks
-    ]
+    for kind, data in metadata.png_chunks:
+        if kind == "sBIT" and has_alpha:
+            chunks.append((kind, data + b"\x08"))  # of alpha too, where there is one
+        elif kind in ("tEXt", "iTXt"):
+            # PNG's texts have no zeros inside; comments of other formats may end with one.
+            chunks.append((kind, data.rstrip(b"\0") if data.strip(b"\0") else data))
+        else:
+            chunks.append((kind, data))
+    return chunks
 
 
 def _physical(density: Density) -> bytes | None:
