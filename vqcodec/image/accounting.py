@@ -111,7 +111,9 @@ def account(
     return Inventory(format=contents.format, holdings=tuple(holdings))
 
 
-def _holding(part: Part, contents: Contents, kept: Metadata, tags: dict[str, bytes]) -> Holding:
+def _holding(
+    part: Part, contents: Contents, kept: Metadata, tags: dict[str, bytes | memoryview]
+) -> Holding:
     def held(fate: Fate, note: str = "") -> Holding:
         return Holding(part.name, part.size, fate, note)
 
@@ -178,7 +180,7 @@ def _depth(contents: Contents) -> str:
     return ""
 
 
-def _tags(exif: bytes) -> Iterator[tuple[str, bytes]]:
+def _tags(exif: bytes) -> Iterator[tuple[str, bytes | memoryview]]:
     """Yield the keys (`Kind.TAG`) and values of the tags of an EXIF block."""
     try:
         block = ifd.Block(exif)
@@ -195,4 +197,4 @@ def _tags(exif: bytes) -> Iterator[tuple[str, bytes]]:
         return
     for name, directory in found.items():
         for entry in directory.entries:
-            yield f"{name}/{entry.tag}", bytes(entry.value)
+            yield f"{name}/{entry.tag}", entry.value  # not copied: many may name the same bytes
