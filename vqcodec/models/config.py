@@ -111,6 +111,47 @@ class TransformConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeepTransformConfig:
+    """Analysis and synthesis transform of `photo-2` (`models.rectified`)."""
+
+    widths: tuple[int, int, int] = (96, 192, 256)
+    """Channels at 1/4, 1/8 and 1/16 of the resolution."""
+    analysis_depths: tuple[int, int, int] = (2, 5, 8)
+    """Residual blocks there, from pixels to latents."""
+    synthesis_depths: tuple[int, int, int] = (2, 3, 6)
+    """Residual blocks there, from latents to pixels."""
+    latents: int = 640
+    """Latent channels D."""
+    details: int = 448
+    """The last of them, which are a linear transform of 16x16 blocks."""
+    qualities: int = 12
+    """Qualities Q, 1..Q, that have gains of their own."""
+
+    def __post_init__(self) -> None:
+        for depths in (self.analysis_depths, self.synthesis_depths):
+            self._with(depths)  # checks every field
+
+    @property
+    def analysis(self) -> TransformConfig:
+        """What the analysis, the gains and the prior are built of."""
+        return self._with(self.analysis_depths)
+
+    @property
+    def synthesis(self) -> TransformConfig:
+        """What the synthesis is built of."""
+        return self._with(self.synthesis_depths)
+
+    def _with(self, depths: tuple[int, int, int]) -> TransformConfig:
+        return TransformConfig(
+            widths=self.widths,
+            depths=depths,
+            latents=self.latents,
+            details=self.details,
+            qualities=self.qualities,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
     """The prior of `photo`'s latents (`models.latent_prior`)."""
 

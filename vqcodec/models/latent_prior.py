@@ -160,6 +160,13 @@ def scale_of(raw: Tensor) -> Tensor:
     return _SCALE_MIN + F.softplus(raw.clamp(low, high) + 0.5)
 
 
+def raw_of(scales: Tensor) -> Tensor:
+    """Undo `scale_of`; scales below its least one count as just above it."""
+    positive = (scales - _SCALE_MIN).clamp_min(1e-2)
+    # The inverse of softplus, written so that large scales do not overflow.
+    return positive + torch.log(-torch.expm1(-positive)) - 0.5
+
+
 def precision_of(scales: Tensor) -> Tensor:
     """Bits that a squared distance of 1 from the mean costs, for quantisation with step 1.
 

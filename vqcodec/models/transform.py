@@ -13,6 +13,8 @@ Shapes: B pictures of HxW pixels, N = H/16 by M = W/16 positions of D latents.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,17 +44,18 @@ class Block(nn.Module):
 class Analysis(nn.Module):
     """Pixels to latents."""
 
-    def __init__(self, config: TransformConfig) -> None:
+    def __init__(self, config: TransformConfig, block: Callable[[int], nn.Module] = Block) -> None:
+        """`block` makes a residual block of a number of channels."""
         super().__init__()
         fine, middle, coarse = config.widths
         depths = config.depths
         self.layers = nn.Sequential(
             nn.Conv2d(3, fine, 8, stride=4, padding=2),
-            *(Block(fine) for _ in range(depths[0])),
+            *(block(fine) for _ in range(depths[0])),
             nn.Conv2d(fine, middle, 4, stride=2, padding=1),
-            *(Block(middle) for _ in range(depths[1])),
+            *(block(middle) for _ in range(depths[1])),
             nn.Conv2d(middle, coarse, 4, stride=2, padding=1),
-            *(Block(coarse) for _ in range(depths[2])),
+            *(block(coarse) for _ in range(depths[2])),
             nn.Conv2d(coarse, config.latents - config.details, 1),
         )
         self.details = nn.Conv2d(3, config.details, 16, stride=16)
@@ -66,7 +69,15 @@ class Analysis(nn.Module):
 class Synthesis(nn.Module):
     """Latents to pixels."""
 
-    def __init__(self, config: TransformConfig) -> None:
+    def __init__(
+        self,
+        config: TransformConfig,
+        block: Callable[[int], nn.Module] = Block,
+        convolution: Callable[..., nn.Module] = nn.Conv2d,
+    ) -> None:
+        """`block` makes a residual block of a number of channels, `convolution` a layer that
+        reads a stream, with the arguments of `nn.Conv2d`.
+        """
         super().__init__()
         fine, middle, coarse = config.widths
         depths = config.depths
@@ -78,14 +89,14 @@ class Synthesis(nn.Module):
         self._parts = [config.latents - config.details, config.details]
         self.layers = nn.Sequential(
             nn.Conv2d(self._parts[0], coarse, 3, padding=1),
-            *(Block(coarse) for _ in range(depths[2])),
-            nn.Conv2d(coarse, 4 * middle, 1),
+            *(block(coarse) for _ in range(depths[2])),
+            convolution(coarse, 4 * middle, 1),
             nn.PixelShuffle(2),
-            *(Block(middle) for _ in range(depths[1])),
-            nn.Conv2d(middle, 4 * fine, 1),
+            *(block(middle) for _ in range(depths[1])),
+            convolution(middle, 4 * fine, 1),
             nn.PixelShuffle(2),
-            *(Block(fine) for _ in range(depths[0])),
-            nn.Conv2d(fine, 3 * 16, 3, padding=1),
+            *(block(fine) for _ in range(depths[0])),
+            convolution(fine, 3 * 16, 3, padding=1),
             nn.PixelShuffle(4),
         )
         self.details = nn.Sequential(
