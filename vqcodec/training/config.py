@@ -1,35 +1,34 @@
 """Recipes: TOML tables that become frozen dataclasses.
 
-Each field's docstring is its manual. An unknown key, a wrong type or an
+Each field's docstring is its manual. An unknown key, a wrong type (`tables`) or an
 impossible value is a `ValueError` that names the key.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from vqcodec.models.config import (
     AutoencoderConfig,
+    DeepTransformConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
     TransformConfig,
 )
 from vqcodec.training.distortion import MS_SSIM_SIDE
+from vqcodec.training.tables import from_table
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-T = TypeVar("T")
+DEEP_PHOTO = "photo-2"
+"""What `architecture` says in recipes of `DeepPhotoRecipe`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +222,96 @@ class PhotoRecipe:
             raise ValueError("latent_prior.slices must be transform.latents in all")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepTransformTraining(ScheduleConfig):
+    """Training of photo-2's networks with noise, then with two candidates, for quantisation."""
+
+    lambdas: tuple[float, float] = (0.00012, 0.7)
+    """As for `TransformTraining`."""
+    ms_ssim: float = 600.0
+    """As for `TransformTraining`."""
+    pages: float = 0.08
+    """Share of crops that are drawn pages."""
+    decoder_steps: int = 400
+    """First steps, which train synthesis and prior alone: the networks of new latents know
+    nothing yet, and the rate that they ask would silence these latents."""
+    candidates_from: float = 0.66
+    """Part of the steps after which the rate is that of two candidates instead of noise."""
+    temperature: float = 0.15
+    """How softly a latent passes from one candidate to the other, in its unit."""
+    large_from: float = 1.0
+    """Part of the steps after which batches have `large_batch` crops of `large_crop`."""
+    large_batch: int = 4
+    """Crops per step then, of all processes together."""
+    large_crop: int = 256
+    """Side of a crop then, pixels."""
+
+    def __post_init__(self) -> None:
+        ScheduleConfig.__post_init__(self)
+        parts = (self.pages, self.candidates_from, self.large_from)
+        if not all(0.0 <= part <= 1.0 for part in parts):
+            raise ValueError("train.*: pages, candidates_from and large_from must be 0 to 1")
+        if self.temperature <= 0.0 or self.large_batch < 1:
+            raise ValueError("train.*: temperature must be above 0, large_batch >= 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepPhotoTrainConfig:
+    """The stage of `photo-2` that there is."""
+
+    transform: DeepTransformTraining
+    precision: str = "auto"
+    """As for `TrainConfig`, of the convolutions inside blocks and of the prior: all else is
+    float32, as pictures of 40 dB need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepPhotoRecipe:
+    """Everything that decides what a run of `photo-2` makes, but for the pictures."""
+
+    architecture: str
+    """'photo-2'."""
+    name: str
+    """Name of the model, a-z, 0-9 and '-'."""
+    licence: str = "unspecified"
+    """Licence of the weights."""
+    description: str = ""
+    """One line on the model, for `vqcodec models list`."""
+    seed: int = 0
+    """Seed of every random draw."""
+    start: str
+    """What training goes on from: a model of architecture photo-1, a name or a file, or a folder
+    of weights as train/checkpoint.py writes it."""
+    transform: DeepTransformConfig
+    latent_prior: LatentPriorConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    train: DeepPhotoTrainConfig
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        settings, stride = self.train.transform, self.transform.analysis.stride
+        for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
+            if side % stride:
+                raise ValueError(f"train.transform.{name} must be a multiple of {stride}")
+            if settings.ms_ssim and side < MS_SSIM_SIDE:
+                raise ValueError(
+                    f"train.transform.{name} must be at least {MS_SSIM_SIDE} for MS-SSIM"
+                )
+        if sum(self.latent_prior.slices) != self.transform.latents:
+            raise ValueError("latent_prior.slices must be transform.latents in all")
+
+
+AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe
+
+
 def _check_name(name: str) -> None:
     if not name or not all(c.islower() or c.isdigit() or c == "-" for c in name):
         raise ValueError("name must be made of a-z, 0-9 and '-'")
 
 
-def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recipe | PhotoRecipe:
-    """Read a recipe; one with a table `transform` is of `photo`'s kind.
+def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> AnyRecipe:
+    """Read a recipe. The key `architecture` says what it makes; without it, a recipe with a
+    table `transform` is of photo-1's kind, another one of `paper`'s.
 
     `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
 
@@ -251,44 +333,8 @@ def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> Recip
             if not isinstance(inner, dict):
                 raise ValueError(f"{dotted}: {parent} is not a table")
         inner[leaf] = value
+    if "architecture" in table:
+        if table["architecture"] != DEEP_PHOTO:
+            raise ValueError(f"architecture must be {DEEP_PHOTO!r}, or left out")
+        return from_table(DeepPhotoRecipe, table)
     return from_table(PhotoRecipe, table) if "transform" in table else from_table(Recipe, table)
-
-
-def from_table(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:
-    """Build the dataclass `kind` from a table, checking every key and type.
-
-    Raises: ValueError naming the key.
-    """
-    hints = typing.get_type_hints(kind)
-    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in fields:
-            known = ", ".join(fields)
-            raise ValueError(f"{where}{key}: no such setting; known here: {known}")
-        values[key] = _convert(hints[key], value, where + key)
-    for key, item in fields.items():
-        no_default = item.default is dataclasses.MISSING
-        if key not in values and no_default and item.default_factory is dataclasses.MISSING:
-            raise ValueError(f"{where}{key}: missing")
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise ValueError(f"{key}: expected a table")
-        return from_table(hint, value, key + ".")
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and isinstance(value, list) and arguments[-1] is ...:
-        return tuple(_convert(arguments[0], item, key) for item in value)
-    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
-        pairs = zip(arguments, value, strict=True)
-        return tuple(_convert(inner, item, key) for inner, item in pairs)
-    if origin is dict and isinstance(value, dict):
-        return {str(name): _convert(arguments[1], item, key) for name, item in value.items()}
-    if hint is float and type(value) in (int, float):
-        return float(value)
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
-        return value
-    raise ValueError(f"{key}: {value!r} does not fit {getattr(hint, '__name__', hint)}")

@@ -39,12 +39,16 @@ def start_as_blocks(
         middle = layer.kernel_size[0] // 2
         layer.weight[range(kept), range(kept), middle, middle] = 1.0
     _set_details(analysis, synthesis, 2.0 * pixels - 1.0)
+    gains.octaves.copy_(best_octaves(lambdas)[:, None].expand_as(gains.octaves))
+
+
+def best_octaves(lambdas: Tensor) -> Tensor:
+    """Return log2 of the gain that is best for orthonormal components at high rate, (Q,)."""
     # At high rate a component with step s has an error of s^2 / 12, which is 127.5^2 / 768 of
     # the MSE on 0..255, and -1 / (2 ln 2) of an error's relative change in bits, of which 256
     # are one bit per pixel: lambda balances them at this step.
     errors = 3.0 / (2.0 * math.log(2.0) * 127.5**2 * lambdas)
-    steps = (12.0 * errors).sqrt()
-    gains.octaves.copy_(-torch.log2(steps)[:, None].expand_as(gains.octaves))
+    return -torch.log2((12.0 * errors).sqrt())
 
 
 def _set_details(analysis: Analysis, synthesis: Synthesis, pictures: Tensor) -> None:
@@ -52,14 +56,14 @@ def _set_details(analysis: Analysis, synthesis: Synthesis, pictures: Tensor) -> 
     first, *_ = (layer for layer in synthesis.details if isinstance(layer, nn.Conv2d))
     first.weight.zero_()
     left = pictures - synthesis.layers(analysis.layers(pictures))
-    basis, _ = _components(_blocks(left, 16))
+    basis, _ = _components(blocks(left, 16))
     basis = basis[:, : first.weight.shape[1]]
     analysis.details.weight.copy_(basis.T.view_as(analysis.details.weight))
-    analysis.details.bias.copy_(-_blocks(pictures, 16).mean(0) @ basis)  # type: ignore[union-attr]
+    analysis.details.bias.copy_(-blocks(pictures, 16).mean(0) @ basis)  # type: ignore[union-attr]
     first.weight[:, :, 0, 0] = basis
 
 
-def _blocks(features: Tensor, ratio: int) -> Tensor:
+def blocks(features: Tensor, ratio: int) -> Tensor:
     """Return the blocks of features (B, C, H, W) as rows of C ratio^2 numbers."""
     return F.pixel_unshuffle(features, ratio).permute(0, 2, 3, 1).flatten(0, 2)
 
@@ -75,7 +79,7 @@ def _components(rows: Tensor) -> tuple[Tensor, Tensor]:
 def _stage(features: Tensor, ratio: int, down: nn.Conv2d, up: nn.Conv2d) -> Tensor:
     """Set one stage of both directions; return the components, (B, k, H / ratio, W / ratio)."""
     inputs = features.shape[1]
-    rows = _blocks(features, ratio)
+    rows = blocks(features, ratio)
     basis, mean = _components(rows)
     kept = min(len(basis), down.weight.shape[0])
     basis = basis[:, :kept]  # (inputs ratio^2, kept)

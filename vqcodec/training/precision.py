@@ -7,8 +7,15 @@ import torch
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the context in which networks train; `precision` is that of the recipe."""
-    enabled = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=lower_dtype(device, precision) == torch.bfloat16
+    )
+
+
+def lower_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """Return the dtype of what need not be exact, bfloat16 or float32."""
+    low = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
+    return torch.bfloat16 if low else torch.float32
 
 
 def _has_bfloat16(device: torch.device) -> bool:

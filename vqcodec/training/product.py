@@ -69,7 +69,9 @@ class ProductStage:
         self.module = ProductPhoto(photo, codebooks).to(device)
         for part in (photo.analysis, photo.gains):
             part.requires_grad_(False)
-        self._lambdas = rate_weights(recipe, device)
+        self._lambdas = rate_weights(
+            recipe.train.transform.lambdas, recipe.transform.qualities, device
+        )
         self._distance_bits = recipe.product.distance_bits
         stride = recipe.transform.stride
         self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]

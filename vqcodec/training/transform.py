@@ -70,7 +70,7 @@ class TransformStage:
             Gains(config),
             LatentPrior(recipe.latent_prior, config),
         ).to(device)
-        self._lambdas = rate_weights(recipe, device)
+        self._lambdas = rate_weights(self.schedule.lambdas, config.qualities, device)
         if self.schedule.blocks:
             drawn = pictures.crops(_BLOCK_CROPS, self.schedule.crop, draws(recipe.seed, 6))
             parts = (self.module.analysis, self.module.synthesis, self.module.gains)
@@ -143,10 +143,10 @@ class TransformStage:
         return autocast(self._device, self._recipe.train.precision)
 
 
-def rate_weights(recipe: PhotoRecipe, device: torch.device) -> Tensor:
-    """Return lambda of each quality, (Q,)."""
-    low, high = (math.log10(weight) for weight in recipe.train.transform.lambdas)
-    return torch.logspace(low, high, recipe.transform.qualities, device=device)
+def rate_weights(lambdas: tuple[float, float], count: int, device: torch.device) -> Tensor:
+    """Return lambda of each quality, (count,), from that of the lowest and of the highest."""
+    low, high = (math.log10(weight) for weight in lambdas)
+    return torch.logspace(low, high, count, device=device)
 
 
 def spread_qualities(batch: int, count: int, generator: torch.Generator) -> Tensor:
