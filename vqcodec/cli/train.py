@@ -19,8 +19,9 @@ from vqcodec.cli.process import prepare
     "--data",
     metavar="DIR",
     required=True,
+    multiple=True,
     type=click.Path(exists=True, file_okay=False),
-    help="Folder of pictures to train on.",
+    help="Folder of pictures to train on; given several times, each is drawn from alike.",
 )
 @click.option(
     "--out",
@@ -49,7 +50,7 @@ from vqcodec.cli.process import prepare
 @compute_options
 def command(
     recipe: str,
-    data: str,
+    data: tuple[str, ...],
     out: str,
     validation: str | None,
     run: str | None,
@@ -88,10 +89,10 @@ def command(
     with joined(pick_device(device)) as place:
         first = rank() == 0
         try:
-            with warnings_shown(data) if first else nullcontext():
-                train(
+            with warnings_shown(", ".join(data)) if first else nullcontext():
+                written = train(
                     parsed,
-                    data=Path(data),
+                    data=[Path(folder) for folder in data],
                     validation=Path(validation) if validation else None,
                     out=Path(out),
                     run=folder,
@@ -105,6 +106,8 @@ def command(
     reporter.close()
     if first and stopped:
         click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
+    elif first and written != Path(out):
+        click.echo(f"{written}: the stages that there are have ended; no model is made of them yet")
     elif first:
         click.echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
     return 130 if stopped else 0

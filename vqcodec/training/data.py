@@ -7,7 +7,7 @@ the crops that the uninterrupted one would have seen.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,12 +84,15 @@ def centre(pixels: Pixels, side: int, stride: int) -> Tensor:
 
 
 class Pictures:
-    """Pictures of a folder, drawn by the weight of their source, decoded once."""
+    """Pictures of one or several folders, drawn by the weight of their source, decoded once."""
 
-    def __init__(self, paths: list[Path], config: DataConfig) -> None:
+    def __init__(self, paths: list[Path], config: DataConfig, folders: Sequence[Path] = ()) -> None:
+        """Of each of the `folders` that hold the pictures, none inside another, equally many
+        are drawn; without them all pictures are those of one folder.
+        """
         self.paths = paths
         self._config = config
-        self._probabilities = _probabilities(paths, config.weights)
+        self._probabilities = _shared(paths, config.weights, folders)
         self._cache: dict[Path, Pixels] = {}
         self._room = config.cache_mib << 20
 
@@ -156,6 +159,22 @@ def prefetch(make: Callable[[int], Tensor], start: int, stop: int) -> Iterator[T
             batch = pending.result()
             pending = pool.submit(make, step + 1) if step + 1 < stop else None
             yield batch
+
+
+def _shared(
+    paths: list[Path], weights: dict[str, float], folders: Sequence[Path]
+) -> NDArray[np.float64]:
+    """Return each picture's probability, every folder having the same in all."""
+    if not folders:
+        return _probabilities(paths, weights)
+    found = np.zeros(len(paths))
+    for folder in folders:
+        inside = [number for number, path in enumerate(paths) if path.is_relative_to(folder)]
+        if not inside:
+            raise ValueError(f"{folder}: no picture is left to train on")
+        found[inside] = _probabilities([paths[number] for number in inside], weights)
+    probabilities: NDArray[np.float64] = found / found.sum()
+    return probabilities
 
 
 def _probabilities(paths: list[Path], weights: dict[str, float]) -> NDArray[np.float64]:

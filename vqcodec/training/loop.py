@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -122,7 +122,7 @@ class Trainer:
     def __init__(self, stage: Stage, folder: Path, reporter: Reporter) -> None:
         self.stage = stage
         self._checkpoint = folder / f"{stage.name}.safetensors"
-        self._log = Log(folder, stage.name)
+        self.log = Log(folder, stage.name)
         self._reporter = heard(reporter)
         self._loss = parallel(stage.module, stage.loss)
         self._optimisers = Optimisers(stage.module, stage.schedule)
@@ -139,7 +139,7 @@ class Trainer:
         agree(start, f"the step of {self._checkpoint}")
         if not resume and rank() == 0:
             self._checkpoint.unlink(missing_ok=True)  # or a later resumption would take it
-        self._log.open(start)
+        self.log.open(start)
         self._reporter.start(stage.name, start, schedule.steps)
         stage.module.train()
         with stop_requested() as stopped:
@@ -149,7 +149,7 @@ class Trainer:
                 done = step + 1
                 last = done == schedule.steps
                 if done % 50 == 0:
-                    self._log.write("train", done, means(metrics))
+                    self.log.write("train", done, means(metrics))
                 if (done % schedule.validate_every == 0 or last) and rank() == 0:
                     self._validate(done)
                 stop = any_of(stopped())
@@ -181,7 +181,7 @@ class Trainer:
         with self._average.swapped():
             figures = self.stage.validate()
         module.train()
-        self._log.write("validation", step, figures)
+        self.log.write("validation", step, figures)
         self._reporter.validation(self.stage.name, step, figures)
 
     def _save(self, step: int) -> None:
@@ -245,6 +245,16 @@ class Log:
         keep = [row for row in rows if not self._is_later(json.loads(row), step)]
         self._path.write_text("".join(row + "\n" for row in keep), encoding="utf-8")
 
+    def note(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Append a row of what was found before the first step."""
+        if not rank():
+            self._append(kind, 0, values)
+
+    def _append(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        row = {"stage": self._stage, "kind": kind, "step": step, **values}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
     def _is_later(self, row: dict[str, Any], step: int) -> bool:
         return bool(row["stage"] == self._stage and row["step"] > step)
 
@@ -252,10 +262,7 @@ class Log:
         """Append one row."""
         if rank():
             return
-        rounded = {name: float(f"{value:.6g}") for name, value in metrics.items()}
-        row = {"stage": self._stage, "kind": kind, "step": step, **rounded}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        self._append(kind, step, {n: float(f"{value:.6g}") for n, value in metrics.items()})
         if self._board is not None:
             for name, value in metrics.items():
                 self._board.add_scalar(f"{self._stage}/{kind}/{name}", value, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,36 +14,46 @@ from vqcodec.models.product import Codebooks
 from vqcodec.registry.load import read_model
 from vqcodec.registry.store import find, read_verified
 from vqcodec.training.autoencoder import AutoencoderStage
+from vqcodec.training.canvas import find_fonts
 from vqcodec.training.codebooks import start_all
-from vqcodec.training.config import PhotoRecipe, Recipe
-from vqcodec.training.data import Pictures, find_pictures, picture_size
+from vqcodec.training.config import AnyRecipe, DeepPhotoRecipe, PhotoRecipe, Recipe
+from vqcodec.training.data import Pictures, draws, find_pictures, picture_size
+from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.distributed import rank, share, wait
+from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Reporter, Trainer, heard
+from vqcodec.training.precision import lower_dtype
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 from vqcodec.training.product import ProductStage
-from vqcodec.training.transform import Photo, TransformStage
+from vqcodec.training.transform import Photo, TransformStage, rate_weights
+from vqcodec.training.weights import load_weights
 
 _HELD_OUT = 16
 _HELD_OUT_MAX = 32
+_GROWTH_CROPS = 256
 
 
 def train(
-    recipe: Recipe | PhotoRecipe,
+    recipe: AnyRecipe,
     *,
-    data: Path,
+    data: Path | Sequence[Path],
     validation: Path | None = None,
     out: Path,
     run: Path,
     resume: bool,
     device: torch.device,
     reporter: Reporter,
-) -> None:
+) -> Path:
     """Train the recipe's stages, one after the other, and write the model to `out`.
 
-    `validation` is a folder of pictures; without it one of 16 pictures (at
+    `data` is a folder of pictures, or several, of which equally many are drawn.
+    `validation` is one too; without it one of 16 pictures (at
     least one, at most 32) is held out of `data`. Checkpoints and logs go to the
     folder `run`; `resume` continues from them. Of several processes (`distributed`)
     all must call this alike, and process 0 writes.
+
+    Returns `out`; or, of photo-2, of which there is only the first stage and no model yet, the
+    checkpoint of that stage.
 
     Raises: ValueError for unusable data, a start of another architecture or batches that
     the processes cannot share; ModelError for a start that cannot be read;
@@ -50,15 +61,18 @@ def train(
     """
     reporter = heard(reporter)
     run.mkdir(parents=True, exist_ok=True)
-    paths = find_pictures(data)
+    folders = [data] if isinstance(data, Path) else list(data)
+    paths = [path for folder in folders for path in find_pictures(folder)]
     if validation is not None:
         held_out = find_pictures(validation)
     else:
         if len(paths) < 2:
-            raise ValueError(f"{data}: training needs at least two pictures")
+            raise ValueError(f"{folders[0]}: training needs at least two pictures")
         held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
         paths = [path for path in paths if path not in set(held_out)]
-    pictures = Pictures(paths, recipe.data)
+    pictures = Pictures(paths, recipe.data, folders)
+    if isinstance(recipe, DeepPhotoRecipe):
+        return _train_deep_photo(recipe, pictures, held_out, run, resume, device, reporter)
     stages = _train_photo if isinstance(recipe, PhotoRecipe) else _train_vqvae
     model = stages(recipe, pictures, held_out, run, resume, device, reporter)  # type: ignore[arg-type]
     if rank() == 0:
@@ -67,6 +81,7 @@ def train(
         partial.write_bytes(model)
         os.replace(partial, out)
     wait()
+    return out
 
 
 def _train_vqvae(
@@ -156,14 +171,62 @@ def _train_photo(
     )
 
 
+def _train_deep_photo(
+    recipe: DeepPhotoRecipe,
+    pictures: Pictures,
+    held_out: list[Path],
+    run: Path,
+    resume: bool,
+    device: torch.device,
+    reporter: Reporter,
+) -> Path:
+    """Train the first stage; return its checkpoint."""
+    checkpoint = run / f"{DeepTransformStage.name}.safetensors"
+    resumed = resume and checkpoint.exists()
+    dtype = lower_dtype(device, recipe.train.precision)
+    module = (
+        blank(recipe.transform, recipe.latent_prior, dtype)
+        if resumed
+        else _begin(recipe, pictures, dtype)
+    )
+    fonts = find_fonts()
+    stage = DeepTransformStage(recipe, module, pictures, fonts, held_out, device)
+    trainer = Trainer(stage, run, reporter)
+    if not resumed:
+        trainer.log.note("fonts", {"fonts": fonts})
+    trainer.run(resume=resume)
+    return checkpoint
+
+
+def _begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> Photo:
+    """Make the networks that the recipe's start stands for."""
+    if Path(recipe.start).is_dir():
+        module = blank(recipe.transform, recipe.latent_prior, dtype)
+        load_weights(module, Path(recipe.start))
+        return module
+    settings = recipe.train.transform
+    drawn = pictures.crops(_GROWTH_CROPS, settings.crop, draws(recipe.seed, 6))
+    lambdas = rate_weights(settings.lambdas, recipe.transform.qualities, torch.device("cpu"))
+    start = _photo_parts(recipe.start)
+    torch.manual_seed(recipe.seed)
+    pixels = drawn.float() / 255.0
+    return grow(recipe.transform, recipe.latent_prior, start, pixels, lambdas, dtype)
+
+
 def _photo_start(recipe: PhotoRecipe) -> photo.Parts:
-    file = find(recipe.start)
+    parts = _photo_parts(recipe.start)
+    if (parts.config, parts.prior.config) != (recipe.transform, recipe.latent_prior):
+        raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
+    return parts
+
+
+def _photo_parts(start: str) -> photo.Parts:
+    """Read a model of architecture photo-1. Raises ValueError if it is of another."""
+    file = find(start)
     data = read_verified(file)
-    if read_metadata(data).get("architecture") == photo.ARCHITECTURE:
-        parts = photo.model_parts(data)
-        if (parts.config, parts.prior.config) == (recipe.transform, recipe.latent_prior):
-            return parts
-    raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
+    if read_metadata(data).get("architecture") != photo.ARCHITECTURE:
+        raise ValueError(f"start: {start} has another architecture than the recipe")
+    return photo.model_parts(data)
 
 
 def _start(recipe: Recipe, device: torch.device) -> vqvae.VqVae:
