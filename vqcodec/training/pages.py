@@ -74,9 +74,10 @@ def _table(c: Canvas, box: Box) -> None:
         edges.append(edges[-1] + c.whole(30, 90))
     for row, y in enumerate(range(top + c.whole(-10, 12), bottom, high)):
         fill = head if row == 0 else stripe if striped and row % 2 else paper
-        c.draw.rectangle((edges[0], y, edges[-1], y + high - 1), fill)
         shade = WHITE if sum(fill) < 380 else ink if not c.dark else BLACK
         for start, end in pairwise(edges):
+            # Each cell covers what is too long for the one before.
+            c.draw.rectangle((start, y, end, y + high - 1), fill)
             text = c.words(2) if row == 0 or start == edges[0] else c.number()
             c.draw.text(
                 (start + 3 * c.unit, y + high // 8), fitting(text, font, end - start), shade, font
