@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_training import Silent
 
-from vqcodec.errors import ModelCorruptError
+from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.training.config import DataConfig, DeepPhotoRecipe, load_recipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.deep import DeepTransformStage, flat_white
@@ -217,6 +217,16 @@ def test_training_goes_on_from_small_weights(place: Path) -> None:
     still = recipe(place, start="'weights'", train__transform__learning_rate="0.0")
     again = read_average(run(still, place, "again", Silent()))
     assert all(torch.allclose(again[name], v) for name, v in loaded.state_dict().items())
+
+
+def test_a_folder_of_another_kind_hides_no_model(place: Path) -> None:
+    (place / "photo-1.safetensors").rename(place / "elsewhere.safetensors")
+    (place / "photo-1.safetensors").mkdir()
+    with pytest.raises(ModelNotFoundError):
+        run(recipe(place), place, "x", Silent())
+    (place / "photo").mkdir()
+    with pytest.raises(ValueError, match="no part of"):
+        run(recipe(place, start="'photo'"), place, "y", Silent())
 
 
 def test_weights_of_other_networks_are_refused(place: Path) -> None:

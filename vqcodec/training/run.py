@@ -26,7 +26,7 @@ from vqcodec.training.precision import lower_dtype
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 from vqcodec.training.product import ProductStage
 from vqcodec.training.transform import Photo, TransformStage, rate_weights
-from vqcodec.training.weights import load_weights
+from vqcodec.training.weights import holds_weights, load_weights
 
 _HELD_OUT = 16
 _HELD_OUT_MAX = 32
@@ -200,7 +200,7 @@ def _train_deep_photo(
 
 def _begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> Photo:
     """Make the networks that the recipe's start stands for."""
-    if Path(recipe.start).is_dir():
+    if holds_weights(Path(recipe.start)):
         module = blank(recipe.transform, recipe.latent_prior, dtype)
         load_weights(module, Path(recipe.start))
         return module

@@ -55,6 +55,11 @@ def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
         save_file(tensors, folder / f"{name}.safetensors")
 
 
+def holds_weights(folder: Path) -> bool:
+    """Tell whether a path is a folder of weights, and not a model's name or file."""
+    return all((folder / f"{name}.safetensors").is_file() for name in _FILES)
+
+
 def load_weights(photo: Photo, folder: Path) -> None:
     """Read weights from the folder.
 
@@ -66,7 +71,7 @@ def load_weights(photo: Photo, folder: Path) -> None:
             tensors = load_file(folder / f"{name}.safetensors")
             weights |= {key: _unpacked(key, tensors) for key in tensors if not _is_scale(key)}
         photo.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, IndexError) as error:
         raise ModelCorruptError(f"{folder}: no weights for this recipe: {error}") from error
 
 
