@@ -51,6 +51,7 @@ SEEDS = {
     "decode": sorted((FUZZ / "corpus" / "container").iterdir()),
     "salvage": sorted((FUZZ / "corpus" / "container").iterdir()),
     "model": sorted((FUZZ / "corpus" / "model").iterdir()),
+    "inventory": sorted((FUZZ / "corpus" / "inventory").iterdir()),
 }
 
 
@@ -90,7 +91,7 @@ def test_the_corpus_is_valid(name: str, path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("name", "rounds"),
-    [("container", 1500), ("decode", 250), ("salvage", 150), ("model", 80)],
+    [("container", 1500), ("decode", 250), ("salvage", 150), ("model", 80), ("inventory", 400)],
 )
 def test_changed_files_end_in_a_result_or_a_vqc_error(name: str, rounds: int) -> None:
     """What `fuzz/run.py` does for long, here without its guidance."""
