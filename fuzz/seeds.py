@@ -3,7 +3,8 @@ picture files.
 
     python fuzz/seeds.py
 
-The models' weights depend on torch's random numbers, so the files are committed.
+The models' weights depend on torch's random numbers, and profiles hold the time when they were
+made, so the files are committed.
 """
 
 from __future__ import annotations
