@@ -298,6 +298,18 @@ def test_exif_whose_tags_share_bytes_is_not_multiplied(name: str, block: bytes) 
     assert again.metadata.exif in (block, None)
 
 
+def test_tags_that_share_bytes_do_not_reach_pillow() -> None:
+    entries = [struct.pack("<HHII", 256 + k, 3, 1, 1) for k in range(10)]
+    shared = [struct.pack("<HHII", 40_000 + k, 7, 1 << 20, 0) for k in range(2000)]
+    start = struct.pack("<HIH", 42, 8, len(entries) + len(shared))
+    tiff = b"II" + start + b"".join(entries + shared) + bytes(1 << 20)
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "AVIF", exif=b"Exif\0\0" + overlapping_exif(2, 1 << 10))
+    for data in (tiff, buffer.getvalue()):
+        with pytest.raises(PictureError, match="share bytes"):
+            read_picture(data, max_pixels=1 << 20)
+
+
 @pytest.mark.filterwarnings("ignore::vqcodec.errors.VqcWarning")
 @given(st.binary(max_size=200))
 def test_any_exif_is_written_or_left_out(data: bytes) -> None:

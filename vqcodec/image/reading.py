@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vqcodec.errors import PictureError
+from vqcodec.image import ifd
 from vqcodec.image.accounting import UNKNOWN, Inventory, account
 from vqcodec.image.hidden import fill_hidden, hides_colours
 from vqcodec.image.inventory.listing import list_contents
-from vqcodec.image.inventory.parts import Contents
+from vqcodec.image.inventory.parts import Contents, Kind
 from vqcodec.image.metadata import (
     Statements,
     pillows_orientation,
@@ -133,6 +134,7 @@ def picture_of(
 
 def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
     contents = list_contents(data)
+    _refuse_multiplied_tags(contents, data)
     image = open_image(io.BytesIO(data), max_pixels)
     if contents is None:
         return Source(_taken_apart(image, value_range, strip), UNKNOWN)
@@ -219,6 +221,15 @@ def _samples(image: Image.Image, contents: Contents) -> Samples:
         return samples_of(image)
     known = contents.bits <= 16 and not contents.signed and not contents.real
     return Samples(bits=contents.bits if known else None, inverted=contents.inverted)
+
+
+def _refuse_multiplied_tags(contents: Contents | None, data: bytes) -> None:
+    """Raise PictureError if Pillow, to decode the pixels, would copy tags without end."""
+    blocks = [data]  # if it is a TIFF file
+    if contents is not None and contents.format in ("AVIF", "HEIC"):
+        blocks = [part.data for part in contents.parts if part.kind is Kind.EXIF]
+    if any(ifd.multiplies(block) for block in blocks):
+        raise PictureError("its tags share bytes, and would take more than the file has")
 
 
 def _refuse_range_of_colours(image: Image.Image) -> None:
