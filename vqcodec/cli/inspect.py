@@ -6,10 +6,10 @@ import json
 
 import click
 
-from vqcodec.cli.files import read_input, warnings_shown
+from vqcodec.batch.job import read_input
 from vqcodec.cli.options import compute_options, max_pixels_option, model_option
 from vqcodec.cli.process import prepare
-from vqcodec.cli.terminal import echo
+from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.codec.inspection import Inspection, inspect
 
 
@@ -47,9 +47,9 @@ def _verify(
 ) -> str:
     import hashlib
 
+    prepare(threads)
     from vqcodec.image.pipeline import verify
 
-    prepare(threads)
     grid = verify(data, model=model, device=device, max_pixels=max_pixels)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
