@@ -190,7 +190,8 @@ def test_bad_inputs(run: Run) -> None:
     assert "No such file" in one_line_error(run("compress", "none.png"), 1)
     photo().save("a.png")
     assert "not a .vqc" in one_line_error(run("decompress", "a.png", "-o", "b.png"), 1)
-    assert "not a .vqc" in one_line_error(run("inspect", "a.png"), 1)
+    Path("notes.txt").write_text("no picture")
+    assert "nor a picture" in one_line_error(run("inspect", "notes.txt"), 1)
     assert "no model" in one_line_error(run("compress", "a.png", "--model", "none"), 1)
     Path("example.vqc").write_bytes(SPEC_EXAMPLE)
     assert "not installed" in one_line_error(run("decompress", "example.vqc"), 1)
@@ -203,6 +204,19 @@ def test_inspect_sums_to_the_file(run: Run) -> None:
     assert sum(span["size"] for span in found["spans"]) == found["bytes"] == len(SPEC_EXAMPLE)
     assert found["model_name"] is None
     assert "chunk note" in run("inspect", "example.vqc").out
+
+
+def test_inspect_lists_the_parts_of_a_picture(run: Run) -> None:
+    photo().save("a.jpg", comment=b"text")
+    data = Path("a.jpg").read_bytes()
+    shown = run("inspect", "a.jpg").out
+    assert "comment" in shown
+    assert "would delete this file" in shown
+    Path("a.jpg").write_bytes(data + b"video")
+    assert "would keep this file: video or other data" in run("inspect", "a.jpg").out
+    found = json.loads(run("inspect", "a.jpg", "--json").out)
+    assert sum(part["bytes"] for part in found["parts"]) == len(data) + 5
+    assert found["lost"]
 
 
 @pytest.mark.usefixtures("installed")

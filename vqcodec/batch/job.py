@@ -148,3 +148,9 @@ def read_input(source: str) -> bytes:
     if sys.stdin is None:
         raise ValueError("stdin is closed")
     return sys.stdin.buffer.read()
+
+
+def compared(before: int, after: int) -> str:
+    """Say how a size in bytes compares with another, as in "11.3x smaller"."""
+    sense = "smaller" if after <= before else "larger"
+    return f"{max(before, after) / max(1, min(before, after)):.1f}x {sense}"

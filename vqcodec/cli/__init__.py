@@ -25,7 +25,7 @@ from vqcodec.cli.terminal import echo, report
 _COMMANDS = {
     "compress": "Compress pictures to .vqc files.",
     "decompress": "Decompress .vqc files to pictures.",
-    "inspect": "Show what a .vqc file consists of.",
+    "inspect": "Show what a .vqc file or a picture consists of.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",
     "bench": "Compare with other codecs on pictures of your own.",

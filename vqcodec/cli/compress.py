@@ -52,7 +52,11 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
 @grouped(
     "reading",
     Reading,
-    click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP."),
+    click.option(
+        "--strip",
+        is_flag=True,
+        help="Drop all metadata: colour profile, EXIF, XMP, texts, density, date.",
+    ),
     click.option(
         "--range",
         "value_range",

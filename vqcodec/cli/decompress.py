@@ -20,7 +20,8 @@ from vqcodec.cli.options import (
     running_options,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
-from vqcodec.image.jobs import Decompression, check_format, is_vqc
+from vqcodec.cli.terminal import echo
+from vqcodec.image.jobs import Decompression, change_by, is_vqc
 
 
 class _Crop(click.ParamType):
@@ -91,7 +92,8 @@ def command(
         raise click.UsageError("--salvage and --crop exclude each other")
     outputs = placing.outputs()
     suffix = _suffix(outputs.output, format_)
-    check_format(suffix, format_quality)
+    if change := change_by(suffix, format_quality):
+        echo(f"vqcodec: warning: {change}", err=True)
     work = Decompression(
         model=model,
         device=compute.device,

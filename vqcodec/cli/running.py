@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, no_bar
+from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
 from vqcodec.batch.listing import describe_left_out
 from vqcodec.batch.plan import Existing, Outputs, Plan, plan, refuse_removal
 from vqcodec.batch.run import processes_that_pay, run
@@ -135,9 +135,7 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
     if len(done) < len(outcomes):
         line += f", {len(outcomes) - len(done)} failed"
     if before and after:
-        factor = max(before, after) / min(before, after)
-        sense = "smaller" if after < before else "larger"
-        line += f": {before} -> {after} bytes, {factor:.1f}x {sense}"
+        line += f": {before} -> {after} bytes, {compared(before, after)}"
     yield line
     kept = [outcome for outcome in outcomes if outcome.kept]
     if kept:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from vqcodec.batch.job import STREAM, Bar, Job, Outcome
+from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
 from vqcodec.errors import SourceKeptError, VqcWarning
@@ -56,9 +56,9 @@ class Reading:
 
     max_pixels: int = Limits().pixels
     value_range: tuple[float, float] | None = None
-    """Values of black and white in pictures of real or 32-bit numbers; None: guessed."""
+    """Values of black and white in pictures of real or 32-bit numbers; None: these are refused."""
     strip: bool = False
-    """Leave out ICC profile, EXIF and XMP."""
+    """Leave out all metadata; alpha is kept."""
     mtime: bool = True
     """Take the date of the file along."""
 
@@ -138,13 +138,16 @@ class Compression:
             kept += ("the result lacks its date",) if lacks_date else ()
             kept += (_LARGER,) if is_larger else ()
             kept = kept or _remove(job, state)
+        loss = source.inventory.loss
+        warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
+        warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
         pixels = encoded.header.width * encoded.header.height
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{3 * pixels / after:.1f}x, {8 * after / pixels:.3f} bpp, {seconds:.2f} s",
-            warnings=(f"{_LARGER} than the picture file",) if is_larger and not removes else (),
+            f"{compared(before, after)}, {8 * after / pixels:.3f} bpp, {seconds:.2f} s",
+            warnings=warned,
             before=before,
             after=after,
             kept=kept,
@@ -241,13 +244,17 @@ def is_vqc(path: PurePath) -> bool:
     return path.suffix.lower() == ".vqc"
 
 
-def check_format(suffix: str, quality: int | None) -> None:
-    """Raise ValueError if there is no format of this suffix to write, or it has no quality."""
-    from vqcodec.image.writing import format_of
+def change_by(suffix: str, quality: int | None) -> str:
+    """Say how the format of a suffix changes pixels once more; empty if it keeps them.
 
-    has_quality = format_of(f"*{suffix}") in ("JPEG", "WEBP", "AVIF")
-    if quality is not None and not has_quality:
+    Raises: ValueError if there is no such format to write, or it has no quality.
+    """
+    from vqcodec.image import writing
+
+    name = writing.format_of(f"*{suffix}")
+    if quality is not None and name not in ("JPEG", "WEBP", "AVIF"):
         raise ValueError(f"{suffix} is not lossy and has no quality")
+    return writing.change_by(name, quality)
 
 
 def _confirm(job: Job, bar: Bar, model: Model, encoded: Encoded, written: bytes) -> None:
@@ -271,8 +278,7 @@ def _reasons(inventory: Inventory) -> tuple[str, ...]:
     """Say why a picture file must be kept, if it must."""
     if not inventory.lost:
         return ()
-    known = inventory.format is not None
-    return (f"the result lacks {inventory.summary}" if known else inventory.summary,)
+    return (f"the result lacks {inventory.loss}",) if inventory.loss else inventory.lost
 
 
 def _modified(source: str) -> int | None:

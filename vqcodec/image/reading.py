@@ -79,23 +79,13 @@ def read_picture(
     from PNG's gAMA and cHRM. Of several frames or pages the first is taken. `strip` leaves
     metadata out; `modified` is the file's date, to be kept with it.
 
-    What is lost is warned of (VqcWarning). Raises: PictureError if it cannot be read.
+    The inventory says what is lost. Raises: PictureError if the picture cannot be read.
     """
     source = _read(data, max_pixels, value_range, strip)
-    if source.inventory.format is not None and source.inventory.lost:
-        warn(f"not kept: {source.inventory.summary}")
     if modified is None or strip:
         return source
     metadata = replace(source.picture.metadata, modified=modified)
     return replace(source, picture=replace(source.picture, metadata=metadata))
-
-
-def read_pixels(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """Return the pixels, (H, W, 3), that `read_picture` reads, without a word of what is lost.
-
-    Raises: PictureError if the picture cannot be read.
-    """
-    return _read(data, max_pixels, None, False).picture.pixels
 
 
 def survey(data: bytes) -> Inventory:
@@ -127,9 +117,12 @@ def picture_of(
     if hasattr(source, "__array__"):
         image = _image_of_array(np.asarray(source), value_range)
         return _picture_of_image(image, max_pixels, None, strip)
-    return read_picture(
+    read = read_picture(
         bytes_of(source), max_pixels=max_pixels, value_range=value_range, strip=strip
-    ).picture
+    )
+    if read.inventory.loss:
+        warn(f"not kept: {read.inventory.loss}")
+    return read.picture
 
 
 def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
@@ -276,4 +269,5 @@ def _take_first_frame(image: Image.Image) -> None:
     except MemoryError:
         raise
     except Exception as error:
-        raise PictureError(f"the image cannot be read: {error}") from error
+        reason = str(error) or "its file is closed"
+        raise PictureError(f"the image cannot be read: {reason}") from error
