@@ -18,7 +18,10 @@ Plain = Callable[[bytes], bytes]
 """A change that knows nothing, of the fuzzer's own."""
 
 _SIDES = (1, 2, 4, 5, 15, 16, 17, 31, 64, 65, 255, 1 << 14, (1 << 24) - 1, 1 << 24, (1 << 32) - 1)
-_CHUNKS = (b"ALPH", b"exif", b"iccp", b"xmp0", b"note", b"NOTE")
+_CHUNKS = (
+    *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe"),
+    *(b"note", b"NOTE"),
+)
 _VALUES: tuple[Any, ...] = (
     *(0, 1, 2, 3, -1, 64, 127, 4096, 1 << 31, 1 << 63, 10**30, 10**4299),
     *(0.5, -0.0, 1e-320, 1e308, float("inf"), float("nan"), None, True, "", "\x1b[2J", [], [1]),
@@ -315,5 +318,27 @@ def _lie(header: dict[str, Any], rng: Random) -> None:
     )
 
 
-MUTATORS = {"container": container, "decode": container, "salvage": container, "model": model}
+def picture(data: bytes, rng: Random, plain: Plain) -> bytes:
+    """Change a picture file: some bytes, or parts of it exchanged, doubled or left out."""
+    if rng.random() < 0.7:
+        return plain(data)
+    first, second, third = sorted(rng.randrange(len(data) + 1) for _ in range(3))
+    parts = [data[:first], data[first:second], data[second:third], data[third:]]
+    what = rng.randrange(3)
+    if what == 0:
+        parts[1], parts[2] = parts[2], parts[1]
+    elif what == 1:
+        parts[1] = b""
+    else:
+        parts[1] *= 2
+    return b"".join(parts)
+
+
+MUTATORS = {
+    "container": container,
+    "decode": container,
+    "salvage": container,
+    "model": model,
+    "inventory": picture,
+}
 """By target."""

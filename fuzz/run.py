@@ -12,10 +12,17 @@ from pathlib import Path
 
 from targets import CORPUS, TARGETS
 
-SHARES = {"container": 0.83, "decode": 0.1, "salvage": 0.05, "model": 0.02}
+SHARES = {"container": 0.63, "inventory": 0.2, "decode": 0.1, "salvage": 0.05, "model": 0.02}
 """Of all executions: a decoded file takes a hundred times as long as one only parsed."""
-_LARGEST = {"container": 768, "decode": 1024, "salvage": 1024, "model": 20_000}
-_SEEDS = {"container": "container", "decode": "container", "salvage": "container", "model": "model"}
+_LARGEST = {
+    "container": 768,
+    "inventory": 2048,
+    "decode": 1024,
+    "salvage": 1024,
+    "model": 20_000,
+}
+_SEEDS = {"decode": "container", "salvage": "container"}
+"""Targets whose seeds are another's."""
 _STATUS = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)")
 
 
@@ -36,7 +43,7 @@ def fuzz(name: str, runs: int, folder: Path, options: argparse.Namespace) -> tup
         "-print_final_stats=1",
         "-len_control=0",
         str(found),
-        str(CORPUS / _SEEDS[name]),
+        str(CORPUS / _SEEDS.get(name, name)),
     ]
     began = _processor_seconds()
     log = folder / f"{name}.log"

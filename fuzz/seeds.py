@@ -1,22 +1,30 @@
-"""Make the seed corpus: two tiny random models, and small files that they decode.
+"""Make the seed corpus: two tiny random models, small files that they decode, and
+picture files.
 
     python fuzz/seeds.py
 
-The models' weights depend on torch's random numbers, so the files are committed.
+The models' weights depend on torch's random numbers, and profiles hold the time when they were
+made, so the files are committed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
+from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, parse, serialise
-from vqcodec.image.pipeline import compress
+from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
+from vqcodec.image.inventory.parts import Density, Unit
+from vqcodec.image.picture import Metadata, Picture
+from vqcodec.image.pipeline import compress, encode
 from vqcodec.models import photo, vqvae
 from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import (
@@ -34,6 +42,15 @@ from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.registry.load import parse_model
 
 CORPUS = Path(__file__).parent / "corpus"
+ALL_METADATA = Metadata(
+    cicp=b"\x01\x0d\0\x01",
+    density=Density(Unit.INCH, (300, 1), (300, 1)),
+    resources=b"8BIM\x04\x04\0\0\0\0\0\0",
+    png_chunks=(("tEXt", b"Title\0text"), ("iTXt", b"Author\0\0\0\0\0text")),
+    modified=0,
+    xmp=b"<x:xmpmeta/>",
+    xmp_extension=b"<x:xmpmeta/>",
+)
 
 
 def vqvae_bytes() -> bytes:
@@ -93,26 +110,29 @@ def picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.stack(planes, axis=-1).astype(np.uint8))
 
 
-def with_everything() -> Image.Image:
-    """A picture with alpha and all kinds of metadata."""
-    image = picture(9, 6)
-    image.putalpha(picture(9, 6).convert("L"))
+def with_everything() -> Picture:
+    """A picture with alpha and the oldest kinds of metadata."""
     exif = Image.Exif()
     exif[0x010E] = "text"
-    image.info["exif"] = exif.tobytes()
-    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    image.info["xmp"] = b"<x:xmpmeta/>"
-    return image
+    metadata = Metadata(
+        icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes(),  # a small one
+        exif=exif.tobytes().removeprefix(b"Exif\0\0"),
+        xmp=b"<x:xmpmeta/>",
+    )
+    alpha = np.asarray(picture(9, 6).convert("L"))
+    return Picture(pixels=np.asarray(picture(9, 6)), alpha=alpha, metadata=metadata)
 
 
 def files(model: Model) -> dict[str, bytes]:
     """Name small files of a model."""
     side = 18 * model.stride
+    seen = Picture(pixels=np.asarray(picture(9, 6)), metadata=ALL_METADATA)
     found = {
+        "metadata": encode(seen, model, Wish(quality=1 if model.qualities else None)).data,
         "one": compress(picture(1, 1), model=model),
         "fixed": compress(picture(37, 21), model=model, prior=False),
         "prior": compress(picture(37, 21), model=model),
-        "everything": compress(with_everything(), model=model),
+        "everything": encode(with_everything(), model, Wish()).data,
         "lowest": compress(picture(20, 20), model=model, quality=1 if model.qualities else None),
     }
     plain = parse(found["one"])
@@ -126,8 +146,43 @@ def files(model: Model) -> dict[str, bytes]:
     return found
 
 
+def pictures() -> dict[str, bytes]:
+    """Name small picture files with what their formats have besides pixels."""
+    image, exif = picture(9, 6), Image.Exif()
+    exif[0x010E], exif[0x0112] = "text", 6
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:26 05:04:03"
+    block = exif.tobytes()
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "text", zip=True)
+    texts.add_itxt("Author", "text", "en", "Author")
+    everything = {"exif": block, "icc_profile": rgb_profile(SRGB_CHROMATICITIES, (2.2,))}
+    packet = {"xmp": b'<x:xmpmeta tiff:Orientation="6"/>'}
+    options: dict[str, dict[str, Any]] = {
+        "jpeg": {**everything, **packet, "comment": b"text", "dpi": (300, 300)},
+        "png": {**everything, "pnginfo": texts, "dpi": (300, 300)},
+        "tiff": {**everything, "dpi": (300, 300)},
+        "webp": {**everything, **packet},
+        "avif": {**everything, **packet},
+        "gif": {"comment": b"text"},
+        "bmp": {"dpi": (300, 300)},
+        "jpeg2000": {},
+        "ppm": {},
+        "ico": {"sizes": [(8, 6), (4, 3)]},
+    }
+    found = {}
+    for name, more in options.items():
+        buffer = io.BytesIO()
+        image.save(buffer, name, **more)
+        found[name] = buffer.getvalue()
+    found["jpeg-more"] = found["jpeg"] + b"video"
+    return found
+
+
 def main() -> None:
     """Write the corpus."""
+    (CORPUS / "inventory").mkdir(parents=True, exist_ok=True)
+    for name, data in pictures().items():
+        (CORPUS / "inventory" / name).write_bytes(data)
     for folder in ("container", "model"):
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):

@@ -7,16 +7,24 @@ raises is a fault of vqcodec.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vqcodec.container import Limits, parse, recover, serialise, spans
+from vqcodec.container import Container, Header, Limits, Mode, parse, recover, serialise, spans
 from vqcodec.errors import FormatError, VqcError
+from vqcodec.image import ifd
+from vqcodec.image.accounting import account
+from vqcodec.image.chunks import to_chunks, unpack
+from vqcodec.image.inventory.listing import list_contents
+from vqcodec.image.metadata import statements_of
+from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, decompress
 from vqcodec.image.salvage import salvage as salvaged
+from vqcodec.image.writing import write_picture
 from vqcodec.models.model import Model
 from vqcodec.registry.load import parse_model
 
@@ -24,6 +32,7 @@ CORPUS = Path(__file__).parent / "corpus"
 PIXELS = 1 << 10
 """Larger pictures are refused, so that an execution is short."""
 _CPU = torch.device("cpu")
+_HEADER = Header(mode=Mode.PRIOR, width=20, height=18, model=bytes(8), stride_log2=4, tile_log2=6)
 _PICTURE = np.arange(20 * 18 * 3, dtype=np.uint8).reshape(18, 20, 3)
 
 
@@ -88,4 +97,29 @@ def _models() -> dict[bytes, Model]:
     return found
 
 
-TARGETS = {"container": container, "decode": decode, "salvage": salvage, "model": model}
+def inventory(data: bytes) -> None:
+    """List the parts of a picture file: their sizes sum to the file's, and what is said to be
+    kept of a file is what a .vqc file of it would hold.
+    """
+    found = list_contents(data)
+    if found is None:
+        return
+    assert sum(part.size for part in found.parts) == len(data)
+    metadata = statements_of(found, data).metadata
+    held = Picture(pixels=_PICTURE, metadata=metadata)
+    sealed = Container(header=_HEADER, chunks=to_chunks(held), tiles=(b"",))
+    assert unpack(sealed)[1] == metadata
+    assert account(found, metadata).as_dict()
+    if metadata.exif is not None:
+        upright = ifd.upright(metadata.exif)
+        assert len(upright) == len(metadata.exif)
+        write_picture(replace(held, metadata=Metadata(exif=upright)), "TIFF")
+
+
+TARGETS = {
+    "container": container,
+    "decode": decode,
+    "salvage": salvage,
+    "model": model,
+    "inventory": inventory,
+}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from conftest import Run, one_line_error, photo
 from PIL import Image
 
+from vqcodec import processors
 from vqcodec.cli import _COMMANDS, main
 
 SPEC_EXAMPLE = bytes.fromhex(
@@ -166,7 +168,6 @@ def test_usage_errors(run: Run) -> None:
     Path("empty").mkdir()
     for arguments in (
         ["compress"],
-        ["compress", "a.png", "a.jpg", "--model", "random"],
         ["compress", "a.png", "a.jpg", "-o", "b.vqc"],
         ["compress", "a.png", "-o", "b.vqc", "-d", "c"],
         ["compress", "a.png", "-o", "empty"],
@@ -189,7 +190,8 @@ def test_bad_inputs(run: Run) -> None:
     assert "No such file" in one_line_error(run("compress", "none.png"), 1)
     photo().save("a.png")
     assert "not a .vqc" in one_line_error(run("decompress", "a.png", "-o", "b.png"), 1)
-    assert "not a .vqc" in one_line_error(run("inspect", "a.png"), 1)
+    Path("notes.txt").write_text("no picture")
+    assert "nor a picture" in one_line_error(run("inspect", "notes.txt"), 1)
     assert "no model" in one_line_error(run("compress", "a.png", "--model", "none"), 1)
     Path("example.vqc").write_bytes(SPEC_EXAMPLE)
     assert "not installed" in one_line_error(run("decompress", "example.vqc"), 1)
@@ -202,6 +204,19 @@ def test_inspect_sums_to_the_file(run: Run) -> None:
     assert sum(span["size"] for span in found["spans"]) == found["bytes"] == len(SPEC_EXAMPLE)
     assert found["model_name"] is None
     assert "chunk note" in run("inspect", "example.vqc").out
+
+
+def test_inspect_lists_the_parts_of_a_picture(run: Run) -> None:
+    photo().save("a.jpg", comment=b"text")
+    data = Path("a.jpg").read_bytes()
+    shown = run("inspect", "a.jpg").out
+    assert "comment" in shown
+    assert "would delete this file" in shown
+    Path("a.jpg").write_bytes(data + b"video")
+    assert "would keep this file: video or other data" in run("inspect", "a.jpg").out
+    found = json.loads(run("inspect", "a.jpg", "--json").out)
+    assert sum(part["bytes"] for part in found["parts"]) == len(data) + 5
+    assert found["lost"]
 
 
 @pytest.mark.usefixtures("installed")
@@ -346,7 +361,7 @@ def test_qualities_and_targets(run: Run) -> None:
 def test_wishes_that_cannot_be_met(run: Run) -> None:
     photo(200, 160).save("photo.png")
     common = ("compress", "photo.png", "--model", "random-photo")
-    assert "exclude" in one_line_error(run(*common, "-q", "2", "--target-bpp", "0.2"), 2)
+    assert "give one of" in one_line_error(run(*common, "-q", "2", "--target-bpp", "0.2"), 2)
     assert "40KB" in one_line_error(run(*common, "--target-size", "small"), 2)
     assert "not 1 to 3" in one_line_error(run(*common, "-q", "9"), 2)
     assert "least" in one_line_error(run(*common, "--target-size", "10"), 2)
@@ -354,3 +369,260 @@ def test_wishes_that_cannot_be_met(run: Run) -> None:
         run("compress", "photo.png", "--model", "random", "-q", "2"), 2
     )
     assert not Path("photo.vqc").exists()
+
+
+def folder_of(*names: str) -> None:
+    for number, name in enumerate(names):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        photo(24, 20, seed=number).save(name)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_folder_is_compressed_again_and_again(run: Run) -> None:
+    folder_of("in/1.jpg", "in/1.png", "in/2.png", "in/3.mpo")
+    Path("in/notes.txt").write_text("no picture")
+    Path("in/raw.CR2").write_bytes(b"raw")
+    first = run("compress", "in", "--model", "random")
+    assert first.code == 0
+    assert "in/1.png -> in/1.png.vqc" in first.out
+    assert "4 of 4 files done" in first.out
+    assert "smaller" in first.out
+    assert first.err.splitlines() == [
+        "vqcodec: in/1.jpg and in/1.png would become in/1.vqc alike: "
+        "they become in/1.jpg.vqc and in/1.png.vqc",
+        "vqcodec: left out: 1 .cr2 (camera raw: develop them first), 1 .txt",
+    ]
+    Path("in/1.jpg").unlink()
+    folder_of("in/new.png")
+    before = {path: path.read_bytes() for path in Path("in").glob("*.vqc")}
+    second = run("compress", "in", "--model", "random")
+    assert second.code == 0
+    assert second.out.splitlines()[0].startswith("in/new.png -> in/new.vqc")
+    assert len(second.out.splitlines()) == 1
+    assert "3 of 4 results exist and were left as they are; -f overwrites them" in second.err
+    assert before.items() <= {path: path.read_bytes() for path in Path("in").glob("*.vqc")}.items()
+    back = run("decompress", "in", "-d", "back")
+    assert back.code == 0
+    names = {path.name for path in Path("back").iterdir()}
+    assert names == {"1.jpg.png", "1.png", "2.png", "3.png", "new.png"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_several_processes_do_what_one_does(run: Run) -> None:
+    folder_of("in/a.png", "in/b.png", "in/c.png")
+    frames = [photo(20, 20, seed=k) for k in range(2)]
+    frames[0].save("in/d.gif", save_all=True, append_images=frames[1:])
+    Path("in/e.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    found = {}
+    for count in (1, 2):
+        result = run("compress", "in", "-d", f"out{count}", "-j", count, "--model", "random")
+        assert result.code == 1
+        assert "4 of 5 files done, 1 failed" in result.out
+        assert result.err.count("vqcodec: error: in/e.png: ") == 1
+        assert result.err.count("vqcodec: warning: in/d.gif: not kept: frame 2") == 1
+        assert len(result.err.splitlines()) == 2
+        found[count] = {p.name: p.read_bytes() for p in Path(f"out{count}").iterdir()}
+    assert found[1] == found[2]
+    error = run("compress", "in", "-d", "out3", "-j", "2", "--model", "none")
+    assert "no model" in one_line_error(error, 1)
+
+
+@pytest.mark.usefixtures("installed")
+def test_dry_run_says_all_and_does_nothing(run: Run) -> None:
+    folder_of("in/1.jpg", "in/1.png", "in/2.png")
+    frames = [photo(20, 20, seed=k) for k in range(2)]
+    frames[0].save("in/moving.gif", save_all=True, append_images=frames[1:])
+    assert run("compress", "in/2.png", "--model", "random").code == 0
+    before = {path: path.read_bytes() for path in Path("in").iterdir()}
+    result = run("compress", "in", "--remove-source", "--dry-run", "--model", "none such")
+    assert result.code == 0
+    assert result.out.splitlines() == [
+        "in/2.png: in/2.vqc exists",
+        "in/1.jpg -> in/1.jpg.vqc",
+        "in/1.png -> in/1.png.vqc",
+        "in/moving.gif -> in/moving.vqc",
+    ]
+    assert "in/moving.gif: kept: the result lacks frame 2" in result.err
+    assert "alike" in result.err
+    assert {path: path.read_bytes() for path in Path("in").iterdir()} == before
+    assert run("decompress", "in", "--dry-run", "-d", "out").out == "in/2.vqc -> out/2.png\n"
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_source_that_is_smaller_is_kept(run: Run) -> None:
+    Image.new("RGB", (150, 150)).save("a.png", optimize=True)
+    Image.new("RGB", (150, 150)).save("b.png", optimize=True)
+    common = ("compress", "a.png", "b.png", "--prior", "none", "--model", "random")
+    result = run(*common)
+    assert result.code == 0
+    assert "warning: a.png: the result is larger than the picture file" in result.err
+    result = run(*common, "--remove-source", "-f")
+    assert result.code == 1
+    assert "error: b.png: kept: the result is larger" in result.err
+    assert "2 sources kept: the result is larger (2)" in result.out
+    assert Path("a.png").exists()
+    result = run(*common, "--remove-source", "-f", "--allow-larger")
+    assert (result.code, result.err) == (0, "")
+    assert not Path("a.png").exists()
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+def test_format_of_all_results(run: Run, suffix: str) -> None:
+    folder_of("in/a.png", "in/b.png")
+    assert run("compress", "in", "-d", "out", "--model", "random").code == 0
+    result = run("decompress", "out", "--format", suffix)
+    assert result.code == 0
+    assert ("is lossy" in result.err) == (suffix in ("jpg", "avif"))
+    assert (result.err == "") == (suffix not in ("jpg", "avif"))
+    names = {"jpg": "JPEG", "tiff": "TIFF"}
+    with Image.open(f"out/a.{suffix}") as image:
+        assert image.format == names.get(suffix, suffix.upper())
+    if suffix in ("png", "tiff"):
+        one_line_error(run("decompress", "out", "-f", "--format-quality", "5"), 2)
+        return
+    sizes = []
+    for quality in ("5", "95"):
+        arguments = ("decompress", "out", "-f", "--format", suffix, "--format-quality", quality)
+        result = run(*arguments)
+        assert result.code == 0
+        assert "is lossy" in result.err
+        sizes.append(Path(f"out/b.{suffix}").stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.usefixtures("installed")
+def test_formats_that_lose_something_are_told(run: Run) -> None:
+    photo().save("a.png")
+    assert run("compress", "a.png", "--model", "random").code == 0
+    assert "GIF has 256 colours" in run("decompress", "a.vqc", "-o", "a.gif").err
+    assert not run("decompress", "a.vqc", "-o", "a.tif", "--format", "tiff").err
+    assert "two formats" in one_line_error(
+        run("decompress", "a.vqc", "-o", "b.png", "--format", "jpg"), 2
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such device")
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_names_of_stdout_are_pipes(name: str, model_file: Path, tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    code = _command("compress", "a.png", "-o", name, "--model", str(model_file))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout[1:4] == b"VQC"
+    assert b"a.png -> -" in done.stderr
+    with (tmp_path / "a.vqc").open("wb") as file:
+        code = _command("compress", "a.png", "-o", "a.vqc", "--model", str(model_file))
+        command = [sys.executable, "-c", code]
+        assert subprocess.run(command, cwd=tmp_path, stdout=file, check=False).returncode == 0
+    assert (tmp_path / "a.vqc").read_bytes() == done.stdout
+
+
+DECEIVING = "\x1b[2J\x1b]0;title\x07\nvqcodec: all is well\r\u202egnp.\x9b1m"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+def test_names_cannot_deceive_a_terminal(run: Run) -> None:
+    Path("in").mkdir()
+    for name in (f"{DECEIVING}.png", f"{DECEIVING}.jpg", "\udcff.png"):
+        photo(20, 20).save(Path("in") / name)
+    Path(f"in/{DECEIVING}bad.png").write_bytes(b"no picture")
+    Path("in/a.\x1b[1m").write_bytes(b"")
+    results = [
+        run("compress", "in", "--model", "random"),
+        run("compress", "in", "--model", "random", "--dry-run"),
+        run("compress", f"in/{DECEIVING}.gif", "--model", "random"),
+        run("compress", "in", "--model", DECEIVING, "-f"),
+        run("compress", "in", f"--{DECEIVING}"),
+        run(DECEIVING),
+        run("decompress", "in", "-d", "out"),
+    ]
+    for result in results:
+        text = result.out + result.err
+        assert "all is well" in text
+        for line in text.splitlines():
+            assert line.isprintable()
+            assert not line.startswith("vqcodec: all is well")
+    assert "in/\\udcff.png -> in/\\udcff.vqc" in results[0].out
+
+
+@pytest.mark.usefixtures("installed")
+def test_dates_come_back(run: Run) -> None:
+    photo(20, 20).save("a.png")
+    date = 981_173_106_123_456_700
+    os.utime("a.png", ns=(date, date))
+    assert run("compress", "a.png", "--model", "random").code == 0
+    assert run("decompress", "a.vqc", "-o", "b.png").err == ""
+    assert Path("b.png").stat().st_mtime_ns == date
+    assert run("decompress", "a.vqc", "-o", "c.png", "--no-mtime").err == ""
+    assert Path("c.png").stat().st_mtime_ns != date
+    assert run("compress", "a.png", "--no-mtime", "-f", "--model", "random").code == 0
+    assert run("decompress", "a.vqc", "-o", "d.png").err == ""
+    assert Path("d.png").stat().st_mtime_ns != date
+
+
+@pytest.mark.usefixtures("installed")
+def test_dates_that_cannot_be_had_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo(20, 20).save("a.png")
+    os.utime("a.png", (20_000_000_000, 20_000_000_000))
+    if Path("a.png").stat().st_mtime == 20_000_000_000:  # some file systems end earlier
+        result = run("compress", "a.png", "--model", "random", "-o", "late.vqc")
+        assert result.code == 0
+        assert "not kept: the date" in result.err
+        result = run("compress", "a.png", "--model", "random", "-o", "b.vqc", "--remove-source")
+        assert result.code == 1
+        assert "kept: the result lacks its date" in result.err
+    os.utime("a.png", (0, 0))
+    assert run("compress", "a.png", "--model", "random").code == 0
+
+    def failing(*arguments: object, **more: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", failing)
+    result = run("decompress", "a.vqc", "-o", "b.png")
+    assert result.code == 0
+    assert "its date is none" in result.err
+
+
+def test_threads_that_there_are_no_processors_for(
+    run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "granted", lambda: 1)
+    photo(20, 20).save("a.png")
+    result = run("compress", "a.png", "--threads", "64", "--model", model_file)
+    assert result.code == 0
+    assert result.err == "vqcodec: --threads 64: there are 1 processors to use\n"
+
+
+def test_without_arguments_there_is_help(run: Run) -> None:
+    for arguments in ((), ("models",)):
+        result = run(*arguments)
+        assert result.code in (0, 2)
+        assert "Usage: vqcodec" in result.out + result.err
+        assert "error" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("vqcodec ", {*_COMMANDS}),
+        ("vqcodec com", {"compress"}),
+        ("vqcodec compress --remove", {"--remove-source"}),
+    ],
+)
+def test_shell_completion_is_quick(words: str, found: set[str], tmp_path: Path) -> None:
+    check = (
+        f"try:\n    {_command()}\nexcept SystemExit:\n    pass\n"
+        "import sys\nassert not {'torch', 'vqcodec_bench.command'} & set(sys.modules)"
+    )
+    asking = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        env=os.environ | asking | {"_VQCODEC_COMPLETE": "bash_complete"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert {line.split(",")[1] for line in done.stdout.splitlines()} == found

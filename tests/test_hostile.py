@@ -51,6 +51,7 @@ SEEDS = {
     "decode": sorted((FUZZ / "corpus" / "container").iterdir()),
     "salvage": sorted((FUZZ / "corpus" / "container").iterdir()),
     "model": sorted((FUZZ / "corpus" / "model").iterdir()),
+    "inventory": sorted((FUZZ / "corpus" / "inventory").iterdir()),
 }
 
 
@@ -90,7 +91,7 @@ def test_the_corpus_is_valid(name: str, path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("name", "rounds"),
-    [("container", 1500), ("decode", 250), ("salvage", 150), ("model", 80)],
+    [("container", 1500), ("decode", 250), ("salvage", 150), ("model", 80), ("inventory", 400)],
 )
 def test_changed_files_end_in_a_result_or_a_vqc_error(name: str, rounds: int) -> None:
     """What `fuzz/run.py` does for long, here without its guidance."""
@@ -295,6 +296,18 @@ def test_exif_whose_tags_share_bytes_is_not_multiplied(name: str, block: bytes) 
         tracemalloc.stop()
     assert len(data) < 2 * len(block) + 1000
     assert again.metadata.exif in (block, None)
+
+
+def test_tags_that_share_bytes_do_not_reach_pillow() -> None:
+    entries = [struct.pack("<HHII", 256 + k, 3, 1, 1) for k in range(10)]
+    shared = [struct.pack("<HHII", 40_000 + k, 7, 1 << 20, 0) for k in range(2000)]
+    start = struct.pack("<HIH", 42, 8, len(entries) + len(shared))
+    tiff = b"II" + start + b"".join(entries + shared) + bytes(1 << 20)
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "AVIF", exif=b"Exif\0\0" + overlapping_exif(2, 1 << 10))
+    for data in (tiff, buffer.getvalue()):
+        with pytest.raises(PictureError, match="share bytes"):
+            read_picture(data, max_pixels=1 << 20)
 
 
 @pytest.mark.filterwarnings("ignore::vqcodec.errors.VqcWarning")

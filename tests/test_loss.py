@@ -25,6 +25,7 @@ if sys.platform == "win32":
     pytest.skip("no processes to fork", allow_module_level=True)
 
 import child
+from copying import runs, workers_of
 
 PICTURES, KILLS = (200, 100) if os.environ.get("VQCODEC_LONG") else (24, 6)
 
@@ -91,6 +92,36 @@ def test_killed_at_random_moments(folder: Path, model: VqVae) -> None:
     assert {path.name for path in pictures.glob("[!.]*")} == {f"{n}.vqc" for n in originals}
     if nameless(pictures):
         assert not leftovers(folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_several_processes_work(
+    folder: Path, model: VqVae, number: signal.Signals
+) -> None:
+    pictures = folder / "pictures"
+    originals = {}
+    for name in range(12):
+        photo(200, 160, seed=name).save(pictures / f"{name:03}.png")
+        originals[f"{name:03}"] = (pictures / f"{name:03}.png").read_bytes()
+    process = child.start(folder, *removing("--skip-existing", "--jobs", "2"))
+    while process.is_alive() and len(list(pictures.glob("*.vqc"))) < 3:
+        time.sleep(0.003)
+    assert process.pid is not None
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode in (-signal.SIGKILL, 130), child.output(folder)
+    while any(map(runs, workers)):
+        time.sleep(0.003)
+    if number == signal.SIGINT:
+        assert child.output(folder).splitlines()[-1] == "vqcodec: interrupted"
+        assert not leftovers(folder)
+    nothing_is_lost(pictures, model, originals, set())
+    assert len(list(pictures.glob("*.vqc"))) < 12
+    assert child.finish(folder, *removing("--skip-existing")) == 0, child.output(folder)
+    assert {path.name for path in pictures.glob("[!.]*")} == {f"{n}.vqc" for n in originals}
 
 
 @pytest.mark.parametrize("existing", [None, "--skip-existing", "--force"])
@@ -174,7 +205,8 @@ def test_disk_full(
     code = child.finish(folder, *arguments, largest_file=limit, nameless=has_nameless)
     assert code == 1
     assert child.output(folder).splitlines() == [
-        f"vqcodec: error: pictures/{name}.png: out/{name}.vqc: {why}" for name in "ab"
+        *(f"vqcodec: error: pictures/{name}.png: out/{name}.vqc: {why}" for name in "ab"),
+        "0 of 2 files done, 2 failed",
     ]
     kept(folder, two_large)
 

@@ -137,9 +137,9 @@ def test_high_bits_are_kept_with_a_warning_and_the_source_stays(
     else:
         data = saved(Image.fromarray(values), format_name)
     with pytest.warns(VqcWarning, match="not kept: the low . of .* bits per channel"):
-        source = read_picture(data, max_pixels=MAX)
-    assert source.picture.pixels[0, :, 0].tolist() == [0, 128, 255]
-    assert source.inventory.lost
+        picture = taken(data)
+    assert picture.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert read(data).inventory.lost
 
 
 REALS = np.array([[-2.0, 0.0, 1.0, 3.0, np.nan, np.inf]], dtype=np.float32)
@@ -304,9 +304,9 @@ def test_profiles_that_do_not_fit_are_named_and_not_kept(
     rows: NDArray[np.uint8], profile: bytes
 ) -> None:
     with pytest.warns(VqcWarning, match="not kept: its colour profile"):
-        source = read_picture(png(rows, iccp(profile)), max_pixels=MAX)
-    assert source.picture.metadata.icc is None
-    assert np.array_equal(source.picture.pixels[..., 0], rows[..., 0] if rows.ndim == 3 else rows)
+        picture = taken(png(rows, iccp(profile)))
+    assert picture.metadata.icc is None
+    assert np.array_equal(picture.pixels[..., 0], rows[..., 0] if rows.ndim == 3 else rows)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

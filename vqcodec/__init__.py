@@ -65,13 +65,17 @@ _HOMES = {
     "salvage": "vqcodec.image.salvage",
     "verify": "vqcodec.image.pipeline",
 }
+_WITH_TORCH = {"vqcodec.image.pipeline", "vqcodec.image.salvage", "vqcodec.registry.load"}
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version("vqcodec")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        home = _HOMES[name]
+        if home in _WITH_TORCH:
+            import_module("vqcodec.processors").load_torch()
+        return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from vqcodec.cli import report
-from vqcodec.cli.files import expand
+from vqcodec.batch.listing import list_files
+from vqcodec.cli.terminal import echo, report
 from vqcodec.storage import write_whole
 from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 
@@ -88,7 +88,7 @@ def command(
         collected = collect(codecs, paths, folder=folder, jobs=jobs, progress=progress.show)
     except KeyboardInterrupt:
         progress.close()
-        click.echo(f"vqcodec: interrupted; what was measured is in {folder / 'cache'}", err=True)
+        echo(f"vqcodec: interrupted; what was measured is in {folder / 'cache'}", err=True)
         return 130
     try:
         if speed:
@@ -98,7 +98,7 @@ def command(
     progress.close()
     results = collected.results
     for missing in results["missing"]:
-        click.echo(f"vqcodec: {missing['codec']} is missing: {missing['why']}", err=True)
+        echo(f"vqcodec: {missing['codec']} is missing: {missing['why']}", err=True)
     for failed in results["failed"]:
         report(f"{failed['picture']}: {failed['why']}", "")
     if not results["points"]:
@@ -108,10 +108,10 @@ def command(
             (folder / name).unlink(missing_ok=True)
         else:
             write_whole(folder / name, data, overwrite=True)
-    click.echo(_table(results))
-    click.echo(f"\n{folder / 'report.html'}")
+    for line in (*_table(results), "", str(folder / "report.html")):
+        echo(line)
     if interrupted:
-        click.echo("vqcodec: interrupted; the report lacks some times", err=True)
+        echo("vqcodec: interrupted; the report lacks some times", err=True)
         return 130
     return 1 if results["failed"] else 0
 
@@ -168,7 +168,7 @@ def _pictures(inputs: Sequence[str], out: Path) -> list[Path]:
     report_folder = out.resolve()
     found: dict[Path, None] = {}
     for text in inputs:
-        inside = [Path(source).resolve() for source, _ in expand(text, is_picture)]
+        inside = [Path(source).resolve() for source, _ in list_files(text, is_picture).files]
         inside = [path for path in inside if report_folder not in path.parents]
         if not inside:
             raise click.UsageError(f"{text}: no pictures in this folder")
@@ -180,7 +180,7 @@ def _split(text: str) -> list[str]:
     return [] if text == "none" else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _table(results: dict[str, Any]) -> str:
+def _table(results: dict[str, Any]) -> list[str]:
     """The mean curves, for the terminal."""
     labels = {codec["name"]: codec["label"] for codec in results["codecs"]}
     wide = max(map(len, labels.values()))
@@ -192,7 +192,7 @@ def _table(results: dict[str, Any]) -> str:
         ]
         label = labels[row["codec"]]
         lines.append(f"{label:{wide}} {row['quality']:7g} {row['bpp']:7.4f} {' '.join(figures)}")
-    return "\n".join(lines)
+    return lines
 
 
 class _Progress:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from vqcodec import metrics
 from vqcodec.container.layout import Limits
-from vqcodec.image.reading import read_pixels
+from vqcodec.image import reading
 from vqcodec.metrics import Pixels
 from vqcodec_bench.peers import Codec
 
@@ -65,7 +65,7 @@ class Cache:
 
 def read_picture(path: Path) -> Pixels:
     """Read a picture upright as RGB, as `vqcodec compress` does. Raises PictureError, OSError."""
-    return read_pixels(path.read_bytes(), max_pixels=Limits().pixels)
+    return reading.read_picture(path.read_bytes(), max_pixels=Limits().pixels).picture.pixels
 
 
 def picture_hash(pixels: Pixels) -> str:

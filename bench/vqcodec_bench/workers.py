@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any
+
+from vqcodec.batch.run import sigint_blocked
 
 _MOST = 61
 """Windows waits for no more processes than this."""
@@ -41,17 +40,3 @@ class Workers:
     ) -> None:
         """Wait for what is being computed and drop what is not."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def sigint_blocked() -> Iterator[None]:
-    """Hold back Ctrl-C: processes that start meanwhile never hear it, this one afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # when it starts, it lets the signal through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -16,13 +16,16 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
-from vqcodec.errors import VqcError
+from vqcodec.batch.job import EXPECTED, Failure
+from vqcodec.cli.running import EXIT_SALVAGED
+from vqcodec.cli.terminal import echo, report
 
 _COMMANDS = {
     "compress": "Compress pictures to .vqc files.",
     "decompress": "Decompress .vqc files to pictures.",
-    "inspect": "Show what a .vqc file consists of.",
+    "inspect": "Show what a .vqc file or a picture consists of.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",
     "bench": "Compare with other codecs on pictures of your own.",
@@ -48,9 +51,23 @@ class _Lazy(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
         with formatter.section("Exit codes"):
             formatter.write_dl(list(_EXIT_CODES.items()))
+        with formatter.section("Completion"):
+            formatter.write_dl(
+                [
+                    (shell, f'eval "$(_VQCODEC_COMPLETE={shell}_source vqcodec)"')
+                    for shell in ("bash", "zsh")
+                ]
+                + [("fish", "_VQCODEC_COMPLETE=fish_source vqcodec | source")]
+            )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands by their names, without importing them as click would."""
+        return [
+            *(CompletionItem(n, help=h) for n, h in _COMMANDS.items() if n.startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
 
-EXIT_SALVAGED = 3
 _EXIT_CODES = {
     "0": "All is done.",
     "1": "A file or model is missing, damaged or unsafe to touch.",
@@ -60,11 +77,17 @@ _EXIT_CODES = {
 }
 
 
+_NO_ARGUMENTS: tuple[type[click.UsageError], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
+"""How click 8.2 and later say that there is only help to print."""
+
+
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from vqcodec import __version__
 
-        click.echo(f"vqcodec {__version__}")
+        echo(f"vqcodec {__version__}")
         ctx.exit()
 
 
@@ -92,46 +115,23 @@ def main() -> NoReturn:
     try:
         result = cli.main(prog_name="vqcodec", standalone_mode=False)
         code = result if isinstance(result, int) else 0
+    except _NO_ARGUMENTS as error:
+        error.show()
+        code = 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "vqcodec"
-        report(error.format_message(), f"see `{command} --help`")
+        report(" ".join(error.format_message().split()), f"see `{command} --help`")
         code = 2
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("vqcodec: interrupted", err=True)
+        echo("vqcodec: interrupted", err=True)
         code = 130
     except BrokenPipeError:
         sys.stderr.close()
-    except (VqcError, ValueError, OSError, MemoryError, RuntimeError) as error:
-        code = describe(error)
+    except EXPECTED as error:
+        failure = Failure.of(error)
+        report(failure.message, failure.hint)
+        code = failure.code
     sys.exit(code)
-
-
-def describe(error: Exception, where: str = "") -> int:
-    """Print the line of an error and return the exit code that it calls for.
-
-    Of RuntimeErrors only those are described by which torch says that memory ran
-    out; any other is a fault of this program and raised again.
-    """
-    text = str(error)
-    if isinstance(error, RuntimeError):
-        if "memory" not in text:
-            raise error
-        text = "out of memory"
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, MemoryError):
-        text = text or "out of memory"
-    if where and not text.startswith(where):
-        text = f"{where}: {text}"
-    report(text, error.hint if isinstance(error, VqcError) else "")
-    caller_wrong = isinstance(error, ValueError)
-    return 2 if caller_wrong else 1
-
-
-def report(message: str, hint: str = "") -> None:
-    """Print one error line."""
-    line = " ".join(message.rstrip(".").split())
-    click.echo(f"vqcodec: error: {line}" + (f"; {hint}" if hint else ""), err=True)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import time
-from pathlib import Path
+from pathlib import PurePath
 
 import click
 
-from vqcodec.cli import EXIT_SALVAGED, files
+from vqcodec.batch.job import STREAM
+from vqcodec.batch.places import is_stdout
 from vqcodec.cli.options import (
-    compute_options,
+    Compute,
+    Placing,
+    Running,
+    compute_group,
+    inputs_argument,
     max_pixels_option,
     model_option,
-    output_options,
+    placing_options,
+    running_options,
 )
-from vqcodec.cli.process import prepare
-from vqcodec.cli.progress import bar
+from vqcodec.cli.running import EXIT_SALVAGED, run_all
+from vqcodec.cli.terminal import echo
+from vqcodec.image.jobs import Decompression, change_by, is_vqc
 
 
 class _Crop(click.ParamType):
@@ -35,8 +40,20 @@ class _Crop(click.ParamType):
 
 
 @click.command()
-@click.argument("inputs", metavar="IN...", nargs=-1, required=True)
-@output_options("the picture")
+@inputs_argument
+@placing_options("the picture")
+@running_options
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["png", "jpg", "webp", "avif", "tiff"], case_sensitive=False),
+    help="Format of the results; default: PNG, or what the suffix of -o asks for.",
+)
+@click.option(
+    "--format-quality",
+    type=click.IntRange(1, 100),
+    help="Quality of a lossy format; WebP without it is lossless.",
+)
 @click.option("--crop", type=_Crop(), help="Decode only this part, in pixels.")
 @click.option(
     "--salvage",
@@ -44,81 +61,60 @@ class _Crop(click.ParamType):
     help="Of damaged files decode all tiles that hold, and paint the others grey. "
     f"What is lost is told on stderr, with exit code {EXIT_SALVAGED}.",
 )
+@click.option(
+    "--mtime/--no-mtime",
+    default=True,
+    help="Give results the dates of the pictures' files, where these are stored. "
+    "Default: give them.",
+)
 @model_option
-@compute_options
+@compute_group
 @max_pixels_option
 def command(
     inputs: tuple[str, ...],
-    output: str | None,
-    directory: str | None,
-    force: bool,
-    skip_existing: bool,
+    placing: Placing,
+    running: Running,
+    format_: str | None,
+    format_quality: int | None,
     crop: tuple[int, int, int, int] | None,
     salvage: bool,
+    mtime: bool,
     model: str | None,
-    device: str,
-    threads: int | None,
+    compute: Compute,
     max_pixels: int,
 ) -> int:
     """Decompress .vqc files to pictures.
 
     IN is a .vqc file, a folder (every .vqc file in it) or '-' (stdin). The result
-    is a PNG beside the input, or what the suffix of -o asks for.
+    is a PNG beside the input, or what --format or the suffix of -o asks for.
     """
     if salvage and crop:
         raise click.UsageError("--salvage and --crop exclude each other")
-    jobs = files.plan(
-        inputs,
-        output=output,
-        directory=directory,
-        existing=files.Existing.wished(force=force, skip=skip_existing, remove=False),
-        suffix=".png",
-        is_input=_is_vqc,
+    outputs = placing.outputs()
+    suffix = _suffix(outputs.output, format_)
+    if change := change_by(suffix, format_quality):
+        echo(f"vqcodec: warning: {change}", err=True)
+    work = Decompression(
+        model=model,
+        device=compute.device,
+        crop=crop,
+        salvage=salvage,
+        max_pixels=max_pixels,
+        suffix=suffix,
+        quality=format_quality,
+        mtime=mtime,
     )
-    if not jobs:
-        return 0
-
-    from vqcodec.image.pictures import format_of, save_image
-    from vqcodec.image.pipeline import decompress
-    from vqcodec.image.salvage import salvage as recover
-    from vqcodec.registry.load import load_model
-
-    formats = {job.target: format_of(job.target) for job in jobs}
-    prepare(threads)
-    loaded = None if model is None else load_model(model, device=device)
-    losses: list[str] = []
-
-    def work(job: files.Job) -> str:
-        began = time.perf_counter()
-        data = job.read()
-        lost: tuple[str, ...] = ()
-        with bar(job.source) as progress:
-            if salvage:
-                found = recover(
-                    data, model=loaded, device=device, max_pixels=max_pixels, progress=progress
-                )
-                image, lost = found.image, found.losses
-            else:
-                image = decompress(
-                    data,
-                    model=loaded,
-                    device=device,
-                    crop=crop,
-                    max_pixels=max_pixels,
-                    progress=progress,
-                )
-        for loss in lost:
-            files.warn(job.source, loss)
-        losses.extend(lost)
-        buffer = io.BytesIO()
-        save_image(image, buffer, formats[job.target])
-        job.write(buffer.getvalue())
-        seconds = time.perf_counter() - began
-        size = f"{image.width}x{image.height}"
-        return f"{job.source} -> {job.target}: {size} pixels, {seconds:.2f} s"
-
-    return files.run(jobs, work) or (EXIT_SALVAGED if losses else 0)
+    return run_all(
+        inputs, outputs, work, running, compute, suffix=suffix, is_input=is_vqc, advice={}
+    )
 
 
-def _is_vqc(path: Path) -> bool:
-    return path.suffix.lower() == ".vqc"
+def _suffix(output: str | None, format_: str | None) -> str:
+    """Return the suffix of the format to write. Raises: click.UsageError for two formats."""
+    chosen = "" if format_ is None else f".{format_.lower()}"
+    if output is None or output == STREAM or is_stdout(output):
+        return chosen or ".png"
+    named = PurePath(output).suffix.lower()
+    if chosen and named not in ("", chosen, {".jpg": ".jpeg", ".tiff": ".tif"}.get(chosen)):
+        raise click.UsageError(f"-o {output} and --format {format_} name two formats")
+    return chosen or named

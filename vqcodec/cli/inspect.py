@@ -6,17 +6,20 @@ import json
 
 import click
 
-from vqcodec.cli.files import read_input, warnings_shown
+from vqcodec.batch.job import read_input
 from vqcodec.cli.options import compute_options, max_pixels_option, model_option
 from vqcodec.cli.process import prepare
-from vqcodec.cli.terminal import echo
+from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.codec.inspection import Inspection, inspect
+from vqcodec.errors import NotVqcError
 
 
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--verify", is_flag=True, help="Also decode all indices and metadata.")
+@click.option(
+    "--verify", is_flag=True, help="Of a .vqc file: also decode all indices and metadata."
+)
 @model_option
 @compute_options
 @max_pixels_option
@@ -29,10 +32,17 @@ def command(
     threads: int | None,
     max_pixels: int,
 ) -> int:
-    """Show what a .vqc FILE ('-': stdin) consists of; sizes sum to the file's size."""
+    """Show what FILE ('-': stdin) consists of; sizes sum to the file's size.
+
+    Of a .vqc file that is each of its fields. Of a picture it is each part of its file, and
+    what a .vqc file of it would keep.
+    """
     data = read_input(file)
     with warnings_shown(file):
-        found = inspect(data, max_pixels=max_pixels)
+        try:
+            found = inspect(data, max_pixels=max_pixels)
+        except NotVqcError as error:
+            return _inspect_picture(data, error, as_json=as_json)
         digest = _verify(data, model, device, threads, max_pixels) if verify else None
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
@@ -42,14 +52,38 @@ def command(
     return 0
 
 
+def _inspect_picture(data: bytes, error: NotVqcError, *, as_json: bool) -> int:
+    """Print what a picture file consists of; raise the error if it is none that is known."""
+    from vqcodec.image.reading import survey
+
+    inventory = survey(data)
+    if inventory.format is None:
+        error.args = ("neither a .vqc file nor a picture whose parts are known",)
+        raise error
+    if as_json:
+        click.echo(json.dumps(inventory.as_dict(), indent=2))
+        return 0
+    echo(f"{inventory.format} file of {len(data)} bytes")
+    echo("")
+    echo(f"{'bytes':>9}  {'in a .vqc file':22}part")
+    for holding in inventory.holdings:
+        note = f" ({holding.note})" if holding.note else ""
+        echo(f"{holding.size:>9}  {holding.fate.value:22}{holding.name}{note}")
+    echo(f"{sum(holding.size for holding in inventory.holdings):>9}")
+    echo("")
+    verdict = f"keep this file: {inventory.loss}" if inventory.loss else "delete this file"
+    echo(f"compress --remove-source would {verdict}")
+    return 0
+
+
 def _verify(
     data: bytes, model: str | None, device: str, threads: int | None, max_pixels: int
 ) -> str:
     import hashlib
 
+    prepare(threads)
     from vqcodec.image.pipeline import verify
 
-    prepare(threads)
     grid = verify(data, model=model, device=device, max_pixels=max_pixels)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli.files import warnings_shown
-from vqcodec.cli.terminal import echo
+from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.errors import ModelCorruptError, ModelError
 from vqcodec.registry import store
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 import click
 
+from vqcodec.batch.plan import Existing, Outputs
 from vqcodec.container.layout import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,10 +27,72 @@ def stacked(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return join
 
 
-def output_options(what: str) -> Callable[[F], F]:
-    """Where results go."""
-    return stacked(
-        click.option("-o", "--output", metavar="FILE", help=f"Write {what} here; '-' is stdout."),
+def grouped(name: str, kind: type, *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Pass options to a command as one argument of this name: a dataclass of this kind, whose
+    fields have the names of the options.
+    """
+    own = {field.name for field in fields(kind)}
+
+    def join(function: F) -> F:
+        @wraps(function)
+        def call(**arguments: Any) -> Any:
+            values = {key: arguments.pop(key) for key in own & arguments.keys()}
+            return function(**arguments, **{name: kind(**values)})
+
+        return stacked(*options)(call)  # type: ignore[arg-type]
+
+    return join
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """Where results go, as the options say it."""
+
+    output: str | None
+    directory: str | None
+    force: bool
+    skip_existing: bool
+
+    def outputs(self, *, remove_source: bool = False) -> Outputs:
+        """Return what a plan is made by. Raises: ValueError if options exclude each other."""
+        existing = Existing.wished(force=self.force, skip=self.skip_existing, remove=remove_source)
+        return Outputs(output=self.output, directory=self.directory, existing=existing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How jobs are done."""
+
+    jobs: int | None
+    """In how many processes; None: as many as pay."""
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """What the networks run on."""
+
+    device: str
+    threads: int | None
+
+
+inputs_argument = click.argument(
+    "inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(allow_dash=True)
+)
+
+
+def placing_options(what: str) -> Callable[[F], F]:
+    """Where results go: the argument `placing`."""
+    return grouped(
+        "placing",
+        Placing,
+        click.option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            type=click.Path(allow_dash=True),
+            help=f"Write {what} here; '-' is stdout.",
+        ),
         click.option(
             "-d",
             "--directory",
@@ -36,9 +101,26 @@ def output_options(what: str) -> Callable[[F], F]:
             help="Write into this folder; folders are mirrored.",
         ),
         click.option("-f", "--force", is_flag=True, help="Overwrite existing files."),
-        click.option("--skip-existing", is_flag=True, help="Leave out inputs whose results exist."),
+        click.option(
+            "--skip-existing",
+            is_flag=True,
+            help="Leave out inputs whose results exist and are whole.",
+        ),
     )
 
+
+running_options = grouped(
+    "running",
+    Running,
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        help="Processes to work on several files; default: one for each processor, if the "
+        "files are enough to pay for the start.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Only say what would become what."),
+)
 
 model_option = click.option(
     "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
@@ -53,9 +135,12 @@ compute_options = stacked(
         help="Where the networks run.",
     ),
     click.option(
-        "--threads", type=click.IntRange(min=1), help="Threads on the CPU; default: all cores."
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads on the CPU, of all processes together; default: one for each processor.",
     ),
 )
+compute_group = grouped("compute", Compute, compute_options)
 
 max_pixels_option = click.option(
     "--max-pixels",

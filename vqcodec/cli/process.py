@@ -1,26 +1,20 @@
-"""How a command's process uses the machine: threads and memory."""
+"""How a command's process uses the machine."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
+from vqcodec import processors
+from vqcodec.cli.terminal import echo
 
 
 def prepare(threads: int | None) -> None:
-    """Set the number of threads (None: as many as torch likes), and keep freed memory.
+    """Load torch and set the number of threads (None: as many as are granted)."""
+    processors.prepare(within_granted(threads))
 
-    glibc hands a network layer's buffers back to the system as soon as the next layer has
-    them no more, and gets them anew page by page: a sixth of the networks' time.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-        if mallopt is not None:
-            mallopt(_M_MMAP_MAX, 0)
-            mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-    if threads is not None:
-        import torch
 
-        torch.set_num_threads(threads)
+def within_granted(threads: int | None) -> int | None:
+    """Return the number of threads, no more than there are processors for; say so if fewer."""
+    granted = processors.granted()
+    if threads is None or threads <= granted:
+        return threads
+    echo(f"vqcodec: --threads {threads}: there are {granted} processors to use", err=True)
+    return granted

@@ -1,20 +1,63 @@
-"""What is printed: nothing of it may reach a terminal as a command."""
+"""Everything that is printed for people goes through here.
+
+Names of files and models come from anywhere. Printed raw, their control characters would move
+the cursor, rename the window or hide the next line.
+"""
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
 import click
+
+from vqcodec.errors import VqcWarning
 
 
 def escaped(text: str) -> str:
-    r"""Return the text with what is not printable written as Python does: \n, \x1b, \u202e.
-
-    Names of files and models may hold anything, also what clears a screen or turns text around.
-    """
+    r"""Return text with what is not printable written as Python does: \n, \x1b, \u202e."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print one line, escaped, on stdout or stderr."""
-    click.echo(escaped(text), err=err)
+    """Print one line, on stderr if `err`, above the progress bars that are shown."""
+    with _bars_cleared(err):
+        click.echo(escaped(text), err=err)
+
+
+def report(message: str, hint: str = "") -> None:
+    """Print the line of an error."""
+    echo(f"vqcodec: error: {message.rstrip('.')}" + (f"; {hint}" if hint else ""), err=True)
+
+
+def warn(about: str, message: str) -> None:
+    """Print a warning and the name of the file that it is about."""
+    echo(f"vqcodec: warning: {about}: {message}", err=True)
+
+
+@contextmanager
+def warnings_shown(about: str) -> Iterator[None]:
+    """Print warnings meant for users as they come, one line each."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, VqcWarning):
+            warn(about, str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", VqcWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def _bars_cleared(err: bool) -> AbstractContextManager[None]:
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        return nullcontext()
+    mode: AbstractContextManager[None] = tqdm.tqdm.external_write_mode(
+        file=sys.stderr if err else sys.stdout
+    )
+    return mode

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli.files import warnings_shown
-from vqcodec.cli.options import compute_options
+from vqcodec.cli.options import Compute, compute_group
 from vqcodec.cli.process import prepare
+from vqcodec.cli.terminal import echo, warnings_shown
 
 
 @click.command()
@@ -47,7 +47,7 @@ from vqcodec.cli.process import prepare
 @click.option(
     "--set", "settings", metavar="a.b=c", multiple=True, help="Override a setting of the recipe."
 )
-@compute_options
+@compute_group
 def command(
     recipe: str,
     data: tuple[str, ...],
@@ -57,8 +57,7 @@ def command(
     resume: bool,
     force: bool,
     settings: tuple[str, ...],
-    device: str,
-    threads: int | None,
+    compute: Compute,
 ) -> int:
     """Train a model by a recipe on a folder of pictures.
 
@@ -77,6 +76,7 @@ def command(
             f"{folder} holds a run; --resume continues it, --run starts elsewhere"
         )
 
+    prepare(compute.threads)
     from vqcodec.registry.load import pick_device
     from vqcodec.training.config import load_recipe
     from vqcodec.training.distributed import joined, rank
@@ -84,9 +84,8 @@ def command(
     from vqcodec.training.run import train
 
     parsed = load_recipe(Path(recipe), overrides)
-    prepare(threads)
     reporter = _Reporter()
-    with joined(pick_device(device)) as place:
+    with joined(pick_device(compute.device)) as place:
         first = rank() == 0
         try:
             with warnings_shown(", ".join(data)) if first else nullcontext():
@@ -105,11 +104,11 @@ def command(
             stopped = True
     reporter.close()
     if first and stopped:
-        click.echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
+        echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
     elif first and written != Path(out):
-        click.echo(f"{written}: the stages that there are have ended; no model is made of them yet")
+        echo(f"{written}: the stages that there are have ended; no model is made of them yet")
     elif first:
-        click.echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
+        echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
     return 130 if stopped else 0
 
 
@@ -135,7 +134,7 @@ class _Reporter:
 
     def validation(self, stage: str, step: int, metrics: dict[str, float]) -> None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        self._tqdm.write(f"{stage} step {step}: {figures}", file=sys.stderr)
+        echo(f"{stage} step {step}: {figures}", err=True)
 
     def close(self) -> None:
         if self._bar is not None:

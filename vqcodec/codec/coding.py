@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,7 @@ def code_tiles(
     """
     tops = np.array([rows.start for rows, _ in boxes])
     lefts = np.array([columns.start for _, columns in boxes])
-    with torch.inference_mode(), full_precision():
+    with torch.inference_mode(), full_precision(), _one_thread():
         for step in steps([size_of(box) for box in boxes]):
             coded = _code_step(step, source, coders)
             grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
@@ -62,6 +63,17 @@ def code_tiles(
                 progress(len(step.place))
             if all(coder.lost for coder in coders):
                 break
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch work on one thread: steps are so small that waking others takes longer."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:

@@ -18,7 +18,7 @@ from vqcodec.image.metadata import png_chunk_of, upright_xmp
 from vqcodec.image.picture import Metadata
 
 _NAMED = 6
-"""Parts that `Inventory.summary` names; of more it gives the number."""
+"""Parts that `Inventory.loss` names; of more it gives the number."""
 
 
 class Fate(Enum):
@@ -59,8 +59,10 @@ class Inventory:
         return tuple(h.note or h.name for h in self.holdings if h.fate is Fate.LOST)
 
     @property
-    def summary(self) -> str:
-        """What is not kept, in one phrase."""
+    def loss(self) -> str:
+        """What is known not to be kept, in one phrase; empty if the file's parts are not known."""
+        if self.format is None:
+            return ""
         names = list(dict.fromkeys(self.lost))
         more = len(names) - _NAMED
         return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

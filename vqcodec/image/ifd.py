@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -164,6 +165,23 @@ class Block:
 
     def _numbers(self, form: str, at: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + form, self.data, at)
+
+
+def multiplies(data: bytes) -> bool:
+    """Tell whether the tags of a directory share so many bytes that a reader which copies the
+    values of each would take more than the whole block.
+
+    Pillow is such a reader. A block that is damaged in another way is no such block.
+    """
+    try:
+        block = Block(data)
+        found = [block.directory(block.first)]
+    except ValueError:
+        return False
+    for tag in SUBDIRECTORIES:
+        with suppress(ValueError):
+            found += filter(None, [block.subdirectory(found[0], tag)])
+    return any(sum(len(entry.value) for entry in each.entries) > len(data) for each in found)
 
 
 def orientation(exif: bytes) -> int:
@@ -335,10 +353,10 @@ def without_orientation(exif: bytes) -> bytes:
     Raises ValueError if the block is damaged, or the values of its main directory share so
     many bytes that readers which copy each would take more than the block has.
     """
+    if multiplies(exif):
+        raise ValueError("its tags share bytes")
     block = Block(exif)
     main = block.directory(block.first)
-    if sum(len(entry.value) for entry in main.entries) > len(exif):
-        raise ValueError("its tags share bytes")
     tags = [entry.tag for entry in main.entries]
     if ORIENTATION not in tags or block.big or main.damaged:
         return exif

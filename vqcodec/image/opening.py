@@ -36,7 +36,8 @@ def is_picture(path: PurePath) -> bool:
     """Tell by its suffix whether a file is a picture that can be read here."""
     _prepare()
     found = Image.registered_extensions().get(path.suffix.lower(), "")
-    return found in Image.OPEN and found not in _NO_PICTURES
+    # Pillow opens MPO files as the JPEG files that they begin as.
+    return found in (*Image.OPEN, "MPO") and found not in _NO_PICTURES
 
 
 def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vqcodec.errors import PictureError
+from vqcodec.image import ifd
 from vqcodec.image.accounting import UNKNOWN, Inventory, account
 from vqcodec.image.hidden import fill_hidden, hides_colours
 from vqcodec.image.inventory.listing import list_contents
-from vqcodec.image.inventory.parts import Contents
+from vqcodec.image.inventory.parts import Contents, Kind
 from vqcodec.image.metadata import (
     Statements,
     pillows_orientation,
@@ -78,23 +79,13 @@ def read_picture(
     from PNG's gAMA and cHRM. Of several frames or pages the first is taken. `strip` leaves
     metadata out; `modified` is the file's date, to be kept with it.
 
-    What is lost is warned of (VqcWarning). Raises: PictureError if it cannot be read.
+    The inventory says what is lost. Raises: PictureError if the picture cannot be read.
     """
     source = _read(data, max_pixels, value_range, strip)
-    if source.inventory.format is not None and source.inventory.lost:
-        warn(f"not kept: {source.inventory.summary}")
     if modified is None or strip:
         return source
     metadata = replace(source.picture.metadata, modified=modified)
     return replace(source, picture=replace(source.picture, metadata=metadata))
-
-
-def read_pixels(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """Return the pixels, (H, W, 3), that `read_picture` reads, without a word of what is lost.
-
-    Raises: PictureError if the picture cannot be read.
-    """
-    return _read(data, max_pixels, None, False).picture.pixels
 
 
 def survey(data: bytes) -> Inventory:
@@ -126,13 +117,17 @@ def picture_of(
     if hasattr(source, "__array__"):
         image = _image_of_array(np.asarray(source), value_range)
         return _picture_of_image(image, max_pixels, None, strip)
-    return read_picture(
+    read = read_picture(
         bytes_of(source), max_pixels=max_pixels, value_range=value_range, strip=strip
-    ).picture
+    )
+    if read.inventory.loss:
+        warn(f"not kept: {read.inventory.loss}")
+    return read.picture
 
 
 def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
     contents = list_contents(data)
+    _refuse_multiplied_tags(contents, data)
     image = open_image(io.BytesIO(data), max_pixels)
     if contents is None:
         return Source(_taken_apart(image, value_range, strip), UNKNOWN)
@@ -221,6 +216,15 @@ def _samples(image: Image.Image, contents: Contents) -> Samples:
     return Samples(bits=contents.bits if known else None, inverted=contents.inverted)
 
 
+def _refuse_multiplied_tags(contents: Contents | None, data: bytes) -> None:
+    """Raise PictureError if Pillow, to decode the pixels, would copy tags without end."""
+    blocks = [data]  # if it is a TIFF file
+    if contents is not None and contents.format in ("AVIF", "HEIC"):
+        blocks = [part.data for part in contents.parts if part.kind is Kind.EXIF]
+    if any(ifd.multiplies(block) for block in blocks):
+        raise PictureError("its tags share bytes, and would take more than the file has")
+
+
 def _refuse_range_of_colours(image: Image.Image) -> None:
     if image.mode != "F" and not image.mode.startswith("I"):
         raise PictureError(
@@ -265,4 +269,5 @@ def _take_first_frame(image: Image.Image) -> None:
     except MemoryError:
         raise
     except Exception as error:
-        raise PictureError(f"the image cannot be read: {error}") from error
+        reason = str(error) or "its file is closed"
+        raise PictureError(f"the image cannot be read: {reason}") from error

@@ -99,11 +99,20 @@ def format_of(name: str) -> str:
     return _ALIASES.get(found, found)
 
 
+def change_by(format_name: str, quality: int | None = None) -> str:
+    """Say how a format, at a quality as `write_picture` takes it, changes pixels once more;
+    empty if it keeps them.
+    """
+    if format_name in _LOSSY or (format_name == "WEBP" and quality is not None):
+        return f"{format_name} is lossy: pixels change once more"
+    return "GIF has 256 colours: pixels change" if format_name == "GIF" else ""
+
+
 def write_picture(picture: Picture, format_name: str, quality: int | None = None) -> bytes:
     """Return the bytes of a file in a format that Pillow knows, with the picture's metadata.
 
     Formats without alpha get the picture on white. `quality`, 1 to 100, is that of lossy
-    formats, and makes WebP one. Warns of what the format changes or has no place for.
+    formats, and makes WebP one. Warns of metadata and alpha that the format has no place for.
     Raises: PictureError if Pillow cannot write the picture.
     """
     image = to_image(picture)
@@ -112,10 +121,6 @@ def write_picture(picture: Picture, format_name: str, quality: int | None = None
         warn(f"{format_name} has no alpha: the picture is put on white")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    if format_name in _LOSSY or (format_name == "WEBP" and quality is not None):
-        warn(f"{format_name} is lossy: pixels change once more")
-    if format_name == "GIF":
-        warn("GIF has 256 colours: pixels change")
     options = dict(_ENCODING.get(format_name, {}))
     if quality is not None and format_name in ("JPEG", "AVIF", "WEBP"):
         options |= {"quality": quality, "lossless": False}

@@ -21,6 +21,11 @@ _PARSERS: dict[str, Callable[..., Model]] = {
 }
 _loaded: dict[tuple[str, str], Model] = {}
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A process that is forked while another thread loads a model would wait for it for ever.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def load_model(

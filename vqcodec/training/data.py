@@ -21,7 +21,7 @@ from vqcodec.container import Limits
 from vqcodec.errors import PictureError, VqcWarning
 from vqcodec.image.opening import is_picture
 from vqcodec.image.pixels import has_range
-from vqcodec.image.reading import read_pixels
+from vqcodec.image.reading import read_picture
 from vqcodec.training.config import DataConfig
 from vqcodec.training.distributed import rank
 
@@ -69,7 +69,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 def read_rgb(path: Path) -> Pixels:
     """Read a picture as the codec does. Raises ValueError if it cannot be read."""
     try:
-        return read_pixels(path.read_bytes(), max_pixels=Limits().pixels)
+        return read_picture(path.read_bytes(), max_pixels=Limits().pixels).picture.pixels
     except (OSError, PictureError) as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -11,7 +11,7 @@ train together with the indices that coding will use:
 - the prior learns from the bits of the indices.
 
 Analysis and gains stay as the first stage made them: every gradient tried for them, through
-hard indices, made rates grow (train/README.md). For the last part of the steps the prior
+hard indices, made rates grow (train/history.md). For the last part of the steps the prior
 runs on its integer grid.
 """
 

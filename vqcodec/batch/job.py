@@ -1,0 +1,156 @@
+"""One file to work on, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from vqcodec.errors import VqcError
+from vqcodec.storage import State, remove_source, state_of, write_whole
+
+STREAM = "-"
+EXPECTED = (VqcError, ValueError, OSError, MemoryError, RuntimeError)
+"""What may be wrong with a job. Of RuntimeErrors only torch's that memory ran out."""
+
+Progress: TypeAlias = Callable[[float], None] | None
+"""Told the part of a job that is done, 0 to 1, if somebody watches."""
+Bar: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of what has this title."""
+
+
+def no_bar(title: str) -> AbstractContextManager[Progress]:
+    """Show nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An input and its output; either may be '-', stdin and stdout."""
+
+    source: str
+    target: str
+    overwrite: bool = False
+    inside: Path | None = None
+    """The folder that the output must be in when links are followed; None: its own."""
+
+    def read(self) -> bytes:
+        """Return the input's bytes."""
+        return read_input(self.source)
+
+    def state(self) -> State:
+        """Return what `remove_source` compares the input with."""
+        return state_of(Path(self.source))
+
+    def write(self, data: bytes, check: Callable[[bytes], None] | None = None) -> None:
+        """Write the output whole or not at all.
+
+        `check` raises if bytes are wrong: those on disk or, where the output cannot be
+        read back, those to be written.
+        """
+        target = Path(self.target)
+        if self.is_file:
+            write_whole(target, data, overwrite=self.overwrite, check=check, inside=self.inside)
+            return
+        if check is not None:
+            check(data)
+        if self.target != STREAM:
+            target.write_bytes(data)  # a device or a named pipe, not to be replaced by a file
+        elif sys.stdout is None:
+            raise ValueError("stdout is closed")
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the output is, or will be, an ordinary file."""
+        target = Path(self.target)
+        return self.target != STREAM and (target.is_file() or not target.exists())
+
+    def remove_source(self, state: State) -> None:
+        """Delete the input, unless it is no longer as it was."""
+        remove_source(Path(self.source), state)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something was not done."""
+
+    message: str
+    hint: str = ""
+    code: int = 1
+    """The exit code that it calls for: 2 if the caller is wrong."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Describe an error of the kinds in EXPECTED.
+
+        Raises the error again if it is a RuntimeError but for want of memory, as that is a
+        fault of this program.
+        """
+        text = " ".join(str(error).split())
+        if isinstance(error, RuntimeError):
+            if "memory" not in text:
+                raise error
+            text = "out of memory"
+        if isinstance(error, OSError) and error.strerror:
+            text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        if isinstance(error, MemoryError):
+            text = text or "out of memory"
+        hint = error.hint if isinstance(error, VqcError) else ""
+        return cls(text, hint, 2 if isinstance(error, ValueError) else 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a job."""
+
+    job: Job
+    line: str = ""
+    """What was done, or would be; empty if nothing was."""
+    warnings: tuple[str, ...] = ()
+    before: int = 0
+    """Bytes of the input."""
+    after: int = 0
+    """Bytes of the output."""
+    kept: tuple[str, ...] = ()
+    """Why the input, which was to be deleted, is still there."""
+    salvaged: bool = False
+    """Whether the input was damaged, and something of it is lost."""
+    failure: Failure | None = None
+
+
+class Work(Protocol):
+    """What is done with each job. Other processes are sent a copy of it."""
+
+    def ready(self) -> Callable[[Job, Bar], Outcome]:
+        """Load what all jobs need, once in each process; return what does a job.
+
+        That raises what is wrong with its job, this what makes all jobs pointless; both
+        raise errors of the kinds in EXPECTED.
+        """
+
+    def foresee(self, job: Job) -> Outcome:
+        """Tell what would come of a job, without writing anything or loading a model."""
+
+    def seconds(self, job: Job) -> float:
+        """Guess how long a job will take on one processor."""
+
+
+def read_input(source: str) -> bytes:
+    """Return the bytes of a file or, for '-', of stdin."""
+    if source != STREAM:
+        return Path(source).read_bytes()
+    if sys.stdin is None:
+        raise ValueError("stdin is closed")
+    return sys.stdin.buffer.read()
+
+
+def compared(before: int, after: int) -> str:
+    """Say how a size in bytes compares with another, as in "11.3x smaller"."""
+    sense = "smaller" if after <= before else "larger"
+    return f"{max(before, after) / max(1, min(before, after)):.1f}x {sense}"

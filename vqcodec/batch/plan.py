@@ -1,0 +1,295 @@
+"""Which file becomes which."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from pathlib import Path
+
+from vqcodec.batch.job import STREAM, Failure, Job
+from vqcodec.batch.listing import list_files
+from vqcodec.batch.places import Places, is_inside, is_stdout
+from vqcodec.container import parse
+from vqcodec.errors import FormatError, LimitError, NotVqcError, VersionError
+
+
+class Existing(Enum):
+    """What to do about an output that exists."""
+
+    KEEP = auto()
+    """Leave its input out and say so; of a single file, refuse."""
+    OVERWRITE = auto()
+    SKIP = auto()
+    """Leave its input out, but write the output again if it is empty or damaged."""
+    MATCH = auto()
+    """As SKIP, but take the output only if it is, byte for byte, what would be written."""
+
+    @classmethod
+    def wished(cls, *, force: bool, skip: bool, remove: bool) -> Existing:
+        """Choose by the options. Raises: ValueError if they exclude each other.
+
+        Who skips and removes goes on with a run that ended between writing a result and
+        removing its source. That the result is this source's, and not that of another
+        with the same name, only making it again can tell.
+        """
+        if force and skip:
+            raise ValueError("--force and --skip-existing exclude each other")
+        if skip:
+            return cls.MATCH if remove else cls.SKIP
+        return cls.OVERWRITE if force else cls.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Where outputs go."""
+
+    output: str | None = None
+    """One file; '-' is stdout."""
+    directory: str | None = None
+    """A folder, in which folders that are inputs are mirrored; None: beside the inputs."""
+    existing: Existing = Existing.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done, and what is not."""
+
+    jobs: tuple[Job, ...]
+    done: tuple[Job, ...]
+    """Those whose outputs exist and are left as they are."""
+    notes: tuple[str, ...]
+    """What the user should know of the names, a sentence each."""
+    failures: tuple[Failure, ...]
+    """Inputs that are refused, and folders that cannot be read."""
+    left_out: Counter[str]
+    """How many files of each other kind are in folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An input, and the two outputs that it may have."""
+
+    source: str
+    plain: str
+    """photo.png becomes photo.vqc."""
+    apart: str
+    """photo.png becomes photo.png.vqc: where photo.jpg is an input too."""
+    inside: Path | None
+
+
+def plan(
+    inputs: Sequence[str], outputs: Outputs, *, suffix: str, is_input: Callable[[Path], bool]
+) -> Plan:
+    """Pair inputs with outputs, whose names end in `suffix`. Folders contribute the files that
+    `is_input` takes.
+
+    An input's suffix is replaced by `suffix`, or this is added to a name whose ending is no
+    suffix of such inputs (`IMG_v1.2`). Inputs that would have the same output keep their
+    own suffixes before it.
+
+    Raises: ValueError for what is ambiguous as a whole. A single input that would do harm,
+    as its output would replace another's or lies outside its folder, is among the failures.
+    """
+    output, directory = outputs.output, outputs.directory
+    if output is not None and directory is not None:
+        raise ValueError("-o and -d exclude each other")
+    if "" in (*inputs, output, directory):
+        raise ValueError("a file name is empty")
+    if list(inputs).count(STREAM) > 1:
+        raise ValueError("'-' can be given once")
+    if output is not None and is_stdout(output):
+        outputs = replace(outputs, output=STREAM)
+    failures: list[Failure] = []
+    left_out = Counter[str]()
+    items = []
+    named = True
+    for text in inputs:
+        listing = list_files(text, is_input)
+        named = named and not listing.is_folder
+        failures += listing.failures
+        left_out += listing.left_out
+        if not listing.files and not listing.failures:
+            raise ValueError(f"{text}: no fitting files in this folder")
+        root = Path(text) if listing.is_folder else None
+        items += [
+            _item(source, relative, root, outputs, suffix, is_input)
+            for source, relative in listing.files
+        ]
+    del left_out[suffix]  # earlier outputs
+    places = Places()
+    items = _once(items, places)
+    if output is not None and len(items) > 1:
+        raise ValueError(f"-o names one file, there are {len(items)} inputs; use -d")
+    targets, notes = _targets(items, places)
+    _refuse_terminal(targets)
+    jobs = [
+        Job(item.source, target, outputs.existing is Existing.OVERWRITE, item.inside)
+        for item, target in zip(items, targets, strict=True)
+    ]
+    jobs = list(_harmless(jobs, places, failures))
+    single = named and len(items) == 1
+    left, done = _by_existing(jobs, outputs.existing, single, suffix, failures)
+    return Plan(
+        jobs=tuple(left),
+        done=tuple(done),
+        notes=tuple(notes),
+        failures=tuple(failures),
+        left_out=left_out,
+    )
+
+
+def refuse_removal(jobs: Sequence[Job]) -> None:
+    """Raise ValueError if an input is no file, or an output none that will last."""
+    for job in jobs:
+        if job.source == STREAM:
+            raise ValueError("--remove-source needs files as inputs, not '-'")
+        if not job.is_file:
+            raise ValueError(f"--remove-source needs a file as output, not {job.target!r}")
+
+
+def _item(
+    source: str,
+    relative: Path,
+    root: Path | None,
+    outputs: Outputs,
+    suffix: str,
+    is_input: Callable[[Path], bool],
+) -> _Item:
+    if outputs.output is not None:
+        return _Item(source, outputs.output, outputs.output, None)
+    if source == STREAM:
+        if outputs.directory is not None:
+            raise ValueError("'-' has no name for a file in a folder; use -o")
+        return _Item(source, STREAM, STREAM, None)
+    bare = relative.with_suffix("") if is_input(relative) else relative
+    ends = bare != relative and bare.suffix.lower() == suffix
+    plain = bare if ends else bare.with_name(bare.name + suffix)
+    apart = relative.with_name(relative.name + suffix)
+    if outputs.directory is not None:
+        folder = Path(outputs.directory)
+        return _Item(source, str(folder / plain), str(folder / apart), folder)
+    beside = Path(source).with_name
+    return _Item(source, str(beside(plain.name)), str(beside(apart.name)), root)
+
+
+def _once(items: Sequence[_Item], places: Places) -> list[_Item]:
+    """Drop inputs that are there already. A link to another input is an input of its own."""
+    found: dict[tuple[str, str, str], _Item] = {}
+    for item in items:
+        folder, name = os.path.split(item.source)
+        found.setdefault((places.key(folder), name, item.plain and places.key(item.plain)), item)
+    return list(found.values())
+
+
+def _targets(items: Sequence[_Item], places: Places) -> tuple[list[str], list[str]]:
+    """Choose each item's output; return them and what is to be said about them."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[places.key(item.plain)].append(item)
+    targets, notes = [], []
+    for item in items:
+        group = groups[places.key(item.plain)]
+        crowded = len(group) > 1
+        earlier = not os.path.lexists(item.plain) and Path(item.apart).is_file()
+        targets.append(item.apart if crowded or earlier else item.plain)
+        if crowded and item is group[0] and item.apart != item.plain:
+            sources, apart = ([getattr(i, n) for i in group] for n in ("source", "apart"))
+            notes.append(
+                f"{_and(sources)} would become {item.plain} alike: they become {_and(apart)}"
+            )
+    return targets, notes
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _refuse_terminal(targets: Sequence[str]) -> None:
+    if STREAM in targets and sys.stdout is not None and sys.stdout.isatty():
+        raise ValueError("stdout is a terminal; give -o FILE or redirect it")
+
+
+def _harmless(jobs: Sequence[Job], places: Places, failures: list[Failure]) -> Iterator[Job]:
+    """Yield the jobs that do no harm to files of others; say of the rest why they would."""
+    sources = {places.key(job.source): job.source for job in jobs if job.source != STREAM}
+    wanted = Counter(places.key(job.target) for job in jobs if job.target != STREAM)
+    for job in jobs:
+        key = places.key(job.target)
+        if job.target == STREAM:
+            why = ""
+        elif Path(job.target).is_dir() or job.target.endswith(("/", os.sep)):
+            why = "is a folder; use -d"
+        elif key in sources and sources[key] == job.source:
+            why = "input and output are the same file"
+        elif key in sources:
+            why = f"output and another input, {sources[key]}, are the same file"
+        elif wanted[key] > 1:
+            why = "several inputs would become this file"
+        elif job.inside is not None and not is_inside(job.target, job.inside):
+            why = f"a link leads out of the folder {job.inside}"
+        else:
+            why = ""
+        if why:
+            failures.append(Failure(f"{job.target}: {why}", code=2))
+        else:
+            yield job
+
+
+class _Found(Enum):
+    """What is in the place of an output."""
+
+    NOTHING = auto()
+    WHOLE = auto()
+    BROKEN = "is empty or damaged; -f or --skip-existing writes it again"
+    FOREIGN = "is no .vqc file; -f overwrites it"
+
+
+def _by_existing(
+    jobs: Sequence[Job], existing: Existing, single: bool, suffix: str, failures: list[Failure]
+) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that are left to do and those that are done."""
+    left, done = [], []
+    for job in jobs:
+        target = Path(job.target)
+        if existing is Existing.OVERWRITE or job.target == STREAM or not target.is_file():
+            left.append(job)
+            continue
+        if existing is Existing.KEEP and single:
+            why = "exists; -f overwrites it, -o FILE or -d DIR avoids it"
+            failures.append(Failure(f"{job.target} {why}", code=2))
+            continue
+        found = _look(target, suffix)
+        if found is _Found.BROKEN and existing is not Existing.KEEP:
+            left.append(replace(job, overwrite=True))
+        elif found in (_Found.BROKEN, _Found.FOREIGN):
+            failures.append(Failure(f"{job.target} {found.value}"))
+        elif existing is Existing.MATCH:
+            left.append(job)
+        else:
+            done.append(job)
+    return left, done
+
+
+def _look(target: Path, suffix: str) -> _Found:
+    """Tell what a file is that is in the place of an output.
+
+    A .vqc file of a later version, or larger than this program takes, is whole: it cannot be
+    known to be damaged.
+    """
+    try:
+        data = target.read_bytes() if suffix == ".vqc" else b""
+        if target.stat().st_size == 0:
+            return _Found.BROKEN
+        if suffix == ".vqc":
+            parse(data)
+    except NotVqcError:
+        return _Found.FOREIGN
+    except (VersionError, LimitError, OSError):
+        return _Found.WHOLE
+    except FormatError:
+        return _Found.BROKEN
+    return _Found.WHOLE

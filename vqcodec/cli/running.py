@@ -1,0 +1,144 @@
+"""How commands plan and run jobs, and what they tell of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
+from vqcodec.batch.listing import describe_left_out
+from vqcodec.batch.plan import Existing, Outputs, Plan, plan, refuse_removal
+from vqcodec.batch.run import processes_that_pay, run
+from vqcodec.cli.options import Compute, Running
+from vqcodec.cli.process import within_granted
+from vqcodec.cli.progress import bar, file_bar
+from vqcodec.cli.terminal import echo, report, warn, warnings_shown
+
+EXIT_SALVAGED = 3
+
+
+def run_all(
+    inputs: Sequence[str],
+    outputs: Outputs,
+    work: Work,
+    running: Running,
+    compute: Compute,
+    *,
+    suffix: str,
+    is_input: Callable[[Path], bool],
+    advice: Mapping[str, str],
+    removes_sources: bool = False,
+) -> int:
+    """Plan the work on all inputs, do it, and tell what came of it; return the exit code."""
+    planned = plan(inputs, outputs, suffix=suffix, is_input=is_input)
+    jobs = planned.jobs
+    if removes_sources:
+        refuse_removal(jobs)
+    for note in planned.notes:
+        echo(f"vqcodec: {note}", err=True)
+    for failure in planned.failures:
+        report(failure.message, failure.hint)
+    _tell_done(planned, outputs.existing, running.dry_run)
+    threads = within_granted(compute.threads)
+    is_piped = any(job.target == STREAM for job in jobs)
+    outcomes = []
+    with file_bar(len(jobs)) as advance:
+        if running.dry_run:
+            found = _foresee(jobs, work)
+        else:
+            found = _run(jobs, work, running.jobs, threads, compute.device)
+        # Jobs warn in their outcomes, and what comes before them is of models.
+        with warnings_shown("models"), closing(found):
+            for outcome in found:
+                _tell(outcome, is_piped)
+                outcomes.append(outcome)
+                advance()
+    if left_out := describe_left_out(planned.left_out, advice):
+        echo(f"vqcodec: {left_out}", err=True)
+    if len(jobs) > 1 and not running.dry_run:
+        for line in _summary(outcomes):
+            echo(line, err=is_piped)
+    failures = [*planned.failures, *(o.failure for o in outcomes if o.failure is not None)]
+    code = max((failure.code for failure in failures), default=0)
+    if not running.dry_run and any(outcome.kept for outcome in outcomes):
+        code = max(code, 1)
+    return code or (EXIT_SALVAGED if any(outcome.salvaged for outcome in outcomes) else 0)
+
+
+def _run(
+    jobs: Sequence[Job], work: Work, count: int | None, threads: int | None, device: str
+) -> Generator[Outcome, None, None]:
+    if not jobs:
+        return
+    if len(jobs) == 1 or any(STREAM in (job.source, job.target) for job in jobs):
+        count = 1  # streams are this process's
+    if count is None:
+        count = min(processes_that_pay(jobs, work), threads or len(jobs))
+        if count > 1 and _computes_elsewhere(device):
+            count = 1
+    yield from run(jobs, work, count=count, threads=threads, bar=bar if len(jobs) == 1 else no_bar)
+
+
+def _computes_elsewhere(device: str) -> bool:
+    """Tell whether the networks run on a device that several processes would only share."""
+    from vqcodec import processors
+
+    processors.load_torch()
+    from vqcodec.registry.load import pick_device
+
+    return pick_device(device).type != "cpu"
+
+
+def _foresee(jobs: Sequence[Job], work: Work) -> Generator[Outcome, None, None]:
+    for job in jobs:
+        try:
+            yield work.foresee(job)
+        except EXPECTED as error:
+            yield Outcome(job=job, failure=Failure.of(error))
+
+
+def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
+    done = len(planned.done)
+    count = f"{done} of {done + len(planned.jobs)}"
+    if each:
+        for job in planned.done:
+            echo(f"{job.source}: {job.target} exists")
+    if done and existing is Existing.SKIP:
+        echo(f"vqcodec: {count} skipped: their results exist", err=True)
+    elif done:
+        echo(
+            f"vqcodec: {count} results exist and were left as they are; -f overwrites them",
+            err=True,
+        )
+
+
+def _tell(outcome: Outcome, is_piped: bool) -> None:
+    source = outcome.job.source
+    for warning in outcome.warnings:
+        warn(source, warning)
+    if outcome.line:
+        echo(outcome.line, err=is_piped)
+    if outcome.kept:
+        report(f"{source}: kept: {', '.join(outcome.kept)}")
+    if outcome.failure is not None:
+        message = outcome.failure.message
+        named = message if message.startswith(source) else f"{source}: {message}"
+        report(named, outcome.failure.hint)
+
+
+def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    done = [outcome for outcome in outcomes if outcome.failure is None]
+    before, after = sum(o.before for o in done), sum(o.after for o in done)
+    line = f"{len(done)} of {len(outcomes)} files done"
+    if len(done) < len(outcomes):
+        line += f", {len(outcomes) - len(done)} failed"
+    if before and after:
+        line += f": {before} -> {after} bytes, {compared(before, after)}"
+    yield line
+    kept = [outcome for outcome in outcomes if outcome.kept]
+    if kept:
+        reasons = Counter(reason for outcome in kept for reason in outcome.kept)
+        told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+        yield f"{len(kept)} sources kept: {told}"

@@ -1,0 +1,311 @@
+"""What is done with one picture file, as `vqcodec.batch` has it done with many.
+
+Copies of these classes are sent to processes that are still without torch. Therefore
+everything that loads torch is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared
+from vqcodec.codec.search import Wish
+from vqcodec.container.layout import Limits
+from vqcodec.errors import SourceKeptError, VqcWarning
+
+if TYPE_CHECKING:
+    from vqcodec.image.accounting import Inventory
+    from vqcodec.image.pipeline import Encoded
+    from vqcodec.models.model import Model
+
+_RAW = "camera raw: develop them first"
+_HEIF = "pip install pillow-heif reads them"
+ADVICE = dict.fromkeys((".heic", ".heif", ".hif"), _HEIF) | dict.fromkeys(
+    (
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".raf",
+        ".raw",
+        ".rw2",
+        ".srw",
+    ),
+    _RAW,
+)
+"""What to do with pictures of other kinds, by their suffix."""
+
+_LOSSY = {".jpg", ".jpeg", ".jfif", ".webp", ".avif", *ADVICE}
+_LARGER = "the result is larger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What is taken of a picture file."""
+
+    max_pixels: int = Limits().pixels
+    value_range: tuple[float, float] | None = None
+    """Values of black and white in pictures of real or 32-bit numbers; None: these are refused."""
+    strip: bool = False
+    """Leave out all metadata; alpha is kept."""
+    mtime: bool = True
+    """Take the date of the file along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Whether picture files are deleted, and what is made sure before."""
+
+    remove_source: bool = False
+    allow_larger: bool = False
+    """Delete them even if their results are larger."""
+    verify: bool | None = None
+    """Decode each result from the disk before it gets its name; None: if it is to be deleted."""
+
+    def __post_init__(self) -> None:
+        if self.remove_source and self.verify is False:
+            raise ValueError("--remove-source and --no-verify exclude each other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """Picture files become .vqc files."""
+
+    model: str | None = None
+    device: str = "auto"
+    prior: bool = True
+    wish: Wish = field(default_factory=Wish)
+    reading: Reading = field(default_factory=Reading)
+    removal: Removal = field(default_factory=Removal)
+
+    def ready(self) -> Callable[[Job, Bar], Outcome]:
+        """Load the model. Raises: ModelError; ValueError for a device that is not there."""
+        from vqcodec.registry.load import load_model
+
+        return partial(self._compress, load_model(self.model, device=self.device))
+
+    def foresee(self, job: Job) -> Outcome:
+        """Tell what would be lost of a picture that is to be deleted."""
+        kept: tuple[str, ...] = ()
+        if self.removal.remove_source:
+            from vqcodec.image.reading import survey
+
+            kept = _reasons(survey(job.read()))
+        return Outcome(job=job, line=f"{job.source} -> {job.target}", kept=kept)
+
+    def seconds(self, job: Job) -> float:
+        """Guess by the file's size."""
+        lossy = PurePath(job.source).suffix.lower() in _LOSSY
+        return _megabytes(job.source) * (10.0 if lossy else 1.0)
+
+    def _compress(self, model: Model, job: Job, bar: Bar) -> Outcome:
+        from vqcodec.image.pipeline import encode
+        from vqcodec.image.reading import read_picture
+
+        began = time.perf_counter()
+        removes = self.removal.remove_source
+        state = job.state() if removes else ()
+        original = job.read()
+        with bar(job.source) as progress:
+            source = read_picture(
+                original,
+                max_pixels=self.reading.max_pixels,
+                value_range=self.reading.value_range,
+                strip=self.reading.strip,
+                modified=_modified(job.source) if self.reading.mtime else None,
+            )
+            encoded = encode(source.picture, model, self.wish, prior=self.prior, progress=progress)
+        check = partial(_confirm, job, bar, model, encoded)
+        job.write(encoded.data, check if self.removal.verify or removes else None)
+        before, after = len(original), len(encoded.data)
+        is_larger = after > before and not self.removal.allow_larger
+        kept: tuple[str, ...] = ()
+        if removes:
+            has_date = source.picture.metadata.modified is not None
+            lacks_date = self.reading.mtime and not self.reading.strip and not has_date
+            kept = _reasons(source.inventory)
+            kept += ("the result lacks its date",) if lacks_date else ()
+            kept += (_LARGER,) if is_larger else ()
+            kept = kept or _remove(job, state)
+        loss = source.inventory.loss
+        warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
+        warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
+        pixels = encoded.header.width * encoded.header.height
+        seconds = time.perf_counter() - began
+        return Outcome(
+            job=job,
+            line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
+            f"{compared(before, after)}, {8 * after / pixels:.3f} bpp, {seconds:.2f} s",
+            warnings=warned,
+            before=before,
+            after=after,
+            kept=kept,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decompression:
+    """.vqc files become picture files."""
+
+    model: str | None = None
+    device: str = "auto"
+    crop: tuple[int, int, int, int] | None = None
+    salvage: bool = False
+    max_pixels: int = Limits().pixels
+    suffix: str = ".png"
+    """Names the format."""
+    quality: int | None = None
+    """Of a lossy format, 1 to 100."""
+    mtime: bool = True
+    """Give results the dates of the pictures' files, where these are known."""
+
+    def ready(self) -> Callable[[Job, Bar], Outcome]:
+        """Load the model, if one is given. Raises: ModelError; ValueError for a device that is
+        not there.
+        """
+        from vqcodec.registry.load import load_model, pick_device
+
+        pick_device(self.device)
+        model = None if self.model is None else load_model(self.model, device=self.device)
+        return partial(self._decompress, model)
+
+    def foresee(self, job: Job) -> Outcome:
+        """Tell what would become of a file."""
+        return Outcome(job=job, line=f"{job.source} -> {job.target}")
+
+    def seconds(self, job: Job) -> float:
+        """Guess by the file's size."""
+        return _megabytes(job.source) * 100.0
+
+    def _decompress(self, model: Model | None, job: Job, bar: Bar) -> Outcome:
+        from vqcodec.image.pipeline import decode
+        from vqcodec.image.salvage import salvage
+        from vqcodec.image.writing import format_of, write_picture
+
+        began = time.perf_counter()
+        data = job.read()
+        losses: tuple[str, ...] = ()
+        with bar(job.source) as progress:
+            if self.salvage:
+                found = salvage(
+                    data,
+                    model=model,
+                    device=self.device,
+                    max_pixels=self.max_pixels,
+                    progress=progress,
+                )
+                picture, losses = found.picture, found.losses
+            else:
+                picture = decode(
+                    data,
+                    model=model,
+                    device=self.device,
+                    crop=self.crop,
+                    max_pixels=self.max_pixels,
+                    progress=progress,
+                )
+        written = write_picture(picture, format_of(f"*{self.suffix}"), self.quality)
+        job.write(written)
+        warned = losses
+        if self.mtime and job.is_file and picture.metadata.modified is not None:
+            warned += _set_modified(job.target, picture.metadata.modified)
+        height, width = picture.pixels.shape[:2]
+        seconds = time.perf_counter() - began
+        return Outcome(
+            job=job,
+            line=f"{job.source} -> {job.target}: {width}x{height} pixels, {seconds:.2f} s",
+            warnings=warned,
+            before=len(data),
+            after=len(written),
+            salvaged=bool(losses),
+        )
+
+
+def is_picture(path: PurePath) -> bool:
+    """Tell by its suffix whether a file is a picture that can be read here."""
+    from vqcodec.image import opening
+
+    return opening.is_picture(path)
+
+
+def is_vqc(path: PurePath) -> bool:
+    """Tell by its suffix whether a file is a .vqc file."""
+    return path.suffix.lower() == ".vqc"
+
+
+def change_by(suffix: str, quality: int | None) -> str:
+    """Say how the format of a suffix changes pixels once more; empty if it keeps them.
+
+    Raises: ValueError if there is no such format to write, or it has no quality.
+    """
+    from vqcodec.image import writing
+
+    name = writing.format_of(f"*{suffix}")
+    if quality is not None and name not in ("JPEG", "WEBP", "AVIF"):
+        raise ValueError(f"{suffix} is not lossy and has no quality")
+    return writing.change_by(name, quality)
+
+
+def _confirm(job: Job, bar: Bar, model: Model, encoded: Encoded, written: bytes) -> None:
+    from vqcodec.image.pipeline import confirm
+
+    with bar(f"verifying {job.target}") as progress:
+        confirm(encoded, written, model, progress=progress)
+
+
+def _remove(job: Job, state: tuple[int, ...]) -> tuple[str, ...]:
+    """Delete the input of a job; return why it is kept, if it is."""
+    try:
+        job.remove_source(state)
+    except SourceKeptError as error:
+        reason = str(error).removeprefix("kept: ")
+        return (f"{reason}; {error.hint}" if error.hint else reason,)
+    return ()
+
+
+def _reasons(inventory: Inventory) -> tuple[str, ...]:
+    """Say why a picture file must be kept, if it must."""
+    if not inventory.lost:
+        return ()
+    return (f"the result lacks {inventory.loss}",) if inventory.loss else inventory.lost
+
+
+def _modified(source: str) -> int | None:
+    """Return a file's date, nanoseconds since 1970, if it has one that a .vqc file can hold."""
+    if source == STREAM:
+        return None
+    modified = Path(source).stat().st_mtime_ns
+    if not -(1 << 63) <= modified < 1 << 63:
+        message = "not kept: the date of the file, which is not between 1677 and 2262"
+        warnings.warn(message, VqcWarning, stacklevel=2)
+        return None
+    return modified
+
+
+def _set_modified(target: str, modified: int) -> tuple[str, ...]:
+    """Give a file its date; return a warning if the file system has no such date."""
+    try:
+        os.utime(target, ns=(time.time_ns(), modified))
+        # Memory cards count in steps of two seconds, and other systems cut what is too far off.
+        exact = abs(Path(target).stat().st_mtime_ns - modified) <= 2_000_000_000
+    except (OSError, OverflowError):
+        exact = False
+    return () if exact else ("its date is none that files can have here",)
+
+
+def _megabytes(source: str) -> float:
+    try:
+        return 0.0 if source == STREAM else Path(source).stat().st_size / 1e6
+    except OSError:
+        return 0.0
