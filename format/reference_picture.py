@@ -15,6 +15,10 @@ from reference import KNOWN_CHUNKS, Corrupt, Limit, block_names, read_model
 
 MAX_METADATA = 2**24
 MAX_PNG_CHUNKS = 1024
+PNG_TYPES = {
+    *(b"tEXt", b"iTXt", b"tIME", b"bKGD", b"sBIT", b"oFFs", b"pCAL", b"sCAL", b"sTER", b"sPLT"),
+    *(b"mDCV", b"cLLI", b"caNv", b"vpAg"),
+}
 SIZES = {b"cicp": 4, b"dens": 17, b"time": 8}
 PNG = bytes.fromhex("89504E470D0A1A0A")
 
@@ -54,7 +58,7 @@ def check_png_chunks(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         body = data[at + 4 : at + 8 + size]
         crc = data[at + 8 + size : at + 12 + size]
-        if len(crc) < 4 or not (kind.isascii() and kind.isalpha()):
+        if len(crc) < 4 or kind not in PNG_TYPES:
             raise Corrupt("a PNG chunk")
         if int.from_bytes(crc, "big") != zlib.crc32(body):
             raise Corrupt("checksum of a PNG chunk")

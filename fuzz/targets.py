@@ -17,7 +17,7 @@ import torch
 from vqcodec.container import Container, Header, Limits, Mode, parse, recover, serialise, spans
 from vqcodec.errors import FormatError, VqcError
 from vqcodec.image import ifd
-from vqcodec.image.accounting import account
+from vqcodec.image.accounting import Facts, account
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.inventory.listing import list_contents
 from vqcodec.image.metadata import statements_of
@@ -109,7 +109,7 @@ def inventory(data: bytes) -> None:
     held = Picture(pixels=_PICTURE, metadata=metadata)
     sealed = Container(header=_HEADER, chunks=to_chunks(held), tiles=(b"",))
     assert unpack(sealed)[1] == metadata
-    assert account(found, metadata).as_dict()
+    assert account(found, metadata, Facts()).as_dict()
     if metadata.exif is not None:
         upright = ifd.upright(metadata.exif)
         assert len(upright) == len(metadata.exif)

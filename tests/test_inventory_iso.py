@@ -90,8 +90,16 @@ def file(*items: Item, inside: bytes = b"", behind: bytes = b"") -> bytes:
     return head + meta(start) + box("mdat", media, behind)
 
 
+def test_colour_codes_count_where_there_is_no_profile() -> None:
+    alone = file(Item("av01", b"pixels", (SIZE, DEPTH, HDR)))
+    assert held(alone) == [(Kind.CICP, b"\x09\x10\0\1")]
+    both = file(Item("av01", b"pixels", (SIZE, DEPTH, HDR, b"colrprof" + PROFILE)))
+    assert held(both) == [(Kind.ICC, PROFILE)]
+    assert lost(both) == []
+
+
 def test_a_picture_with_metadata() -> None:
-    picture = Item("av01", b"pixels", (SIZE, DEPTH, b"colrprof" + PROFILE, HDR))
+    picture = Item("av01", b"pixels", (SIZE, DEPTH, b"colrprof" + PROFILE))
     described = {"cdsc": (1,)}
     data = file(
         picture,
@@ -99,7 +107,6 @@ def test_a_picture_with_metadata() -> None:
         Item("mime", XMP, (), described, b"application/rdf+xml\0", own=True),
     )
     assert sorted(held(data), key=lambda item: item[0].name) == [
-        (Kind.CICP, b"\x09\x10\0\1"),
         (Kind.EXIF, exif()),
         (Kind.ICC, PROFILE),
         (Kind.XMP, XMP),

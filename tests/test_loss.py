@@ -32,7 +32,7 @@ PICTURES, KILLS = (200, 100) if os.environ.get("VQCODEC_LONG") else (24, 6)
 
 def nameless(folder: Path) -> bool:
     """Tell whether files without a name can be had here."""
-    stream = storage._open_nameless(folder)
+    stream = storage._open_nameless(folder, 0o600)
     if stream is not None:
         stream.close()
     return stream is not None

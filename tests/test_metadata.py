@@ -20,6 +20,7 @@ from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, LimitError, VqcWarning
 from vqcodec.image import chunks, ifd
+from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.metadata import comment_chunk, comment_of
 from vqcodec.image.picture import PNG_CHUNKS_MAX, Metadata, Picture
@@ -395,6 +396,7 @@ def test_every_field_has_its_chunk(model: VqVae) -> None:
         (b"time", bytes(9), CorruptError),
         (b"pngc", zlib.compress(b"\0\0\0\1tEXtab"), CorruptError),
         (b"pngc", zlib.compress(struct.pack(">I", 2**31) + b"tEXt"), CorruptError),
+        (b"pngc", zlib.compress(write_png_chunks([("IDAT", b"pixels")])), CorruptError),
     ],
 )
 def test_wrong_chunks_are_format_errors(

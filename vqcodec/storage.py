@@ -54,9 +54,13 @@ def write_whole(
     *,
     overwrite: bool,
     inside: Path | None = None,
+    mode: int = 0o666,
     check: Callable[[bytes], None] | None = None,
 ) -> None:
     """Write a file and flush it, its folder and folders made for it to disk.
+
+    A new file has the permissions of `mode` that the process's umask leaves; one that is
+    overwritten keeps its own.
 
     `inside` is the folder that the file must really be in, at any depth, whatever links lead
     to; None is the target's own. The file of a link is written if it exists. `check` is called
@@ -69,7 +73,7 @@ def write_whole(
     real = _real(target, target.parent if inside is None else inside)
     _make_folder(real.parent)
     try:
-        _write(real, data, overwrite, check)
+        _write(real, data, overwrite, mode & 0o666, check)
     except OSError as error:
         # The hidden name would tell nobody anything, and writing knows no name.
         error.filename, error.filename2 = str(target), None
@@ -150,14 +154,18 @@ def _not_followed(target: Path, link: Path, reason: str) -> PermissionError:
 
 
 def _write(
-    target: Path, data: bytes, overwrite: bool, check: Callable[[bytes], None] | None
+    target: Path,
+    data: bytes,
+    overwrite: bool,
+    mode: int,
+    check: Callable[[bytes], None] | None,
 ) -> None:
     folder = target.parent
     hidden = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
-    file = _open_nameless(folder)
+    file = _open_nameless(folder, mode)
     has_name = file is None
     try:
-        with file or hidden.open("x+b") as stream:
+        with file or _open_named(hidden, mode) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -179,12 +187,17 @@ def _write(
     _flush_folder(folder)
 
 
-def _open_nameless(folder: Path) -> IO[bytes] | None:
+def _open_named(path: Path, mode: int) -> IO[bytes]:
+    """Open a new file."""
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))
+
+
+def _open_nameless(folder: Path, mode: int) -> IO[bytes] | None:
     """Open a new file that has no name, or return None where there is no such thing."""
     if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
         return None
     try:
-        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, mode), "w+b")
     except OSError:
         return None  # what else is wrong with the folder, opening a named file will tell
 

@@ -149,7 +149,14 @@ def contents() -> Iterator[Case]:
         ("time-7", b"time", "7 bytes.", "`time` | 8 bytes", bytes(7)),
         ("pngc-cut", b"pngc", "A PNG chunk that is cut off.", "whole PNG chunks", text[:-1]),
         ("pngc-checksum", b"pngc", "A wrong CRC.", "whole PNG chunks", text[:-1] + b"?"),
-        ("pngc-type", b"pngc", "No letter.", "whole PNG chunks", png_chunk(b"tEX1", b"")),
+        ("pngc-type", b"pngc", "No letter.", "each of type tEXt", png_chunk(b"tEX1", b"")),
+        (
+            "pngc-pixels",
+            b"pngc",
+            "A chunk of pixels.",
+            "each of type tEXt",
+            png_chunk(b"IDAT", b""),
+        ),
     ):
         packed = stored(data) if kind == b"pngc" else data
         yield small(name, "Corrupt", tests, rule, chunks=[chunk(kind, packed)])

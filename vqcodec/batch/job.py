@@ -46,14 +46,21 @@ class Job:
         return state_of(Path(self.source))
 
     def write(self, data: bytes, check: Callable[[bytes], None] | None = None) -> None:
-        """Write the output whole or not at all.
+        """Write the output whole or not at all, readable by nobody who cannot read the input.
 
         `check` raises if bytes are wrong: those on disk or, where the output cannot be
         read back, those to be written.
         """
         target = Path(self.target)
         if self.is_file:
-            write_whole(target, data, overwrite=self.overwrite, check=check, inside=self.inside)
+            write_whole(
+                target,
+                data,
+                overwrite=self.overwrite,
+                inside=self.inside,
+                mode=self._mode(),
+                check=check,
+            )
             return
         if check is not None:
             check(data)
@@ -64,6 +71,15 @@ class Job:
         else:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
+
+    def _mode(self) -> int:
+        """Return the permissions of the output: the input's, and its owner may write."""
+        if self.source == STREAM:
+            return 0o666
+        try:
+            return Path(self.source).stat().st_mode | 0o600
+        except OSError:  # it is gone
+            return 0o600
 
     @property
     def is_file(self) -> bool:

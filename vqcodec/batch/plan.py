@@ -13,7 +13,7 @@ from pathlib import Path
 from vqcodec.batch.job import STREAM, Failure, Job
 from vqcodec.batch.listing import list_files
 from vqcodec.batch.places import Places, is_inside, is_stdout
-from vqcodec.container import parse
+from vqcodec.container import layout, parse
 from vqcodec.errors import FormatError, LimitError, NotVqcError, VersionError
 
 
@@ -132,7 +132,7 @@ def plan(
     ]
     jobs = list(_harmless(jobs, places, failures))
     single = named and len(items) == 1
-    left, done = _by_existing(jobs, outputs.existing, single, suffix, failures)
+    left, done = _by_existing(jobs, outputs.existing, single, suffix, failures, notes)
     return Plan(
         jobs=tuple(left),
         done=tuple(done),
@@ -142,13 +142,23 @@ def plan(
     )
 
 
-def refuse_removal(jobs: Sequence[Job]) -> None:
-    """Raise ValueError if an input is no file, or an output none that will last."""
-    for job in jobs:
+def for_removal(planned: Plan) -> Plan:
+    """Return the plan for inputs that are to be deleted: without links to other inputs, which
+    would lead nowhere then.
+
+    Raises ValueError if an input is no file, or an output none that will last.
+    """
+    for job in planned.jobs:
         if job.source == STREAM:
             raise ValueError("--remove-source needs files as inputs, not '-'")
         if not job.is_file:
             raise ValueError(f"--remove-source needs a file as output, not {job.target!r}")
+    linked = [job for job in planned.jobs if Path(job.source).is_symlink()]
+    files = {os.path.realpath(job.source) for job in planned.jobs if job not in linked}
+    links = [job for job in linked if os.path.realpath(job.source) in files]
+    notes = [f"{job.source} is a link to another of the files and left out" for job in links]
+    jobs = tuple(job for job in planned.jobs if job not in links)
+    return replace(planned, jobs=jobs, notes=(*planned.notes, *notes))
 
 
 def _item(
@@ -194,7 +204,7 @@ def _targets(items: Sequence[_Item], places: Places) -> tuple[list[str], list[st
     for item in items:
         group = groups[places.key(item.plain)]
         crowded = len(group) > 1
-        earlier = not os.path.lexists(item.plain) and Path(item.apart).is_file()
+        earlier = not os.path.lexists(item.plain) and os.path.isfile(item.apart)  # noqa: PTH113
         targets.append(item.apart if crowded or earlier else item.plain)
         if crowded and item is group[0] and item.apart != item.plain:
             sources, apart = ([getattr(i, n) for i in group] for n in ("source", "apart"))
@@ -246,10 +256,16 @@ class _Found(Enum):
     WHOLE = auto()
     BROKEN = "is empty or damaged; -f or --skip-existing writes it again"
     FOREIGN = "is no .vqc file; -f overwrites it"
+    OTHER = "exists and is of another picture than"
 
 
 def _by_existing(
-    jobs: Sequence[Job], existing: Existing, single: bool, suffix: str, failures: list[Failure]
+    jobs: list[Job],
+    existing: Existing,
+    single: bool,
+    suffix: str,
+    failures: list[Failure],
+    notes: list[str],
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are left to do and those that are done."""
     left, done = [], []
@@ -262,7 +278,7 @@ def _by_existing(
             why = "exists; -f overwrites it, -o FILE or -d DIR avoids it"
             failures.append(Failure(f"{job.target} {why}", code=2))
             continue
-        found = _look(target, suffix)
+        found = _look(target, suffix, job.source)
         if found is _Found.BROKEN and existing is not Existing.KEEP:
             left.append(replace(job, overwrite=True))
         elif found in (_Found.BROKEN, _Found.FOREIGN):
@@ -271,25 +287,30 @@ def _by_existing(
             left.append(job)
         else:
             done.append(job)
+            if found is _Found.OTHER:
+                notes.append(f"{job.target} {found.value} {job.source}, or of it at another date")
     return left, done
 
 
-def _look(target: Path, suffix: str) -> _Found:
+def _look(target: Path, suffix: str, source: str) -> _Found:
     """Tell what a file is that is in the place of an output.
 
     A .vqc file of a later version, or larger than this program takes, is whole: it cannot be
-    known to be damaged.
+    known to be damaged. One that holds another date than the source has is not the source's.
     """
     try:
         data = target.read_bytes() if suffix == ".vqc" else b""
         if target.stat().st_size == 0:
             return _Found.BROKEN
-        if suffix == ".vqc":
-            parse(data)
+        if suffix != ".vqc":
+            return _Found.WHOLE
+        date = parse(data).chunk(layout.MODIFIED)
+        modified = Path(source).stat().st_mtime_ns
     except NotVqcError:
         return _Found.FOREIGN
     except (VersionError, LimitError, OSError):
         return _Found.WHOLE
     except FormatError:
         return _Found.BROKEN
-    return _Found.WHOLE
+    same = date is None or int.from_bytes(date, "little", signed=True) == modified
+    return _Found.WHOLE if same else _Found.OTHER

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
 from vqcodec.batch.listing import describe_left_out
-from vqcodec.batch.plan import Existing, Outputs, Plan, plan, refuse_removal
+from vqcodec.batch.plan import Existing, Outputs, Plan, for_removal, plan
 from vqcodec.batch.run import processes_that_pay, run
 from vqcodec.cli.options import Compute, Running
 from vqcodec.cli.process import within_granted
@@ -33,9 +33,9 @@ def run_all(
 ) -> int:
     """Plan the work on all inputs, do it, and tell what came of it; return the exit code."""
     planned = plan(inputs, outputs, suffix=suffix, is_input=is_input)
-    jobs = planned.jobs
     if removes_sources:
-        refuse_removal(jobs)
+        planned = for_removal(planned)
+    jobs = planned.jobs
     for note in planned.notes:
         echo(f"vqcodec: {note}", err=True)
     for failure in planned.failures:
@@ -109,7 +109,7 @@ def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
         echo(f"vqcodec: {count} skipped: their results exist", err=True)
     elif done:
         echo(
-            f"vqcodec: {count} results exist and were left as they are; -f overwrites them",
+            f"vqcodec: {count} results exist and were left as they are",
             err=True,
         )
 

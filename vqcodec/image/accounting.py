@@ -7,7 +7,8 @@ no inventory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from vqcodec.image import ifd
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Part
 from vqcodec.image.metadata import png_chunk_of, upright_xmp
-from vqcodec.image.picture import Metadata
+from vqcodec.image.picture import Metadata, PngChunk
 
 _NAMED = 6
 """Parts that `Inventory.loss` names; of more it gives the number."""
@@ -79,59 +80,87 @@ class Inventory:
 UNKNOWN = Inventory(format=None, holdings=())
 
 
-def account(
-    contents: Contents | None,
-    kept: Metadata,
-    *,
-    profile_used: bool = False,
-    profile_trouble: str = "",
-    hidden_colours: bool = False,
-    stripped: bool = False,
-) -> Inventory:
-    """Hold the parts of a picture file against the metadata `kept` of its .vqc file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What became of a picture file while it was read."""
 
-    `profile_used` tells that the pixels were converted to sRGB through the file's profile,
-    `profile_trouble` what is wrong with it, `hidden_colours` that colours under full
-    transparency were not kept, `stripped` that metadata were to be left out.
-    """
+    damage: str = ""
+    """What a decoder complained of, as in "what is damaged ..."; empty if the pixels are whole."""
+    profile_used: bool = False
+    """Whether the pixels were converted to sRGB through the file's profile."""
+    profile_trouble: str = ""
+    """Why its profile was not used, as in "its colour profile, which ..."."""
+    colours_used: bool = True
+    """Whether PNG's gamma and primaries could be used."""
+    hidden_colours: bool = False
+    """Whether there were colours under full transparency."""
+    turned: bool = False
+    """Whether it was turned upright."""
+    stripped: bool = False
+    """Whether metadata were to be left out."""
+
+
+def account(contents: Contents | None, kept: Metadata, facts: Facts) -> Inventory:
+    """Hold the parts of a picture file against the metadata `kept` of its .vqc file."""
     if contents is None:
         return UNKNOWN
     tags = dict(_tags(kept.exif)) if kept.exif is not None else {}
+    room = Counter(kept.png_chunks)
     holdings = [
-        _profile(part, kept, used=profile_used, trouble=profile_trouble)
-        if part.kind is Kind.ICC
-        else _holding(part, contents, kept, tags)
-        for part in contents.parts
+        _holding(part, contents, kept, facts, tags=tags, room=room) for part in contents.parts
     ]
-    if stripped:
+    if facts.stripped:
         holdings = [
             Holding(part.name, part.size, Fate.STRIPPED) if part.kind in _STRIPPABLE else holding
             for part, holding in zip(contents.parts, holdings, strict=True)
         ]
-    if hidden_colours:
+    if facts.hidden_colours:
         holdings.append(Holding("colours under full transparency", 0, Fate.LOST))
     return Inventory(format=contents.format, holdings=tuple(holdings))
 
 
 def _holding(
-    part: Part, contents: Contents, kept: Metadata, tags: dict[str, bytes | memoryview]
+    part: Part,
+    contents: Contents,
+    kept: Metadata,
+    facts: Facts,
+    *,
+    tags: Mapping[str, bytes | memoryview],
+    room: Counter[PngChunk],
 ) -> Holding:
+    """Say what becomes of a part; `room` counts the PNG chunks that are still to be found."""
+
     def held(fate: Fate, note: str = "") -> Holding:
         return Holding(part.name, part.size, fate, note)
 
     kind, data = part.kind, part.data
     if kind is Kind.PIXELS:
-        depth = _depth(contents)
-        return held(Fate.LOST, depth) if depth else held(Fate.CONVERTED, "coded, lossily")
+        trouble = facts.damage or _depth(contents)
+        return held(Fate.LOST, trouble) if trouble else held(Fate.CONVERTED, "coded, lossily")
     if kind in (Kind.STRUCTURE, Kind.SRGB):
         return held(Fate.CONVERTED, "used by decoding")
     if kind in (Kind.GAMMA, Kind.CHROMATICITIES):
         form = "a colour profile" if kept.icc else "sRGB" if not kept.cicp else "cICP"
-        return held(Fate.CONVERTED, f"as {form}")
+        return held(Fate.CONVERTED, f"as {form}") if facts.colours_used else held(Fate.LOST)
+    if kind is Kind.ICC:
+        return _profile(part, kept, facts)
     if kind is Kind.TAG:
-        return held(Fate.KEPT if tags.get(part.key) == data else Fate.LOST)
+        moved = facts.turned and part.key in _OF_UNTURNED_GRID
+        return held(Fate.KEPT if tags.get(part.key) == data and not moved else Fate.LOST)
     if kind in (Kind.COMMENT, Kind.PNG_CHUNK):
-        return held(Fate.KEPT if png_chunk_of(part) in kept.png_chunks else Fate.LOST)
+        chunk = png_chunk_of(part)
+        room[chunk] -= 1
+        return held(Fate.KEPT if room[chunk] >= 0 else Fate.LOST)
+    return _metadata(part, kept)
+
+
+def _metadata(part: Part, kept: Metadata) -> Holding:
+    """Compare a part with the field of the metadata that is to hold it."""
+
+    def held(fate: Fate, note: str = "") -> Holding:
+        return Holding(part.name, part.size, fate, note)
+
+    kind, data = part.kind, part.data
     if kind is Kind.DENSITY and kept.density is not None:
         density = Density.unpack(data)
         turned = Density(density.unit, density.y, density.x)
@@ -161,14 +190,19 @@ _STRIPPABLE = frozenset(
     {*_FIELDS, Kind.ICC, Kind.TAG, Kind.COMMENT, Kind.PNG_CHUNK, Kind.DENSITY}
     | {Kind.GAMMA, Kind.CHROMATICITIES}
 )
+_OF_UNTURNED_GRID = frozenset({"MAIN/33550", "MAIN/33922", "MAIN/34264"})
+"""GeoTIFF's tags that tie rows and columns of the stored picture to the earth."""
 
 
-def _profile(part: Part, kept: Metadata, *, used: bool, trouble: str) -> Holding:
+def _profile(part: Part, kept: Metadata, facts: Facts) -> Holding:
     if kept.icc == part.data:
         return Holding(part.name, part.size, Fate.KEPT)
-    if used and not trouble:
+    if kept.cicp is not None:
+        note = "the colour code (cICP) counts before it"
+        return Holding(part.name, part.size, Fate.CONVERTED, note)
+    if facts.profile_used and not facts.profile_trouble:
         return Holding(part.name, part.size, Fate.CONVERTED, "applied: the pixels are sRGB")
-    return Holding(part.name, part.size, Fate.LOST, trouble)
+    return Holding(part.name, part.size, Fate.LOST, facts.profile_trouble)
 
 
 def _depth(contents: Contents) -> str:

@@ -28,6 +28,13 @@ _PACKED = {
 """Fields of `Metadata` that are stored as zlib streams."""
 _MODIFIED = struct.Struct("<q")
 _CICP_BYTES = 4
+PNG_TYPES = frozenset(
+    {
+        *("tEXt", "iTXt", "tIME", "bKGD", "sBIT", "oFFs", "pCAL", "sCAL", "sTER", "sPLT"),
+        *("mDCV", "cLLI", "caNv", "vpAg"),
+    }
+)
+"""PNG chunks that describe a picture. Others could change what a PNG file shows."""
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
@@ -114,9 +121,10 @@ def _png_chunks(data: bytes) -> Iterator[PngChunk]:
         if at + 12 > len(data):
             return
         size, kind = struct.unpack_from(">I4s", data, at)
-        if not (kind.isascii() and kind.isalpha()):
-            raise CorruptError("chunk pngc has a PNG chunk whose type is not four letters")
-        yield kind.decode("ascii"), data[at + 8 : at + 8 + size]
+        name = kind.decode("latin-1")
+        if name not in PNG_TYPES:
+            raise CorruptError(f"chunk pngc has a PNG chunk of type {name!r}")
+        yield name, data[at + 8 : at + 8 + size]
         at += 12 + size
     if at < len(data):
         raise LimitError(f"chunk pngc has more than {PNG_CHUNKS_MAX} PNG chunks")

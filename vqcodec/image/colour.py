@@ -96,7 +96,7 @@ def rgb_profile(chromaticities: Chromaticities, curve: Curve) -> bytes:
     Raises ValueError for numbers that are no colours.
     """
     points = np.array(chromaticities).reshape(4, 2)
-    if not (points[:, 1] > 1e-3).all() or not 0.05 <= curve[0] <= 30.0:
+    if not (points[:, 1] > 0.0).all() or not 0.05 <= curve[0] <= 30.0:
         raise ValueError("chromaticities or a gamma that are no colours")
     xyz = np.stack([points[:, 0] / points[:, 1], np.ones(4), (1 - points.sum(1)) / points[:, 1]])
     white, primaries = xyz[:, 0], xyz[:, 1:]

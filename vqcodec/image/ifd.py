@@ -30,6 +30,8 @@ EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 MAKER_NOTE = 37500
 SUBDIRECTORIES = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 
+_RESTATED = frozenset({ORIENTATION, 282, 283, 296, 531})
+"""Tags that a file says by itself: orientation, resolution, place of YCbCr samples."""
 DESCRIPTIVE = frozenset(
     {
         *(269, 270, 271, 272, 285, 305, 306, 315, 316, 33432),  # texts of TIFF 6.0
@@ -184,10 +186,10 @@ def multiplies(data: bytes) -> bool:
     return any(sum(len(entry.value) for entry in each.entries) > len(data) for each in found)
 
 
-def orientation(exif: bytes) -> int:
-    """Return the orientation of an EXIF block's main directory, 1 to 8; 1 if it has none."""
+def orientation(exif: bytes) -> int | None:
+    """Return the orientation of a block's main directory, 1 to 8, None if it has none."""
     entry = _orientation(exif)
-    return 1 if entry is None else entry[1]
+    return None if entry is None else entry[1]
 
 
 def upright(exif: bytes) -> bytes:
@@ -317,6 +319,23 @@ def exif_of_tiff(tiff: bytes, limit: int) -> bytes | None:
         raise ValueError(f"the tags have more than {limit} bytes")
     head = b"II*\0\x08\0\0\0" if block.order == "<" else b"MM\0*\0\0\0\x08"
     return head + build(tree, block.order, len(head))
+
+
+def left_out(exif: bytes) -> list[str]:
+    """Name what of an EXIF block `with_tags` leaves out or changes, in words for people.
+
+    Raises ValueError if the block is damaged.
+    """
+    block = Block(exif)
+    main = block.directory(block.first)
+    tags = {entry.tag for entry in main.entries} - DESCRIPTIVE - SUBDIRECTORIES - _RESTATED
+    named = [f"EXIF tags {', '.join(map(str, sorted(tags)))}"] if tags else []
+    named += ["EXIF thumbnail"] if main.next else []
+    with suppress(ValueError):
+        inner = block.subdirectory(main, EXIF_DIRECTORY)
+        if inner is not None and inner.entry(MAKER_NOTE) is not None:
+            named.append("maker's notes, which are moved and may not be readable there")
+    return named
 
 
 def with_tags(tiff: bytes, exif: bytes | None, more: Iterable[Entry]) -> bytes:

@@ -20,6 +20,7 @@ _RESOURCES = b"Photoshop 3.0\0"
 _GUID = re.compile(rb"HasExtendedXMP(?:=[\"']|>)([0-9A-Fa-f]{32})")
 _JFIF = slice(6, 11)
 _JFIF_DENSITY = struct.Struct(">BHH")
+_TOLERANCE = 1e-3
 _JFIF_UNITS = {Unit.NONE: 0, Unit.INCH: 1, Unit.CENTIMETRE: 2}
 
 
@@ -55,14 +56,26 @@ def segments_of(metadata: Metadata) -> Segments:
     return Segments(bytes(out), tuple(missing))
 
 
-def with_density(jpeg: bytes, density: Density) -> bytes:
-    """Write a density into the JFIF header of a JPEG file, where it fits into 16 bits."""
-    numbers = [_whole(*density.x), _whole(*density.y)]
-    unit = density.unit
-    if unit is Unit.METRE:
-        unit, numbers = Unit.CENTIMETRE, [round(number / 100) for number in numbers]
-    if jpeg[_JFIF] != b"JFIF\0" or not all(0 < number < 1 << 16 for number in numbers):
-        return jpeg
+def with_density(jpeg: bytes, density: Density) -> bytes | None:
+    """Write a density into the JFIF header of a JPEG file; None if it does not fit into whole
+    numbers of 16 bits within a thousandth.
+    """
+    exact = [_ratio(*side) for side in (density.x, density.y)]
+    per_metre = {Unit.METRE: 1.0, Unit.CENTIMETRE: 100.0, Unit.INCH: 1.0 / 0.0254}
+    for unit in (density.unit, Unit.INCH, Unit.CENTIMETRE):
+        if unit not in _JFIF_UNITS or (unit is Unit.NONE) != (density.unit is Unit.NONE):
+            continue
+        scale = per_metre.get(density.unit, 1.0) / per_metre.get(unit, 1.0)
+        numbers = [round(number * scale) for number in exact]
+        if all(
+            0 < whole < 1 << 16 and abs(whole - number * scale) <= _TOLERANCE * whole
+            for whole, number in zip(numbers, exact, strict=True)
+        ):
+            break
+    else:
+        return None
+    if jpeg[_JFIF] != b"JFIF\0":
+        return None
     place = _JFIF.stop + 2  # behind the version
     head = _JFIF_DENSITY.pack(_JFIF_UNITS[unit], *numbers)
     return jpeg[:place] + head + jpeg[place + len(head) :]
@@ -90,5 +103,5 @@ def _extension(packet: bytes, extension: bytes) -> bytes:
     )
 
 
-def _whole(numerator: int, denominator: int) -> int:
-    return round(numerator / denominator) if denominator else 0
+def _ratio(numerator: int, denominator: int) -> float:
+    return numerator / denominator if denominator else 0.0

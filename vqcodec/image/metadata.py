@@ -44,6 +44,7 @@ def statements_of(contents: Contents, data: bytes) -> Statements:
         exif = _exif_of_tiff(data)
     xmp = first.get(Kind.XMP)
     density = first.get(Kind.DENSITY)
+    main = data if contents.format == "TIFF" else exif
     metadata = Metadata(
         icc=first.get(Kind.ICC),
         exif=exif,
@@ -59,7 +60,7 @@ def statements_of(contents: Contents, data: bytes) -> Statements:
         chromaticities=first.get(Kind.CHROMATICITIES),
         srgb=any(part.kind is Kind.SRGB for part in contents.parts),
     )
-    return Statements(metadata=metadata, orientation=_orientation(exif, xmp), colours=colours)
+    return Statements(metadata=metadata, orientation=_orientation(main, xmp), colours=colours)
 
 
 def statements_of_image(image: Image.Image) -> Statements:
@@ -101,6 +102,15 @@ def upright(metadata: Metadata, orientation: int) -> Metadata:
 def upright_xmp(xmp: bytes) -> bytes:
     """Return an XMP packet with the value of each tiff:Orientation set to 1."""
     return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def containers_orientation(image: Image.Image) -> int:
+    """Return the orientation of an AVIF or HEIC file, 1 to 8, which Pillow puts into EXIF; what
+    its own EXIF and XMP say does not count.
+    """
+    exif = image.info.get("exif")
+    found = ifd.orientation(exif.removeprefix(b"Exif\0\0")) if isinstance(exif, bytes) else None
+    return found or 1
 
 
 def pillows_orientation(image: Image.Image) -> int:
@@ -163,10 +173,11 @@ def _fitting_chunks(parts: Iterable[Part]) -> tuple[PngChunk, ...]:
 
 
 def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    turned = 1 if exif is None else ifd.orientation(exif)
-    if turned == 1 and xmp is not None and (found := _XMP_ORIENTATION.search(xmp)):
+    """Return EXIF's orientation or, where EXIF has none, XMP's; 1 if nothing is said."""
+    turned = None if exif is None else ifd.orientation(exif)
+    if turned is None and xmp is not None and (found := _XMP_ORIENTATION.search(xmp)):
         turned = int(found[2])
-    return turned
+    return turned or 1
 
 
 def _exif_of_tiff(data: bytes) -> bytes | None:

@@ -16,8 +16,8 @@ Range: TypeAlias = tuple[float, float]
 """The values that are black and white."""
 
 
-_WITH_PROFILES = frozenset({"RGB", "L", "CMYK", "LAB"})
-"""Modes whose pixels may have a colour profile."""
+_NAMES = {"RGB": "RGB", "L": "grey", "CMYK": "CMYK", "LAB": "L*a*b*"}
+"""Modes whose pixels may have a colour profile, in words for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +70,14 @@ def convert(
     alpha, opaque = _split_alpha(image)
     if opaque.mode == "F" or opaque.mode.startswith("I"):
         opaque = Image.fromarray(_to_bytes(opaque, samples, value_range))
-    elif opaque.mode not in _WITH_PROFILES:
+    elif opaque.mode not in _NAMES:
         opaque = opaque.convert("L" if opaque.mode == "1" else "RGB")
     profile, trouble = icc, ""
     if icc is not None and not colour.fits(icc, opaque.mode):
-        profile, trouble = None, f"its colour profile, which is not one of {opaque.mode} pixels"
+        profile, trouble = (
+            None,
+            f"its colour profile, which is not one of {_NAMES[opaque.mode]} pixels",
+        )
     if opaque.mode == "RGB":
         return Converted(pixels=np.asarray(opaque), alpha=alpha, icc=profile, trouble=trouble)
     if profile is not None or opaque.mode == "LAB":

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
 from vqcodec.errors import PictureError
 from vqcodec.image import ifd
-from vqcodec.image.accounting import UNKNOWN, Inventory, account
+from vqcodec.image.accounting import UNKNOWN, Facts, Inventory, account
 from vqcodec.image.hidden import fill_hidden, hides_colours
 from vqcodec.image.inventory.listing import list_contents
 from vqcodec.image.inventory.parts import Contents, Kind
 from vqcodec.image.metadata import (
     Statements,
-    pillows_orientation,
+    containers_orientation,
     statements_of,
     statements_of_image,
     upright,
@@ -39,8 +40,8 @@ PictureLike: TypeAlias = "BytesLike | Image.Image | NDArray[Any]"
 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 """
 
-_TURNS_ITSELF = frozenset({"TIFF", "AVIF", "HEIF"})
-"""Formats of Pillow in which it, not EXIF alone, knows the orientation."""
+_TURNED_BY_CONTAINER = frozenset({"AVIF", "HEIC"})
+"""Formats whose own boxes, not EXIF and XMP, say how the picture is turned."""
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -97,7 +98,7 @@ def survey(data: bytes) -> Inventory:
         return UNKNOWN
     statements = statements_of(contents, data)
     metadata = upright(statements.metadata, statements.orientation)
-    return account(contents, metadata)
+    return account(contents, metadata, Facts(turned=statements.orientation != 1))
 
 
 def picture_of(
@@ -134,21 +135,53 @@ def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) 
     if value_range is not None and contents.bits > 8:
         _refuse_range_of_colours(image)
     statements = statements_of(contents, data)
-    if image.format in _TURNS_ITSELF:
-        statements = replace(statements, orientation=pillows_orientation(image))
-    converted = _convert(image, statements, _samples(image, contents), value_range)
-    metadata = _kept(statements, converted, strip=strip)
+    if contents.format in _TURNED_BY_CONTAINER:
+        statements = replace(statements, orientation=containers_orientation(image))
+    # Pillow turns TIFF files itself.
+    turn = 1 if contents.format == "TIFF" else statements.orientation
+    _scale_key(image, contents)
+    converted = _convert(image, turn, statements, _samples(image, contents), value_range)
+    kept = _kept(statements, converted, strip=strip)
     pixels, hidden = _without_hidden(converted)
     inventory = account(
         contents,
-        metadata,
-        profile_used=converted.icc is None,
-        profile_trouble=converted.trouble,
-        hidden_colours=hidden,
-        stripped=strip,
+        kept.metadata,
+        Facts(
+            damage=_damage(contents, data),
+            profile_used=converted.icc is None,
+            profile_trouble=converted.trouble,
+            colours_used=kept.colours_used,
+            hidden_colours=hidden,
+            turned=statements.orientation != 1,
+            stripped=strip,
+        ),
     )
-    picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
+    picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
     return Source(picture, inventory)
+
+
+def _damage(contents: Contents, data: bytes) -> str:
+    """Say what a strict decoder complains of, where Pillow makes up what is missing."""
+    if contents.format != "JPEG":
+        return ""
+    try:
+        colours = simplejpeg.decode_jpeg_header(data)[2]
+    except ValueError:
+        return "its pixels, which cannot be checked for damage"
+    same = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}.get(colours, "RGB")
+    try:
+        # An eighth of the size: what is looked for are complaints.
+        simplejpeg.decode_jpeg(data, same, min_height=1, min_width=1, min_factor=8)
+    except ValueError as error:
+        return f"what is damaged of its pixels ({error})"
+    return ""
+
+
+def _scale_key(image: Image.Image, contents: Contents) -> None:
+    """Scale the transparent grey of a PNG file as Pillow scales its pixels of 2 or 4 bits."""
+    key = image.info.get("transparency")
+    if contents.format == "PNG" and image.mode == "L" and isinstance(key, int):
+        image.info["transparency"] = key * 255 // ((1 << min(contents.bits, 8)) - 1)
 
 
 def _picture_of_image(
@@ -167,33 +200,49 @@ def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> 
     """Take an image apart whose file is not at hand, or not of a kind whose parts are known."""
     _take_first_frame(image)
     statements = statements_of_image(image)
-    converted = _convert(image, statements, samples_of(image), value_range)
+    turn = statements.orientation
+    converted = _convert(image, turn, statements, samples_of(image), value_range)
     if converted.trouble:
         warn(f"not kept: {converted.trouble}")
-    metadata = _kept(statements, converted, strip=strip)
+    kept = _kept(statements, converted, strip=strip)
     pixels, _ = _without_hidden(converted)
-    return Picture(pixels=pixels, alpha=converted.alpha, metadata=metadata)
+    return Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
 
 
 def _convert(
-    image: Image.Image, statements: Statements, samples: Samples, value_range: Range | None
+    image: Image.Image,
+    turn: int,
+    statements: Statements,
+    samples: Samples,
+    value_range: Range | None,
 ) -> Converted:
-    turn = _TRANSPOSED.get(statements.orientation)
-    turned = image if turn is None else image.transpose(turn)
-    return convert(turned, statements.metadata.icc, samples, value_range)
+    transposition = _TRANSPOSED.get(turn)
+    turned = image if transposition is None else image.transpose(transposition)
+    metadata = statements.metadata
+    # A colour code counts before a profile (PNG, third edition, section 4.3).
+    return convert(turned, metadata.icc if metadata.cicp is None else None, samples, value_range)
 
 
-def _kept(statements: Statements, converted: Converted, *, strip: bool) -> Metadata:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    metadata: Metadata
+    colours_used: bool
+    """Whether PNG's gamma and primaries are in the profile, or are sRGB's."""
+
+
+def _kept(statements: Statements, converted: Converted, *, strip: bool) -> _Kept:
     """Return the metadata of the pixels, which have been converted and turned."""
-    if strip:
-        return Metadata()
-    icc = converted.icc
+    icc, colours_used = converted.icc, True
     if statements.metadata.icc is None and statements.metadata.cicp is None:
         try:
             icc = statements.colours.profile()
         except ValueError as error:
             warn(f"its colours are taken as sRGB: {error}")
-    return replace(upright(statements.metadata, statements.orientation), icc=icc)
+            colours_used = False
+    if strip:
+        return _Kept(Metadata(), colours_used)
+    metadata = upright(statements.metadata, statements.orientation)
+    return _Kept(replace(metadata, icc=icc), colours_used)
 
 
 def _without_hidden(converted: Converted) -> tuple[NDArray[np.uint8], bool]:
@@ -256,10 +305,10 @@ def _take_first_frame(image: Image.Image) -> None:
     Raises: PictureError if the first frame cannot be read again.
     """
     layered = image.format in ("MPO", "PSD")  # previews and layers, no animation
-    frames = 0  # if Pillow cannot count them
+    frames = 2  # if Pillow cannot count them
     with suppress(Exception):
         frames = int(getattr(image, "n_frames", 1))
-    if frames != 1:
+    if frames > 1:
         parts, kept = ("layers or previews", "picture") if layered else ("frames or pages", "first")
         warn(f"several {parts}: only the {kept} is kept")
     try:

@@ -159,17 +159,27 @@ def _written(
         segments = segments_of(metadata)
         options["extra"] = segments.data
         missing += segments.missing
-    if missing:
-        warn(f"{format_name} has no place for its {', '.join(missing)}")
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     data = buffer.getvalue()
+    density = metadata.density
     if format_name == "PNG":
-        chunks = write_png_chunks(_chunks_of(metadata, has_alpha=image.mode == "RGBA"))
-        return data[:_PNG_HEAD] + chunks + data[_PNG_HEAD:]
-    if format_name == "JPEG" and metadata.density is not None:
-        return with_density(data, metadata.density)
-    return _with_tags(data, metadata, exif) if format_name == "TIFF" else data
+        physical = None if density is None else _physical(density)
+        missing += ["pixel density"] if density is not None and physical is None else []
+        chunks = _chunks_of(metadata, physical, has_alpha=image.mode == "RGBA")
+        data = data[:_PNG_HEAD] + write_png_chunks(chunks) + data[_PNG_HEAD:]
+    elif format_name == "JPEG" and density is not None:
+        changed = with_density(data, density)
+        missing += ["pixel density"] if changed is None else []
+        data = changed or data
+    elif format_name == "TIFF":
+        resolution = [] if density is None else _resolution(density, data)
+        missing += ["pixel density"] if density is not None and not resolution else []
+        missing += [] if exif is None else ifd.left_out(exif)
+        data = _with_tags(data, metadata, exif, resolution)
+    if missing:
+        warn(f"{format_name} has no place for its {', '.join(missing)}")
+    return data
 
 
 def _takes_alpha(format_name: str) -> bool:
@@ -189,13 +199,13 @@ def _profile(metadata: Metadata) -> bytes | None:
     return cicp_profile(metadata.cicp)
 
 
-def _chunks_of(metadata: Metadata, *, has_alpha: bool) -> list[PngChunk]:
+def _chunks_of(metadata: Metadata, physical: bytes | None, *, has_alpha: bool) -> list[PngChunk]:
     """Return what a PNG file has of the metadata in chunks that Pillow does not write."""
     chunks: list[PngChunk] = []
     if metadata.cicp is not None:
         chunks.append(("cICP", metadata.cicp))
-    if metadata.density is not None and (data := _physical(metadata.density)) is not None:
-        chunks.append(("pHYs", data))
+    if physical is not None:
+        chunks.append(("pHYs", physical))
     if metadata.xmp is not None:
         chunks.append(("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
     for kind, data in metadata.png_chunks:
@@ -240,28 +250,34 @@ def _whole_exif(exif: bytes) -> bytes | None:
     return exif
 
 
-def _with_tags(tiff: bytes, metadata: Metadata, exif: bytes | None) -> bytes:
-    """Add metadata to a TIFF file as Pillow writes it."""
+def _entry(tag: int, kind: int, value: bytes) -> ifd.Entry:
+    count = len(value) // ifd.UNITS[kind]
+    return ifd.Entry(tag=tag, type=kind, count=count, value=value, offset=0)
+
+
+def _resolution(density: Density, tiff: bytes) -> list[ifd.Entry]:
+    """Return a density as tags in the file's byte order, none if its numbers do not fit."""
     order = ifd.Block(tiff).order
-    entries = []
+    # TIFF knows no metre: a hundred times the denominator makes it centimetres.
+    times = 100 if density.unit is Unit.METRE else 1
+    sides = [(n, d * times) for n, d in (density.x, density.y)]
+    if not all(0 < n < 1 << 32 and 0 < d < 1 << 32 for n, d in sides):
+        return []
+    unit = _TIFF_UNITS.get(density.unit, _TIFF_UNITS[Unit.CENTIMETRE])
+    return [
+        _entry(_TIFF_X, 5, struct.pack(order + "II", *sides[0])),
+        _entry(_TIFF_Y, 5, struct.pack(order + "II", *sides[1])),
+        _entry(_TIFF_UNIT, 3, struct.pack(order + "H", unit)),
+    ]
 
-    def add(tag: int, kind: int, value: bytes) -> None:
-        count = len(value) // ifd.UNITS[kind]
-        entries.append(ifd.Entry(tag=tag, type=kind, count=count, value=value, offset=0))
 
+def _with_tags(tiff: bytes, metadata: Metadata, exif: bytes | None, more: list[ifd.Entry]) -> bytes:
+    """Add metadata to a TIFF file as Pillow writes it."""
+    entries = list(more)
     if metadata.xmp is not None:
-        add(_TIFF_XMP, 1, metadata.xmp)
+        entries.append(_entry(_TIFF_XMP, 1, metadata.xmp))
     if metadata.resources is not None:
-        add(_TIFF_RESOURCES, 7, metadata.resources)
-    if (density := metadata.density) is not None:
-        # TIFF knows no metre: a hundred times the denominator makes it centimetres.
-        times = 100 if density.unit is Unit.METRE else 1
-        sides = [(n, d * times) for n, d in (density.x, density.y)]
-        if all(0 < n < 1 << 32 and 0 < d < 1 << 32 for n, d in sides):
-            add(_TIFF_X, 5, struct.pack(order + "II", *sides[0]))
-            add(_TIFF_Y, 5, struct.pack(order + "II", *sides[1]))
-            unit = _TIFF_UNITS.get(density.unit, _TIFF_UNITS[Unit.CENTIMETRE])
-            add(_TIFF_UNIT, 3, struct.pack(order + "H", unit))
+        entries.append(_entry(_TIFF_RESOURCES, 7, metadata.resources))
     return ifd.with_tags(tiff, exif, entries)
 
 

@@ -81,8 +81,9 @@ def read_header(data: bytes, start: int) -> Bitmap:
     if compression == _BITFIELDS:
         count = 4 if size > 52 else 3
         masks = 12 if size == _INFO else 0
-        for mask in struct.unpack_from(f"<{count}I", data, start + _INFO):
-            colours |= mask
+        for number, mask in enumerate(struct.unpack_from(f"<{count}I", data, start + _INFO)):
+            # Pillow reads a fourth channel, alpha, of pixels of 32 bits alone.
+            colours |= mask if number < 3 or bits == 32 else 0
     if bits <= 8:
         entries = entries or 1 << bits
     compressed = compression in (_RLE8, _RLE4)

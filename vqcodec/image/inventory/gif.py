@@ -72,6 +72,9 @@ class _Reader:
         self._control = None
         if self._frames == 1:
             self._ledger.pixels(*spans)
+            screen, frame = self._data[6:10], self._data[start + 1 : start + 9]
+            if frame != bytes(4) + screen:
+                self._ledger.other("what the first frame leaves open")
         else:
             self._ledger.other(f"frame {self._frames}", *spans)
         return end

@@ -111,6 +111,12 @@ class _Picture:
         self._references = items.read_references(data, references) if references else []
         self._properties = _enter_property_lists(ledger, data, inner[b"iprp"])
         self._primary = items.read_primary(data, inner[b"pitm"])
+        self._has_profile = any(
+            box.type == b"colr"
+            and self._primary in owners
+            and data[box.body : box.body + 4] in (b"prof", b"rICC")
+            for box, owners in self._properties
+        )
         self._auxiliary = {
             owner: urn
             for box, owners in self._properties
@@ -188,8 +194,8 @@ class _Picture:
             primaries, transfer = payload[4:6], payload[6:8]
             if primaries[0] or transfer[0]:
                 ledger.other("unknown colours", span)
-            elif primaries[1] in (_BT709, _UNSPECIFIED) and transfer[1] in (_SRGB, _UNSPECIFIED):
-                ledger.structure(span)
+            elif self._has_profile or _is_srgb(primaries[1], transfer[1]):
+                ledger.structure(span)  # a profile counts before it
             else:
                 # Of RGB pixels, as they are decoded: no matrix, and the full range.
                 cicp = bytes([primaries[1], transfer[1], 0, 1])
@@ -243,3 +249,7 @@ def _bits(data: bytes, box: Box) -> int:
     if box.type == b"hvcC":
         return 8 + max(payload[17] & 7, payload[18] & 7)
     return 0
+
+
+def _is_srgb(primaries: int, transfer: int) -> bool:
+    return primaries in (_BT709, _UNSPECIFIED) and transfer in (_SRGB, _UNSPECIFIED)

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from vqcodec.image.inventory.ledger import PARTS_MAX, Ledger, Span
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Unit
 
-_SOI, _EOI, _SOS, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
+_SOI, _EOI, _SOS, _DNL, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0xFE, 0x01
 _APP0, _APP15 = 0xE0, 0xEF
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, _TEM, _EOI, *_RESTARTS})
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_QUALITY_OF_DUCKY = re.compile(rb"Ducky\0\x01\0\x04....(?:\0\0)?", re.DOTALL)
+"""What Photoshop's "Save for Web" writes: the quality it encoded at, and no comment."""
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -31,18 +34,21 @@ def read_jpeg(data: bytes) -> Contents:
     ledger = Ledger(data)
     ledger.structure((0, 2))
     applications = _Applications(ledger)
+    scans = _Scans()
     bits = 0
     end = 2
     for code, start, body, end in _segments(data):
         span = (start, end)
         if code == _SOS:
             ledger.pixels(span)
+            scans.take(data[body:end])
         elif code in _FRAMES:
             if bits or body == end:
                 raise ValueError("not one frame")
             bits = data[body]
             ledger.structure(span)
-        elif code in _TABLES:
+            scans.begin(code, data[body:end])
+        elif code in _TABLES and (code != _DNL or end - body == 2):
             ledger.structure(span)
         elif code == _COM:
             ledger.add("comment", Kind.COMMENT, span, data=data[body:end])
@@ -51,6 +57,8 @@ def read_jpeg(data: bytes) -> Contents:
         else:
             ledger.other(f"segment FF{code:02X}", span)
     applications.put_together()
+    if not scans.are_whole():
+        ledger.other("scans that are missing from the pixels")
     if data.startswith(b"\xff\xd8\xff", end):
         ledger.other("further pictures after the picture's end", (end, len(data)))
     return ledger.contents("JPEG", bits=bits)
@@ -85,6 +93,37 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
         yield code, start, body, at
 
 
+class _Scans:
+    """Tells whether the scans of a frame have all bits of all coefficients (ISO 10918-1, section
+    B.2.3 and table B.3).
+    """
+
+    def __init__(self) -> None:
+        self._missing: dict[int, list[bool]] = {}
+        """Of each component, which of the 64 coefficients are not there to their last bit."""
+        self._progressive = False
+
+    def begin(self, code: int, frame: bytes) -> None:
+        """Take a frame's header."""
+        self._progressive = code in _PROGRESSIVE
+        self._missing = {component: [True] * 64 for component in frame[6 : 6 + 3 * frame[5] : 3]}
+
+    def take(self, scan: bytes) -> None:
+        """Take a scan, its header first."""
+        count = scan[0]
+        first, last, bits = scan[1 + 2 * count : 4 + 2 * count]
+        if not self._progressive:
+            first, last, bits = 0, 63, 0
+        for component in scan[1 : 1 + 2 * count : 2]:
+            missing = self._missing.get(component)
+            if missing is not None and not bits & 15 and last < 64:
+                missing[first : last + 1] = [False] * (last + 1 - first)
+
+    def are_whole(self) -> bool:
+        """Tell whether nothing is missing."""
+        return not any(any(missing) for missing in self._missing.values())
+
+
 class _Applications:
     """Takes application segments, several of which may be one part."""
 
@@ -112,7 +151,9 @@ class _Applications:
             self._profile.append((payload[len(_PROFILE) :], span))
         elif number == 13 and payload.startswith(_RESOURCES):
             self._resources.append((payload[len(_RESOURCES) :], span))
-        elif number == 14 and payload.startswith(b"Adobe") and len(payload) == 12:
+        elif (number == 14 and payload.startswith(b"Adobe") and len(payload) == 12) or (
+            number == 12 and _QUALITY_OF_DUCKY.fullmatch(payload)
+        ):
             ledger.structure(span)
         else:
             identifier = payload[:40].split(b"\0")[0].decode("latin-1")

@@ -10,6 +10,8 @@ from vqcodec.image.inventory.parts import Contents, Density, Kind, Part, Unit
 Span: TypeAlias = "tuple[int, int]"
 """First byte and the one behind the last."""
 
+_LINE_END_MAX = 2
+"""Bytes of a line's end, which programs that take files for texts put behind them."""
 PARTS_MAX = 1 << 16
 """Most parts of a file."""
 SPANS_MAX = 1 << 18
@@ -113,7 +115,11 @@ class Ledger:
         """
         for start, stop in self._gaps():
             last = stop == len(self._file)
-            if self._file.count(0, start, stop) == stop - start or (stop - start == 1 and not last):
+            if (
+                (last and stop - start <= _LINE_END_MAX and not self._file[start:stop].strip())
+                or self._file.count(0, start, stop) == stop - start
+                or (stop - start == 1 and not last)
+            ):
                 self.add("padding", Kind.STRUCTURE, (start, stop))
             elif last:
                 self.other("video or other data after the picture's end", (start, stop))

@@ -24,8 +24,12 @@ _VERBATIM = {
     "pCAL": None,
     "sCAL": None,
     "sPLT": None,
+    "caNv": 16,
+    "vpAg": 9,
 }
-"""Chunks that stay valid in any PNG file of the picture, and their sizes where fixed."""
+"""Chunks that stay valid in any PNG file of the picture, and their sizes where fixed. The last
+two are ImageMagick's, of the canvas that the picture is a part of.
+"""
 _COLOURS = {
     "gAMA": ("gamma", Kind.GAMMA, 4),
     "cHRM": ("chromaticities", Kind.CHROMATICITIES, 32),
@@ -36,6 +40,14 @@ _BEFORE_PIXELS = frozenset({*_COLOURS, "iCCP", "sBIT", "bKGD", "pHYs", "sPLT", "
 """Chunks that say nothing, and that readers pass over, behind the pixels."""
 _SEVERAL = frozenset({"IDAT", "tEXt", "zTXt", "iTXt", "sPLT", "fcTL", "fdAT"})
 _ANIMATION = frozenset({"acTL", "fcTL", "fdAT"})
+_PLACES = "iDOT"
+"""Apple's chunk that says where the pixels are, for decoders with several threads."""
+_FULL_RANGE_RGB = b"\0\x01"
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+_PASSES = (*_ADAM7, (0, 1, 1, 2))
+"""First column and row, and steps, of the passes of interlaced pictures."""
+_PIECE = 1 << 20
+"""Bytes of pixels that are unpacked at a time."""
 _RATIO_MAX = 1032
 """Most bytes that a byte of a zlib stream unpacks to."""
 _XMP = b"XML:com.adobe.xmp"
@@ -82,6 +94,7 @@ class _Reader:
         self._last = ""
         self._depth = self._colour = 0
         self._palette = b""
+        self._pixels: list[bytes] = []
         self._frames = 0
         self._text_room = TEXT_MAX
         self._raw_exif: tuple[_Chunk, bytes] | None = None
@@ -89,6 +102,7 @@ class _Reader:
         self._takers: dict[str, Callable[[_Chunk], bool]] = {
             **dict.fromkeys(_COLOURS, self._take_colours),
             **dict.fromkeys(_VERBATIM, self._take_verbatim),
+            _PLACES: self._take_places,
             "PLTE": self._take_palette,
             "tRNS": self._take_transparency,
             "iCCP": self._take_profile,
@@ -123,6 +137,8 @@ class _Reader:
                 ledger.add("text", Kind.PNG_CHUNK, text.span, data=text.data, key="tEXt")
             else:
                 ledger.add("EXIF", Kind.EXIF, text.span, data=exif)
+        if self._has_surplus():
+            ledger.other("data behind the pixels, in their chunks")
         bits = 8 if self._colour == _PALETTE else self._depth
         return ledger.contents("PNG", bits=bits)
 
@@ -132,6 +148,7 @@ class _Reader:
             if self._last != "IDAT" and "IDAT" in self._seen:
                 raise ValueError("pixels in two places")
             ledger.pixels(chunk.span)
+            self._pixels.append(chunk.data)
         elif chunk.type == "IEND" and not chunk.data:
             ledger.structure(chunk.span)
         elif chunk.type in _ANIMATION:
@@ -148,10 +165,39 @@ class _Reader:
     def _take_header(self, chunk: _Chunk) -> None:
         if chunk.type != "IHDR" or len(chunk.data) != _HEADER.size:
             raise ValueError("no PNG header")
-        _, _, self._depth, self._colour, *_ = _HEADER.unpack(chunk.data)
+        self._size, (self._depth, self._colour, _, _, self._interlaced) = (
+            _HEADER.unpack(chunk.data)[:2],
+            _HEADER.unpack(chunk.data)[2:],
+        )
         if self._colour not in _CHANNELS or self._depth not in (1, 2, 4, 8, 16):
             raise ValueError("unknown samples")
         self._ledger.structure(chunk.span)
+
+    def _has_surplus(self) -> bool:
+        """Tell whether the chunks of pixels hold more than the rows of the picture.
+
+        A stream that is damaged is for the decoder to find.
+        """
+        width, height = self._size
+        bits = self._depth * (1 if self._colour == _PALETTE else _CHANNELS[self._colour])
+        passes = _PASSES if self._interlaced else ((0, 0, 1, 1),)
+        room = 0
+        for left, top, across, down in passes:
+            columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+            if columns > 0 and rows > 0:
+                room += rows * (1 + (columns * bits + 7) // 8)
+        unpacker = zlib.decompressobj()
+        try:
+            for data in self._pixels:
+                rest = data
+                while rest and not unpacker.eof and room >= 0:
+                    room -= len(unpacker.decompress(rest, _PIECE))
+                    rest = unpacker.unconsumed_tail
+                if room < 0 or (unpacker.eof and (rest or unpacker.unused_data)):
+                    return True
+        except zlib.error:
+            return False
+        return False
 
     # Each of the following enters a chunk, or returns False if it is not what it must be.
 
@@ -173,7 +219,14 @@ class _Reader:
         name, kind, size = _COLOURS[chunk.type]
         if len(chunk.data) != size:
             return False
+        if kind is Kind.CICP and chunk.data[2:] != _FULL_RANGE_RGB:
+            self._ledger.other("colour space (chunk cICP) that is not full-range RGB", chunk.span)
+            return True
         self._ledger.add(name, kind, chunk.span, data=chunk.data)
+        return True
+
+    def _take_places(self, chunk: _Chunk) -> bool:
+        self._ledger.structure(chunk.span)
         return True
 
     def _take_verbatim(self, chunk: _Chunk) -> bool:

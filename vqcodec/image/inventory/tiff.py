@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import TiffTags
 
 from vqcodec.image import ifd
 from vqcodec.image.ifd import Block, Directory, Entry
@@ -16,14 +17,19 @@ _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT, _COLOUR_MAP = 258, 259, 262, 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = _RESOLUTION = (282, 283, 296)
 _XMP, _IPTC, _RESOURCES, _PROFILE = 700, 33723, 34377, 34675
 _SUBFILES, _SUBFILE_TYPE, _REFERENCE_BLACK_WHITE = 330, 254, 532
-_WHITE_IS_ZERO, _PALETTE, _YCBCR = 0, 3, 6
+_SAMPLES, _EXTRA_SAMPLES, _INK_SET, _PAGE_NUMBER = 277, 338, 332, 297
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _PALETTE: 1, _CMYK: 4}
+"""Channels of a pixel that are colours; 3 elsewhere."""
+_ALPHA = {_BLACK_IS_ZERO: (1, 2), _RGB: (1, 2), _PALETTE: (2,)}
+"""Kinds of an only extra channel that Pillow reads as alpha: premultiplied, and not."""
 _PLACES = ((273, 279), (324, 325), (513, 514))
 """Tags of the offsets and sizes of strips, of tiles, and of a thumbnail's JPEG file."""
 _STRUCTURE = frozenset(
     {
         *(_SUBFILE_TYPE, 255, 256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, 263, 264, 265, 266),
         *(273, ifd.ORIENTATION, 277, 278, 279, 284, 292, 293, 317, _COLOUR_MAP, 322, 323, 324),
-        *(325, 326, 327, 328, 332, 334, 338, _SAMPLE_FORMAT, 347, 529, 530, 531),
+        *(280, 281, 325, 326, 327, 328, 334, _EXTRA_SAMPLES, _SAMPLE_FORMAT, 347, 529, 530, 531),
     }
 )
 """Tags that decoding the pixels uses up."""
@@ -96,7 +102,7 @@ class _Reader:
             tag = entry.tag
             if tag in seen:
                 ledger.other(f"further tag {tag}", *spans)
-            elif tag in _STRUCTURE or self._is_full_range(main, entry):
+            elif tag in _STRUCTURE or self._is_usual(main, entry):
                 ledger.structure(*spans)
             elif tag in _RESOLUTION and density is not None:
                 density_spans += spans
@@ -119,8 +125,10 @@ class _Reader:
                 for offset in self._values(entry):
                     self._enter_other(self._block.directory(int(offset)), name)
             else:
-                ledger.other(f"tag {tag}", *spans)
+                ledger.other(_name(tag), *spans)
             seen.add(tag)
+        if extra := self._channels_left_out(main):
+            ledger.other(f"{extra} further channels")
         if density is not None:
             ledger.density(density, *density_spans)
 
@@ -206,6 +214,25 @@ class _Reader:
         across, down = (struct.unpack(self._block.order + "2I", e.value) for e in (x, y))
         return Density(unit, (across[0], across[1]), (down[0], down[1]))
 
+    def _channels_left_out(self, main: Directory) -> int:
+        """Return how many channels of a pixel are neither colours nor the alpha that is read."""
+        photometric = int(self._numbers(main, _PHOTOMETRIC, 1)[0])
+        extra = int(self._numbers(main, _SAMPLES, 1)[0]) - _COLOURS.get(photometric, 3)
+        kinds = main.entry(_EXTRA_SAMPLES)
+        kind = None if kinds is None else int(self._values(kinds)[0])
+        return 0 if extra == 1 and kind in _ALPHA.get(photometric, ()) else max(0, extra)
+
+    def _is_usual(self, main: Directory, entry: Entry) -> bool:
+        """Tell whether a tag says what is taken for granted without it: that the first page is
+        the only one, that inks are cyan, magenta, yellow and black, that YCbCr has full range.
+        """
+        if entry.tag == _PAGE_NUMBER:
+            values = self._values(entry).tolist()
+            return bool(len(values) == 2 and values[0] == 0 and values[1] in (0, 1))
+        if entry.tag == _INK_SET:
+            return bool(self._values(entry).tolist() == [1])
+        return self._is_full_range(main, entry)
+
     def _is_full_range(self, main: Directory, entry: Entry) -> bool:
         """Tell whether this is the black and white that decoders of YCbCr take for granted."""
         if entry.tag != _REFERENCE_BLACK_WHITE or (entry.type, entry.count) != (_RATIONAL, 6):
@@ -235,6 +262,11 @@ class _Reader:
         if form is None or not entry.count:
             raise ValueError(f"tag {entry.tag} has no unsigned integers")
         return np.frombuffer(entry.value, dtype=self._block.order + form).astype(np.uint64)
+
+
+def _name(tag: int) -> str:
+    name = TiffTags.lookup(tag).name
+    return f"tag {tag}" if name == "unknown" else f"tag {tag} ({name})"
 
 
 def _runs(starts: NDArray[np.uint64], sizes: NDArray[np.uint64], limit: int) -> list[Span]:
