@@ -8,6 +8,7 @@ the exit codes are those that `--help` lists.
 from __future__ import annotations
 
 import io
+import logging
 import signal
 import sys
 import warnings
@@ -107,6 +108,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     warnings.simplefilter("ignore")  # those about a file are shown where it is worked on
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Pillow prints on stderr
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
