@@ -1,9 +1,8 @@
 """Index grids to tile streams and back: the one coding loop.
 
 Encoder and decoder run the same loop over the same steps with the same tables;
-they differ in the coder, which writes or reads, and in the source of logits, which
-knows the indices, chooses them, or learns them as they are read.
-Tiles share their network calls; the results do not depend on which tiles do,
+they differ in the coder, which writes or reads, and in that an encoder has a chooser of
+indices. Tiles share the products of the prior; the results do not depend on which tiles do,
 as the prior is exact.
 """
 
@@ -12,21 +11,19 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
-from vqcodec.models.model import Box, Model, Source
-from vqcodec.models.precision import full_precision
-from vqcodec.models.wavefront import Size, Step, steps
+from vqcodec.models.model import Box, Model
+from vqcodec.prior.chooser import Chooser
+from vqcodec.prior.context import Context, Prior
+from vqcodec.prior.wavefront import Size, Step
 
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
@@ -42,59 +39,56 @@ _CHUNK_LOGITS = 1 << 17
 
 
 def code_tiles(
-    source: Source,
+    prior: Prior,
     coders: Sequence[Coder],
     boxes: Sequence[Box],
     grid: Indices,
+    chooser: Chooser | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Code a batch of tiles, boxes of a grid int32 (rows, columns, G), and put what was coded
-    there.
+    there. An encoder codes what the chooser chooses, a decoder has none.
 
     Ends before the last position if all coders are lost.
     """
     tops = np.array([rows.start for rows, _ in boxes])
     lefts = np.array([columns.start for _, columns in boxes])
-    with torch.inference_mode(), full_precision(), _one_thread():
-        for step in steps([size_of(box) for box in boxes]):
-            coded = _code_step(step, source, coders)
-            grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
-            if progress is not None:
-                progress(len(step.place))
-            if all(coder.lost for coder in coders):
-                break
+    context = prior.context([size_of(box) for box in boxes])
+    for step in context.steps():
+        coded = _code_step(step, prior, context, coders, chooser)
+        grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
+        if progress is not None:
+            progress(len(step.place))
+        if all(coder.lost for coder in coders):
+            break
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch work on one thread: steps are so small that waking others takes longer."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:
+def _code_step(
+    step: Step,
+    prior: Prior,
+    context: Context,
+    coders: Sequence[Coder],
+    chooser: Chooser | None,
+) -> Indices:
     """Code the P positions of a step and return their indices, (P, G)."""
     bounds = [0, *step.stops]
-    coded = np.empty((len(step.place), sum(groups for groups, _ in source.parts)), dtype=np.int32)
+    coded = np.zeros((len(step.place), sum(groups for groups, _ in prior.parts)), dtype=np.int32)
     done = 0
-    for part, (groups, codewords) in enumerate(source.parts):
+    for part, (groups, codewords) in enumerate(prior.parts):
         found = coded[:, done : done + groups]
         for tiles in _chunks(bounds, groups * codewords):
             start = bounds[tiles.start]
             some = slice(start, bounds[tiles.stop])
-            logits = source.logits(step, part, some)
-            chosen = source.choose(logits, part, some).int().cpu().numpy()
-            tables = surpluses(logits.cpu())
+            logits = context.logits(part, some)
+            if chooser is not None:
+                found[some] = chooser.choose(step.place[some], part, logits)
+            tables = surpluses(logits)
             for tile in tiles:
                 own = slice(bounds[tile] - start, bounds[tile + 1] - start)
+                symbols = found[bounds[tile] : bounds[tile + 1]]
                 table = tables[own].reshape(-1, codewords)
-                symbols = coders[tile].code(table, chosen[own].ravel())
-                found[bounds[tile] : bounds[tile + 1]] = symbols.reshape(-1, groups)
-        source.put(step, part, torch.from_numpy(found))
+                symbols[:] = coders[tile].code(table, symbols.ravel()).reshape(symbols.shape)
+        context.put(part, found)
         done += groups
     return coded
 
@@ -102,7 +96,7 @@ def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:
 def encode_grid(
     model: Model,
     header: Header,
-    measured: Tensor,
+    measured: NDArray,
     weight: float = 1.0,
     progress: Progress | None = None,
 ) -> tuple[tuple[bytes, ...], Indices]:
@@ -118,12 +112,13 @@ def encode_grid(
         tiles = [measured[box] for box in own]
         if header.mode is Mode.PRIOR:
             encoders = [Encoder() for _ in batch]
-            source = model.encoding(tiles, header.quality, weight)
-            code_tiles(source, encoders, own, grid, progress)
+            chooser = model.chooser(tiles, header.quality, weight)
+            prior = model.prior_of(header.quality)
+            code_tiles(prior, encoders, own, grid, chooser, progress)
             streams += [encoder.finish() for encoder in encoders]
             continue
         for box, tile in zip(own, tiles, strict=True):
-            grid[box] = model.nearest(tile, header.quality).int().cpu().numpy()
+            grid[box] = model.nearest(tile, header.quality)
             streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
             if progress is not None:
                 progress(math.prod(size_of(box)))
@@ -182,8 +177,7 @@ def _read_tiles(
     Return which of the tiles are wrong, or raise CorruptError unless `lenient`.
     """
     decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
-    source = model.decoding([size_of(box) for box in boxes], quality)
-    code_tiles(source, decoders, boxes, grid, progress)
+    code_tiles(model.prior_of(quality), decoders, boxes, grid, progress=progress)
     for decoder in decoders:
         decoder.finish()
     return [number for number, decoder in enumerate(decoders) if decoder.lost]
