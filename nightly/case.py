@@ -38,6 +38,7 @@ from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model
 from vqcodec.models.vqvae import VqVae
+from vqcodec.prior import kernel
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import find_by_prefix
@@ -228,8 +229,10 @@ def machine() -> list[str]:
         "fp32_precision": hasattr(_backends, "fp32_precision"),
     }
     cpu = Path("/proc/cpuinfo")
+    kernels = [f"kernel {level}" for level in kernel.levels()]
     flags = re.search(r"^flags\s*:(.*)$", cpu.read_text() if cpu.exists() else "", re.MULTILINE)
-    return [name for name, has in here.items() if has] + (flags[1].split() if flags else [])
+    present = [name for name, has in here.items() if has]
+    return [*kernels, *present, *(flags[1].split() if flags else [])]
 
 
 def run(samples: Sequence[Sample], settings: dict[str, Any]) -> dict[str, Any]:

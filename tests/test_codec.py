@@ -82,6 +82,7 @@ def test_grid_round_trip(model: VqVae, size: tuple[int, int], mode: Mode) -> Non
     assert some[-1, -1] == grid[-1, -1]
 
 
+@pytest.mark.usefixtures("level")
 def test_same_bytes_whatever_the_grouping_and_threads(
     model: VqVae, monkeypatch: pytest.MonkeyPatch
 ) -> None:

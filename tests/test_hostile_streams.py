@@ -122,6 +122,7 @@ def one_tile(model: Model, stream: bytes, mode: Mode = Mode.PRIOR) -> Container:
     return Container(header=header, tiles=(stream,))
 
 
+@pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("words", [0, 1, 2, 8])
 @pytest.mark.parametrize("lenient", [False, True])
 def test_a_tile_that_runs_out_of_words_is_left_at_once(words: int, lenient: bool) -> None:
@@ -160,6 +161,7 @@ def test_a_crop_takes_memory_for_its_tiles_alone() -> None:
         vqcodec.decompress(data, model=model, crop=(300, 0, 1, 1))
 
 
+@pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("mode", Mode)
 def test_salvage_decodes_each_batch_once(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many of its tiles are wrong, and none of those that are right is lost."""

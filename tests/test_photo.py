@@ -50,6 +50,7 @@ def test_fixed_length(photo_like: Photo) -> None:
     assert vqcodec.decompress(data, model=photo_like).size == (64, 48)
 
 
+@pytest.mark.usefixtures("level")
 def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
     photo_like: Photo, photo_data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

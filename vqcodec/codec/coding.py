@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec import processors
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
@@ -25,6 +28,8 @@ from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Context, Prior
 from vqcodec.prior.wavefront import Size, Step
 
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
@@ -111,11 +116,7 @@ def encode_grid(
         own = [boxes[tile] for tile in batch]
         tiles = [measured[box] for box in own]
         if header.mode is Mode.PRIOR:
-            encoders = [Encoder() for _ in batch]
-            chooser = model.chooser(tiles, header.quality, weight)
-            prior = model.prior_of(header.quality)
-            code_tiles(prior, encoders, own, grid, chooser, progress)
-            streams += [encoder.finish() for encoder in encoders]
+            streams += _write_tiles(model, header.quality, tiles, weight, own, grid, progress)
             continue
         for box, tile in zip(own, tiles, strict=True):
             grid[box] = model.nearest(tile, header.quality)
@@ -176,11 +177,73 @@ def _read_tiles(
 
     Return which of the tiles are wrong, or raise CorruptError unless `lenient`.
     """
-    decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
-    code_tiles(model.prior_of(quality), decoders, boxes, grid, progress=progress)
-    for decoder in decoders:
-        decoder.finish()
-    return [number for number, decoder in enumerate(decoders) if decoder.lost]
+    prior = model.prior_of(quality)
+    kernel = prior.kernel()
+    if kernel is None:
+        decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
+        code_tiles(prior, decoders, boxes, grid, progress=progress)
+        for decoder in decoders:
+            decoder.finish()
+        return [number for number, decoder in enumerate(decoders) if decoder.lost]
+
+    def decode(stream: bytes, box: Box) -> bool:
+        try:
+            grid[box] = kernel.decode(stream, size_of(box))
+        except CorruptError:
+            if not lenient:
+                raise
+            return False
+        return True
+
+    wrong = []
+    for number, right in enumerate(_in_threads(decode, streams, boxes)):
+        if not right:
+            wrong.append(number)
+        elif progress is not None:
+            progress(math.prod(size_of(boxes[number])))
+    return wrong
+
+
+def _write_tiles(
+    model: Model,
+    quality: int,
+    tiles: Sequence[NDArray],
+    weight: float,
+    boxes: Sequence[Box],
+    grid: Indices,
+    progress: Progress | None,
+) -> list[bytes]:
+    """Return the range-coded streams of a batch of tiles, and put their indices into the grid."""
+    prior = model.prior_of(quality)
+    kernel = prior.kernel()
+    if kernel is None:
+        encoders = [Encoder() for _ in tiles]
+        chooser = model.chooser(tiles, quality, weight)
+        code_tiles(prior, encoders, boxes, grid, chooser, progress)
+        return [encoder.finish() for encoder in encoders]
+
+    def encode(tile: NDArray, box: Box) -> bytes:
+        stream, grid[box] = kernel.encode(model.chooser([tile], quality, weight), size_of(box))
+        return stream
+
+    streams = []
+    for stream, box in zip(_in_threads(encode, tiles, boxes), boxes, strict=True):
+        streams.append(stream)
+        if progress is not None:
+            progress(math.prod(size_of(box)))
+    return streams
+
+
+def _in_threads(
+    code: Callable[[_T, Box], _U], tiles: Sequence[_T], boxes: Sequence[Box]
+) -> Iterator[_U]:
+    """Code tiles, as many at once as there are threads; yield what comes of each in order."""
+    count = min(processors.threads(), len(tiles))
+    if count < 2:
+        yield from map(code, tiles, boxes)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield from pool.map(code, tiles, boxes)
 
 
 def _unpack_tiles(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.prior.heads import Head, Parts, Positions
+from vqcodec.prior.kernel import NUMPY, Kernel, Network, pack
+from vqcodec.prior.kernel import level as kernel_level
 from vqcodec.prior.layer import Float, Floats, Layer, Tensors
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
 from vqcodec.prior.trunk import Features, Trunk
 from vqcodec.prior.wavefront import Size, Step, steps
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots, for the cached property
 class Prior:
     """Integer logits of each index given those before it, of one model at one quality."""
 
@@ -28,8 +31,22 @@ class Prior:
         return self.head.parts
 
     def context(self, sizes: Sequence[Size]) -> Context:
-        """Begin a batch of tiles."""
+        """Begin a batch of tiles, with NumPy."""
         return Context(self, sizes)
+
+    def kernel(self) -> Kernel | None:
+        """Return what codes tiles in C, or None where NumPy serves.
+
+        Raises ValueError if the environment asks for a level that is not there.
+        """
+        level = kernel_level()
+        if level == NUMPY:
+            return None
+        return Kernel(self._network, level, sum(groups for groups, _ in self.parts))
+
+    @cached_property
+    def _network(self) -> Network:
+        return pack(self.trunk, self.head)
 
 
 def read_trunk(
