@@ -238,8 +238,8 @@ def _in_threads(
     code: Callable[[_T, Box], _U], tiles: Sequence[_T], boxes: Sequence[Box]
 ) -> Iterator[_U]:
     """Code tiles, as many at once as there are threads; yield what comes of each in order."""
-    count = min(processors.threads(), len(tiles))
-    if count < 2:
+    count = min(processors.threads(), len(tiles)) if len(tiles) > 1 else 1
+    if count == 1:
         yield from map(code, tiles, boxes)
         return
     with ThreadPoolExecutor(count) as pool:
