@@ -188,7 +188,7 @@ def _read_tiles(
 
     def decode(stream: bytes, box: Box) -> bool:
         try:
-            grid[box] = kernel.decode(stream, size_of(box))
+            kernel.decode(stream, grid[box])
         except CorruptError:
             if not lenient:
                 raise

@@ -58,15 +58,17 @@ class Kernel:
     groups: int
     """Indices of a position, G."""
 
-    def decode(self, stream: bytes, size: Size) -> NDArray[np.int32]:
-        """Return the indices (rows, columns, G) of a tile.
+    def decode(self, stream: bytes, indices: NDArray[np.int32]) -> None:
+        """Put the indices of a tile into an array (rows, columns, G).
 
         Raises CorruptError if the stream is not one that an encoder writes.
         """
-        indices = np.empty((*size, self.groups), dtype=np.int32)
-        if not self.network.decode(self.level, *size, stream, indices):
+        rows, columns, _ = indices.shape
+        whole = np.ascontiguousarray(indices)  # no copy where the tile is all of a grid
+        if not self.network.decode(self.level, rows, columns, stream, whole):
             raise CorruptError("a range-coded stream is none that an encoder writes")
-        return indices
+        if whole is not indices:
+            indices[:] = whole
 
     def encode(self, chooser: Chooser, size: Size) -> tuple[bytes, NDArray[np.int32]]:
         """Return the stream of one tile, and its indices (rows, columns, G)."""
