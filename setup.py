@@ -6,7 +6,16 @@ from setuptools import Extension, setup
 
 # From 3.11 on the limited interface has buffers, and one wheel serves all later Pythons.
 LIMITED = sys.version_info >= (3, 11) and sys.implementation.name == "cpython"
-SOURCES = ("module", "network", "portable", "avx2", "avxvnni", "avx512vnni")
+SOURCES = (
+    "module",
+    "network",
+    "levels",
+    "portable",
+    "avx2",
+    "avxvnni",
+    "avx512vnni",
+    "neondot",
+)
 HEADERS = ("kernel.h", "range_coder.h", "tile.inc")
 MSVC = sys.platform == "win32"
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("tests", "fuzz", "sanitised", "exactness")
+PARTS = ("tests", "fuzz", "sanitised", "levels", "exactness")
 
 
 def commands(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -23,6 +23,7 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
         "tests": ["-m", "pytest", "-q"],
         "fuzz": ["fuzz/run.py", "--executions", str(options.executions)],
         "sanitised": ["nightly/sanitised.py"],
+        "levels": ["nightly/levels.py"],
         "exactness": ["nightly/exactness.py", *pythons],
     }
 

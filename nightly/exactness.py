@@ -75,6 +75,7 @@ CASES = (
     Case("kernel AVX2", {"VQCODEC_KERNEL": "avx2"}, needs=("kernel avx2",)),
     Case("kernel AVX-VNNI", {"VQCODEC_KERNEL": "avxvnni"}, needs=("kernel avxvnni",)),
     Case("kernel AVX-512", {"VQCODEC_KERNEL": "avx512vnni"}, needs=("kernel avx512vnni",)),
+    Case("kernel NEON", {"VQCODEC_KERNEL": "neondot"}, needs=("kernel neondot",)),
     Case("matmul highest", settings={"matmul": "highest"}),
     Case("matmul high", settings={"matmul": "high"}),
     Case("matmul medium", settings={"matmul": "medium"}, everywhere=True),

@@ -95,6 +95,12 @@ extern const Level vq_portable;
 #define VQ_X86 1
 extern const Level vq_avx2, vq_avxvnni, vq_avx512vnni;
 #endif
+#if defined(__aarch64__) && defined(__GNUC__)
+#define VQ_ARM64 1
+extern const Level vq_neondot;
+#endif
+extern const Level *const vq_levels[]; /* the fastest first */
+extern const int vq_level_count;
 
 /* Of network.c. The packers copy what they are given; they return 0 if memory runs out. */
 int vq_pack_layer(Layer *layer, int inputs, int outputs, const int8_t *weight,

@@ -11,16 +11,6 @@
 
 enum { MOST_SIDE = 1 << 20 }; /* rows or columns of a tile */
 
-static const Level *const levels[] = {
-#ifdef VQ_X86
-    &vq_avx512vnni,
-    &vq_avxvnni,
-    &vq_avx2,
-#endif
-    &vq_portable,
-};
-enum { LEVELS = sizeof levels / sizeof levels[0] };
-
 typedef struct {
     PyObject_HEAD
     Network network;
@@ -218,9 +208,9 @@ static void network_dealloc(PyObject *self)
 
 static const Level *find_level(const char *name)
 {
-    for (int number = 0; number < LEVELS; number++)
-        if (strcmp(levels[number]->name, name) == 0 && levels[number]->available())
-            return levels[number];
+    for (int number = 0; number < vq_level_count; number++)
+        if (strcmp(vq_levels[number]->name, name) == 0 && vq_levels[number]->available())
+            return vq_levels[number];
     PyErr_Format(PyExc_ValueError, "there is no level %s on this processor", name);
     return NULL;
 }
@@ -373,10 +363,10 @@ static PyObject *available_levels(PyObject *module, PyObject *nothing)
 {
     (void)module, (void)nothing;
     PyObject *names = PyList_New(0);
-    for (int number = 0; names && number < LEVELS; number++) {
-        if (!levels[number]->available())
+    for (int number = 0; names && number < vq_level_count; number++) {
+        if (!vq_levels[number]->available())
             continue;
-        PyObject *name = PyUnicode_FromString(levels[number]->name);
+        PyObject *name = PyUnicode_FromString(vq_levels[number]->name);
         if (!name || PyList_Append(names, name) < 0)
             Py_CLEAR(names);
         Py_XDECREF(name);
