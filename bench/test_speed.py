@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -24,7 +23,7 @@ from vqcodec.entropy.coder import Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
-from vqcodec.models.wavefront import steps
+from vqcodec.prior.chooser import KnownIndices
 
 EXAMPLE = Path(__file__).parent / "hills.jpg"
 
@@ -82,7 +81,7 @@ def test_decoder_network(benchmark: BenchmarkFixture, grid: np.ndarray, model: V
 def test_entropy_encode(
     benchmark: BenchmarkFixture, data: bytes, grid: np.ndarray, model: VqVae
 ) -> None:
-    benchmark(encode_grid, model, parse(data).header, torch.from_numpy(grid[:, :, None]))
+    benchmark(encode_grid, model, parse(data).header, grid[:, :, None])
 
 
 @pytest.mark.benchmark(group="entropy decoding")
@@ -94,45 +93,12 @@ def test_entropy_decode_by_wavefront(
     benchmark.extra_info["positions"] = container.header.rows * container.header.columns
 
 
-class OneByOne:
-    """The prior as codecs without a wavefront run it: anew at each position, on
-    the part of the tile that the position can depend on.
-    """
-
-    def __init__(self, model: VqVae, grid: torch.Tensor) -> None:
-        self._prior = model.prior
-        self._reach = 2 + model.prior.config.layers
-        self._grid = grid
-
-    def __call__(self, i: int, j: int) -> np.ndarray:
-        """Return the table (1, K) of one position."""
-        up, left = max(0, i - self._reach), max(0, j - self._reach)
-        part = self._grid[None, up : i + 1, left : j + self._reach + 1]
-        return surpluses(self._prior.logits(part)[:, i - up, j - left, None])
-
-
 @pytest.mark.benchmark(group="entropy decoding")
-def test_entropy_decode_position_by_position(
-    benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae
-) -> None:
-    """Time of 64 positions; multiply by positions / 64 to compare."""
-    one_by_one = OneByOne(model, torch.from_numpy(grid[:64, :64].copy()))
-    positions = [(i, j) for i in range(24, 32) for j in range(24, 32)]
-    expected = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
-    for i, j in positions[:3]:
-        table = surpluses(expected[:, i, j, None])
-        assert np.array_equal(one_by_one(i, j), table)
-    benchmark(lambda: [one_by_one(i, j) for i, j in positions])
-    benchmark.extra_info["positions"] = len(positions)
-
-
-@pytest.mark.benchmark(group="entropy decoding")
-def test_entropy_decode_position_by_position_cached(
-    benchmark: BenchmarkFixture, model: VqVae
-) -> None:
+def test_entropy_decode_position_by_position(benchmark: BenchmarkFixture, model: VqVae) -> None:
     """The wavefront's own cache, but one position per step: a tile of one row."""
     row, indices = [(slice(0, 1), slice(0, 512))], np.zeros((1, 512, 1), dtype=np.int32)
-    benchmark(lambda: code_tiles(model.prior.wavefront([(1, 512)]), [Encoder()], row, indices))
+    chooser = KnownIndices(model.prior.parts, indices[0])
+    benchmark(lambda: code_tiles(model.prior, [Encoder()], row, indices, chooser))
     benchmark.extra_info["positions"] = 512
 
 
@@ -142,19 +108,17 @@ def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: Vq
     sizes = [(header.row_edges[1], header.column_edges[1])] * header.tile_count
 
     def walk() -> None:
-        front = model.prior.wavefront(sizes)
-        for step in steps(sizes):
-            front.logits(step, 0, slice(0, len(step.place)))
-            front.put(step, 0, torch.zeros(len(step.place), 1, dtype=torch.int32))
+        context = model.prior.context(sizes)
+        for step in context.steps():
+            context.logits(0, slice(0, len(step.place)))
+            context.put(0, np.zeros((len(step.place), 1), dtype=np.int32))
 
     benchmark(walk)
 
 
 @pytest.mark.benchmark(group="entropy decoding parts")
-def test_frequency_tables_alone(
-    benchmark: BenchmarkFixture, grid: np.ndarray, model: VqVae
-) -> None:
-    logits = model.prior.logits(torch.from_numpy(grid[None, :64, :64].copy()))
-    flat = logits.flatten(0, 2)
-    benchmark(lambda: [surpluses(part[None]) for part in flat.split(128)])
-    benchmark.extra_info["positions"] = len(flat)
+def test_frequency_tables_alone(benchmark: BenchmarkFixture, model: VqVae) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=40.0, size=(4096, model.codebook_size)).round().astype(np.float32)
+    benchmark(lambda: [surpluses(part[None]) for part in np.split(logits, 32)])
+    benchmark.extra_info["positions"] = len(logits)

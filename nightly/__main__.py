@@ -1,4 +1,4 @@
-"""All that takes too long for every change: long tests, fuzzing, the exactness matrix.
+"""All that takes too long for every change: long tests, fuzzing, sanitizers, exactness.
 
 python nightly --help
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("tests", "fuzz", "exactness")
+PARTS = ("tests", "fuzz", "sanitised", "levels", "exactness")
 
 
 def commands(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -22,6 +22,8 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
     return {
         "tests": ["-m", "pytest", "-q"],
         "fuzz": ["fuzz/run.py", "--executions", str(options.executions)],
+        "sanitised": ["nightly/sanitised.py"],
+        "levels": ["nightly/levels.py"],
         "exactness": ["nightly/exactness.py", *pythons],
     }
 

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from frozen.renew import FROZEN, sums
 from PIL import Image
-from torch import Tensor
 
 from vqcodec.codec import coding
 from vqcodec.codec.coding import (
@@ -32,15 +31,15 @@ from vqcodec.codec.coding import (
     code_tiles,
     decode_grid,
     encode_grid,
-    size_of,
     tile_boxes,
 )
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.image.transform import decode_indices
-from vqcodec.models.model import Model, Source
+from vqcodec.models.model import Model
 from vqcodec.models.vqvae import VqVae
-from vqcodec.models.wavefront import Step
+from vqcodec.prior import kernel
+from vqcodec.prior.chooser import KnownIndices
 from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import find_by_prefix
 
@@ -102,8 +101,8 @@ class How:
     """What decoding is given, beside what holds for the whole process."""
 
     device: str = "cpu"
-    arithmetic: torch.dtype = torch.float32
-    """Of the prior."""
+    arithmetic: type[np.float32] | type[np.float64] = np.float32
+    """NumPy's, of the prior."""
     window: int | None = None
     """Side of the decoder's windows, in positions."""
 
@@ -114,25 +113,6 @@ def _load(path: Path, how: How) -> Model:
     digest = hashlib.sha256(data).hexdigest()
     device = torch.device(how.device)
     return parse_model(data, sha256=digest, device=device, dtype=how.arithmetic)
-
-
-class _Known:
-    """A decoder's source with indices that are known: an encoder's would choose them."""
-
-    def __init__(self, source: Source, tiles: Sequence[Indices]) -> None:
-        self.parts, self.put = source.parts, source.put
-        self._source = source
-        flat = np.concatenate([tile.reshape(tile.shape[0] * tile.shape[1], -1) for tile in tiles])
-        stops = np.cumsum([groups for groups, _ in self.parts])
-        self._indices = np.split(flat, stops[:-1], axis=1)
-        self._here = np.empty(0, dtype=np.intp)
-
-    def logits(self, step: Step, part: int, some: slice) -> Tensor:
-        self._here = step.place[some]
-        return self._source.logits(step, part, some)
-
-    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
-        return torch.from_numpy(self._indices[part][self._here])
 
 
 class _Recorder(Encoder):
@@ -161,8 +141,8 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
         differs.append("indices")
     streams, tables = _encode(model, header, grid)
     ways: dict[str, Sequence[bytes]] = {"bytes": streams}
-    if isinstance(model, VqVae):  # whose encoder evaluates all positions at once
-        ways["bytes of compress"] = encode_grid(model, header, torch.from_numpy(grid))[0]
+    if isinstance(model, VqVae):  # what is measured is the indices
+        ways["bytes of compress"] = encode_grid(model, header, grid)[0]
     for name, tiles in ways.items():
         made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
         if serialise(made) != sample.data:
@@ -193,8 +173,10 @@ def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], s
             continue
         coders = [_Recorder() for _ in batch]
         own = [boxes[tile] for tile in batch]
-        source = _Known(model.decoding([size_of(box) for box in own], header.quality), known)
-        code_tiles(source, coders, own, np.empty_like(grid))
+        prior = model.prior_of(header.quality)
+        flat = [tile.reshape(tile.shape[0] * tile.shape[1], -1) for tile in known]
+        chooser = KnownIndices(prior.parts, np.concatenate(flat))
+        code_tiles(prior, coders, own, np.empty_like(grid), chooser)
         for tile, coder in zip(batch, coders, strict=True):
             streams[tile], tables[tile] = coder.finish(), coder.tables.digest()
     return streams, hashlib.sha256(b"".join(tables)).hexdigest()
@@ -247,8 +229,10 @@ def machine() -> list[str]:
         "fp32_precision": hasattr(_backends, "fp32_precision"),
     }
     cpu = Path("/proc/cpuinfo")
+    kernels = [f"kernel {level}" for level in kernel.levels()]
     flags = re.search(r"^flags\s*:(.*)$", cpu.read_text() if cpu.exists() else "", re.MULTILINE)
-    return [name for name, has in here.items() if has] + (flags[1].split() if flags else [])
+    present = [name for name, has in here.items() if has]
+    return [*kernels, *present, *(flags[1].split() if flags else [])]
 
 
 def run(samples: Sequence[Sample], settings: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +241,7 @@ def run(samples: Sequence[Sample], settings: dict[str, Any]) -> dict[str, Any]:
         PUT[name](settings[name])
     given = {name: value for name, value in settings.items() if name not in PUT}
     if "arithmetic" in given:
-        given["arithmetic"] = getattr(torch, given["arithmetic"])
+        given["arithmetic"] = getattr(np, given["arithmetic"])
     how = How(**given)
     differs, tables = [], {}
     for sample in samples:

@@ -32,6 +32,7 @@ from vqcodec.models.pixelcnn import PixelCNN
 from vqcodec.models.product import Block, Codebooks
 from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.models.vqvae import VqVae, model_bytes, parse_model
+from vqcodec.prior import kernel
 
 CODEBOOK = 24
 
@@ -154,6 +155,13 @@ def photo_like(photo_data: bytes) -> Photo:
     """A model with qualities."""
     digest = hashlib.sha256(photo_data).hexdigest()
     return photo_model.parse_model(photo_data, sha256=digest, device=torch.device("cpu"))
+
+
+@pytest.fixture(params=kernel.levels())
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each way to run priors: the levels of the kernel, and NumPy."""
+    monkeypatch.setenv(kernel.VARIABLE, request.param)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from torch import Tensor
 
 import vqcodec
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import header, integer_product
+from vqcodec.models import header
+from vqcodec.prior import units
 from vqcodec.registry import store
 from vqcodec.registry.load import parse_model, read_model
 
@@ -127,9 +128,9 @@ def test_weights_that_overflow_give_a_picture(photo_data: bytes, gain: float) ->
 
 
 def test_logits_of_a_block_are_bounded(photo_data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integer_product, "LOGITS_MAX", 20)  # the largest block's
+    monkeypatch.setattr(units, "LOGITS_MAX", 20)  # the largest block's
     parse_model(photo_data, sha256="", device=CPU)
-    monkeypatch.setattr(integer_product, "LOGITS_MAX", 20 - 1)
+    monkeypatch.setattr(units, "LOGITS_MAX", 20 - 1)
     refused(photo_data, "logits per position")
 
 

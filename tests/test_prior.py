@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import reference
 import torch
 from conftest import random_prior
-from torch import Tensor
+from numpy.typing import NDArray
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
-from vqcodec.models.integer_pixelcnn import IntegerPixelCNN
 from vqcodec.models.pixelcnn import PixelCNN
-from vqcodec.models.vqvae import VqVae
-from vqcodec.models.wavefront import steps
-from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
+from vqcodec.models.vqvae import VqVae, read_prior
+from vqcodec.prior import units
+from vqcodec.prior.context import Prior
+from vqcodec.prior.layer import check_bound
+from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
 
-CPU = torch.device("cpu")
 CONFIG = PriorConfig(codebook_size=24, embedding=5, channels=12, layers=2)
+
+Arrays = dict[str, NDArray[Any]]
+Grid = NDArray[np.int32]
 
 
 @pytest.fixture(scope="module")
@@ -31,186 +34,116 @@ def trained() -> PixelCNN:
 
 
 @pytest.fixture(scope="module")
-def tensors(trained: PixelCNN) -> dict[str, Tensor]:
-    return trained.export()
+def tensors(trained: PixelCNN) -> Arrays:
+    return {name: tensor.numpy() for name, tensor in trained.export().items()}
 
 
 @pytest.fixture(scope="module")
-def prior(tensors: dict[str, Tensor]) -> IntegerPixelCNN:
-    return IntegerPixelCNN(CONFIG, tensors, device=CPU)
+def prior(tensors: Arrays) -> Prior:
+    return read_prior(tensors, CONFIG)
 
 
-def grid(tiles: int, rows: int, columns: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(CONFIG.codebook_size, (tiles, rows, columns), generator=generator)
+def grid(rows: int, columns: int, seed: int = 0) -> Grid:
+    rng = np.random.default_rng(seed)
+    return rng.integers(CONFIG.codebook_size, size=(rows, columns), dtype=np.int32)
 
 
-def by_wavefront(prior: IntegerPixelCNN, indices: Tensor) -> Tensor:
-    tiles, rows, columns = indices.shape
-    return in_steps(prior, [(rows, columns)] * tiles, indices.flatten()).view(*indices.shape, -1)
+def logits_of(prior: Prior, *tiles: Grid) -> list[NDArray]:
+    """Return the logits (rows, columns, K) of the indices of tiles that go together."""
+    sizes = [(len(tile), tile.shape[1]) for tile in tiles]
+    places = np.concatenate([tile.ravel() for tile in tiles])
+    out = np.empty((len(places), prior.parts[0][1]))
+    context = prior.context(sizes)
+    for step in context.steps():
+        half = len(step.place) // 2
+        for some in (slice(0, half), slice(half, len(step.place))):
+            out[step.place[some]] = context.logits(0, some)[0]
+        context.put(0, places[step.place, None])
+    own = np.split(out, np.cumsum([tile.size for tile in tiles])[:-1])
+    return [part.reshape(*tile.shape, -1) for part, tile in zip(own, tiles, strict=True)]
 
 
-def in_steps(prior: IntegerPixelCNN, sizes: list[tuple[int, int]], places: Tensor) -> Tensor:
-    """Return the logits of tiles' indices, tile after tile, row by row: (places, K)."""
-    out = torch.empty(len(places), CONFIG.codebook_size)
-    front = prior.wavefront(sizes)
-    for step in steps(sizes):
-        at = torch.from_numpy(step.place)
-        half = len(at) // 2
-        for some in (slice(0, half), slice(half, len(at))):
-            out[at[some]] = front.logits(step, 0, some)[0].float()
-        front.put(step, 0, places[at, None])
-    return out
-
-
-def test_logits_have_opinions(prior: IntegerPixelCNN) -> None:
-    logits = prior.logits(grid(1, 8, 8))
+def test_logits_have_opinions(prior: Prior) -> None:
+    (logits,) = logits_of(prior, grid(8, 8))
     assert logits.std() > 10
-    assert (logits == logits.round()).all()
+    assert np.array_equal(logits, logits.round())
 
 
 def test_equals_the_reference(model: VqVae, model_data: bytes) -> None:
     slow = reference.load(model_data)
     for rows, columns in ((5, 6), (1, 4), (6, 1), (3, 3)):
-        indices = grid(1, rows, columns)
+        indices = grid(rows, columns)
         expected = []
 
         def code(logits: np.ndarray, index: int, expected: list = expected) -> int:
             expected.append(logits.tolist())
             return index
 
-        reference.walk(indices[0, :, :, None].numpy().copy(), slow, 0, code)
-        logits = model.prior.logits(indices)[0]
+        reference.walk(indices[:, :, None].copy(), slow, 0, code)
+        (logits,) = logits_of(model.prior, indices)
         steps_of = reference.wavefronts(rows, columns)
-        assert torch.cat([logits[i, j] for i, j in steps_of]).tolist() == expected
+        assert np.concatenate([logits[i, j] for i, j in steps_of]).tolist() == expected
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 7, 9), (3, 9, 4), (1, 1, 12), (1, 12, 1)])
-def test_wavefront_equals_all_at_once(prior: IntegerPixelCNN, shape: tuple[int, int, int]) -> None:
-    indices = grid(*shape)
-    assert torch.equal(by_wavefront(prior, indices), prior.logits(indices))
-
-
-def test_raster_order_with_an_unknown_future_gives_the_same(prior: IntegerPixelCNN) -> None:
-    indices = grid(1, 5, 6)
-    logits = prior.logits(indices)
-    known = torch.zeros_like(indices)
-    for i in range(5):
-        for j in range(6):
-            assert torch.equal(prior.logits(known)[0, i, j], logits[0, i, j])
-            known[0, i, j] = indices[0, i, j]
-
-
-def test_later_positions_in_wavefront_order_do_not_matter(prior: IntegerPixelCNN) -> None:
-    indices = grid(1, 6, 7)
-    other = grid(1, 6, 7, seed=1)
-    i, j = torch.meshgrid(torch.arange(6), torch.arange(7), indexing="ij")
-    for t in (0, 3, 8, 11):
-        past = (j + 2 * i < t)[None]
-        mixed = torch.where(past, indices, other)
-        now = j + 2 * i <= t
-        assert torch.equal(prior.logits(mixed)[0][now], prior.logits(indices)[0][now])
-
-
-def test_batches_do_not_matter(prior: IntegerPixelCNN) -> None:
-    indices = grid(5, 8, 9)
-    together = prior.logits(indices)
-    for tile in range(5):
-        alone = indices[tile : tile + 1]
-        assert torch.equal(prior.logits(alone)[0], together[tile])
-        assert torch.equal(by_wavefront(prior, alone)[0], together[tile])
-
-
-def test_tiles_of_any_sizes_go_together(prior: IntegerPixelCNN) -> None:
-    tiles = [
-        grid(1, rows, columns, seed=rows) for rows, columns in ((8, 8), (1, 9), (7, 2), (3, 8))
-    ]
-    sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
-    together = in_steps(prior, sizes, torch.cat([tile.flatten() for tile in tiles]))
-    alone = torch.cat([prior.logits(tile).flatten(0, 2) for tile in tiles])
-    assert torch.equal(together, alone)
-
-
-def test_double_precision_gives_the_same(
-    prior: IntegerPixelCNN, tensors: dict[str, Tensor]
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (9, 4), (1, 12), (12, 1)])
+def test_training_arithmetic_is_the_integer_arithmetic(
+    trained: PixelCNN, prior: Prior, size: tuple[int, int]
 ) -> None:
-    double = IntegerPixelCNN(CONFIG, tensors, device=CPU, dtype=torch.float64)
-    indices = grid(2, 9, 8)
-    assert torch.equal(double.logits(indices), prior.logits(indices).double())
-    assert torch.equal(by_wavefront(double, indices), by_wavefront(prior, indices))
+    """All positions at once, as a convolution, and step by step along the wavefront."""
+    indices = grid(*size)
+    with torch.no_grad():
+        at_once = torch.from_numpy(indices[None]).long()
+        logits = copy.deepcopy(trained).double()(at_once, integer=True)
+    expected = logits[0].permute(1, 2, 0).numpy() * 2.0**units.FRACTION_LOGIT
+    assert np.array_equal(logits_of(prior, indices)[0], expected)
 
 
-@pytest.fixture
-def wide() -> tuple[IntegerPixelCNN, Tensor]:
-    """Wide enough for matrix products to be split between threads, near the bound."""
+def test_later_positions_in_wavefront_order_do_not_matter(prior: Prior) -> None:
+    indices, other = grid(6, 7), grid(6, 7, seed=1)
+    i, j = np.mgrid[:6, :7]
+    for t in (0, 3, 8, 11):
+        mixed = np.where(j + 2 * i < t, indices, other)
+        now = j + 2 * i <= t
+        changed, (logits,) = logits_of(prior, mixed)[0], logits_of(prior, indices)
+        assert np.array_equal(changed[now], logits[now])
+
+
+def test_tiles_of_any_sizes_go_together(prior: Prior) -> None:
+    tiles = [grid(*size, seed=size[0]) for size in ((8, 8), (8, 8), (1, 9), (7, 2), (3, 8))]
+    alone = [logits_of(prior, tile)[0] for tile in tiles]
+    for one, other in zip(logits_of(prior, *tiles), alone, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_double_precision_gives_the_same(prior: Prior, tensors: Arrays) -> None:
+    double = read_prior(tensors, CONFIG, np.float64)
+    assert double.trunk.dtype is np.float64
+    indices = grid(9, 8)
+    assert np.array_equal(logits_of(double, indices), logits_of(prior, indices))
+
+
+def test_sums_near_the_bound_are_exact() -> None:
+    """As wide as a prior may be, so that a library may cut or reorder its products."""
     config = PriorConfig(codebook_size=512, embedding=32, channels=128, layers=2)
     torch.manual_seed(3)
-    tensors = PixelCNN(config).export()
-    for name, tensor in tensors.items():
+    wide = {name: tensor.numpy() for name, tensor in PixelCNN(config).export().items()}
+    rng = np.random.default_rng(3)
+    for name, tensor in wide.items():
         if name.endswith(".weight"):
-            sign = torch.randint(0, 2, tensor.shape) * 2 - 1
-            tensors[name] = (sign * torch.randint(60, 128, tensor.shape)).to(torch.int8)
+            sign = rng.choice([-1, 1], tensor.shape)
+            wide[name] = (sign * rng.integers(60, 128, tensor.shape)).astype(np.int8)
         if name.endswith(".shift"):
-            tensors[name] = torch.full_like(tensor, 9)
-    generator = torch.Generator().manual_seed(0)
-    indices = torch.randint(512, (2, 24, 24), generator=generator)
-    return IntegerPixelCNN(config, tensors, device=CPU), indices
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
-def test_threads_do_not_matter(wide: tuple[IntegerPixelCNN, Tensor]) -> None:
-    prior, indices = wide
-    results = []
-    for count in (1, 2, 3):
-        torch.set_num_threads(count)
-        results.append(prior.logits(indices))
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
-
-
-@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
-def test_matmul_precision_does_not_matter(
-    wide: tuple[IntegerPixelCNN, Tensor], precision: str
-) -> None:
-    prior, indices = wide
-    expected = prior.logits(indices)
-    torch.set_float32_matmul_precision(precision)
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(prior.logits(indices), expected)
-        assert torch.get_float32_matmul_precision() == precision
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_the_same(tensors: dict[str, Tensor], prior: IntegerPixelCNN) -> None:
-    there = IntegerPixelCNN(CONFIG, tensors, device=torch.device("cuda"))
-    indices = grid(3, 20, 21)
-    assert torch.equal(there.logits(indices).cpu(), prior.logits(indices))
-    assert torch.equal(by_wavefront(there, indices), prior.logits(indices))
-
-
-def test_training_arithmetic_is_the_integer_arithmetic(
-    trained: PixelCNN, prior: IntegerPixelCNN
-) -> None:
-    indices = grid(2, 9, 9)
-    with torch.no_grad():
-        logits = copy.deepcopy(trained).double()(indices, integer=True)
-    units = logits.permute(0, 2, 3, 1) * 2.0**fx.FRACTION_LOGIT
-    assert torch.equal(units, prior.logits(indices).double())
+            wide[name] = np.full_like(tensor, 9)
+    indices = rng.integers(512, size=(24, 24), dtype=np.int32)
+    single, double = (
+        logits_of(read_prior(wide, config, dtype), indices) for dtype in (np.float32, np.float64)
+    )
+    assert np.array_equal(single, double)
 
 
 def test_integer_training_passes_gradients(trained: PixelCNN) -> None:
     trained.zero_grad()
-    trained(grid(1, 6, 6), integer=True).square().sum().backward()
+    trained(torch.from_numpy(grid(6, 6)[None]).long(), integer=True).square().sum().backward()
     for name, parameter in trained.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -223,40 +156,51 @@ def test_taps_reach_no_further_right_than_up() -> None:
         assert dj <= -di
 
 
-def test_integers_load_back_into_the_float_prior(
-    trained: PixelCNN, tensors: dict[str, Tensor]
-) -> None:
+def test_integers_load_back_into_the_float_prior(trained: PixelCNN) -> None:
+    tensors = trained.export()
     again = PixelCNN(trained.config)
     again.load_integers(tensors)
     exported = again.export()
     assert all(torch.equal(tensors[name], exported[name]) for name in tensors)
 
 
-def test_export_stays_within_the_bound(tensors: dict[str, Tensor]) -> None:
+def test_export_stays_within_the_bound(tensors: Arrays) -> None:
     for name in ("first", "layers.0", "layers.1", "hidden", "output"):
         weight, bias, shift = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "shift"))
-        assert 0 < fx.check_bound(weight, bias, shift, name) < fx.EXACT_BOUND
+        assert 0 < check_bound(weight, bias, shift, name) < units.EXACT_BOUND
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("layers.0.bias", lambda t: torch.full_like(t, fx.EXACT_BOUND)),
-        ("layers.0.bias", lambda t: torch.full_like(t, -(2**31))),
-        ("hidden.weight", lambda t: torch.full_like(t, -128)),
-        ("output.shift", lambda t: torch.full_like(t, 21)),
-        ("first.weight", lambda t: t[:, :-1]),
-        ("first.weight", lambda t: t.float()),
-        ("embedding", lambda t: torch.full_like(t, -128)),
-        ("output.bias", lambda _: None),
-    ],
-)
-def test_wrong_tensors_are_refused(tensors: dict[str, Tensor], name: str, damage: object) -> None:
+def _without(name: str) -> Callable[[Arrays], object]:
+    return lambda tensors: tensors.pop(name)
+
+
+def _filled(name: str, value: int) -> Callable[[Arrays], object]:
+    return lambda tensors: tensors.update({name: np.full_like(tensors[name], value)})
+
+
+def _cut(tensors: Arrays) -> None:
+    tensors["first.weight"] = tensors["first.weight"][:, :-1]
+
+
+def _real(tensors: Arrays) -> None:
+    tensors["first.weight"] = tensors["first.weight"].astype(np.float32)
+
+
+DAMAGE: Sequence[Callable[[Arrays], object]] = [
+    _filled("layers.0.bias", units.EXACT_BOUND),
+    _filled("layers.0.bias", -(2**31)),
+    _filled("hidden.weight", -128),
+    _filled("output.shift", units.SHIFT_MAX + 1),
+    _filled("embedding", -128),
+    _without("output.bias"),
+    _cut,
+    _real,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_wrong_tensors_are_refused(tensors: Arrays, damage: Callable[[Arrays], object]) -> None:
     wrong = dict(tensors)
-    changed = damage(tensors[name])  # type: ignore[operator]
-    if changed is None:
-        del wrong[name]
-    else:
-        wrong[name] = changed
+    damage(wrong)
     with pytest.raises(ModelCorruptError):
-        IntegerPixelCNN(CONFIG, wrong, device=CPU)
+        read_prior(wrong, CONFIG)

@@ -9,6 +9,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+_threads: int | None = None
+"""What `prepare` was told, None for all that are granted."""
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
@@ -33,6 +35,11 @@ def granted() -> int:
     else:
         count = os.cpu_count()
     return max(1, math.ceil(min(count or 1, _quota())))
+
+
+def threads() -> int:
+    """Return how many threads may work on a picture at once."""
+    return _threads or granted()
 
 
 def load_torch() -> None:
@@ -65,6 +72,8 @@ def prepare(threads: int | None) -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_MAX, 0)
             mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+    global _threads
+    _threads = threads
     load_torch()
     import torch
 

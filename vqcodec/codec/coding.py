@@ -1,9 +1,8 @@
 """Index grids to tile streams and back: the one coding loop.
 
 Encoder and decoder run the same loop over the same steps with the same tables;
-they differ in the coder, which writes or reads, and in the source of logits, which
-knows the indices, chooses them, or learns them as they are read.
-Tiles share their network calls; the results do not depend on which tiles do,
+they differ in the coder, which writes or reads, and in that an encoder has a chooser of
+indices. Tiles share the products of the prior; the results do not depend on which tiles do,
 as the prior is exact.
 """
 
@@ -12,22 +11,25 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from vqcodec import processors
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
-from vqcodec.models.model import Box, Model, Source
-from vqcodec.models.precision import full_precision
-from vqcodec.models.wavefront import Size, Step, steps
+from vqcodec.models.model import Box, Model
+from vqcodec.prior.chooser import Chooser
+from vqcodec.prior.context import Context, Prior
+from vqcodec.prior.wavefront import Size, Step
 
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
@@ -42,59 +44,56 @@ _CHUNK_LOGITS = 1 << 17
 
 
 def code_tiles(
-    source: Source,
+    prior: Prior,
     coders: Sequence[Coder],
     boxes: Sequence[Box],
     grid: Indices,
+    chooser: Chooser | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Code a batch of tiles, boxes of a grid int32 (rows, columns, G), and put what was coded
-    there.
+    there. An encoder codes what the chooser chooses, a decoder has none.
 
     Ends before the last position if all coders are lost.
     """
     tops = np.array([rows.start for rows, _ in boxes])
     lefts = np.array([columns.start for _, columns in boxes])
-    with torch.inference_mode(), full_precision(), _one_thread():
-        for step in steps([size_of(box) for box in boxes]):
-            coded = _code_step(step, source, coders)
-            grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
-            if progress is not None:
-                progress(len(step.place))
-            if all(coder.lost for coder in coders):
-                break
+    context = prior.context([size_of(box) for box in boxes])
+    for step in context.steps():
+        coded = _code_step(step, prior, context, coders, chooser)
+        grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
+        if progress is not None:
+            progress(len(step.place))
+        if all(coder.lost for coder in coders):
+            break
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch work on one thread: steps are so small that waking others takes longer."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:
+def _code_step(
+    step: Step,
+    prior: Prior,
+    context: Context,
+    coders: Sequence[Coder],
+    chooser: Chooser | None,
+) -> Indices:
     """Code the P positions of a step and return their indices, (P, G)."""
     bounds = [0, *step.stops]
-    coded = np.empty((len(step.place), sum(groups for groups, _ in source.parts)), dtype=np.int32)
+    coded = np.zeros((len(step.place), sum(groups for groups, _ in prior.parts)), dtype=np.int32)
     done = 0
-    for part, (groups, codewords) in enumerate(source.parts):
+    for part, (groups, codewords) in enumerate(prior.parts):
         found = coded[:, done : done + groups]
         for tiles in _chunks(bounds, groups * codewords):
             start = bounds[tiles.start]
             some = slice(start, bounds[tiles.stop])
-            logits = source.logits(step, part, some)
-            chosen = source.choose(logits, part, some).int().cpu().numpy()
-            tables = surpluses(logits.cpu())
+            logits = context.logits(part, some)
+            if chooser is not None:
+                found[some] = chooser.choose(step.place[some], part, logits)
+            tables = surpluses(logits)
             for tile in tiles:
                 own = slice(bounds[tile] - start, bounds[tile + 1] - start)
+                symbols = found[bounds[tile] : bounds[tile + 1]]
                 table = tables[own].reshape(-1, codewords)
-                symbols = coders[tile].code(table, chosen[own].ravel())
-                found[bounds[tile] : bounds[tile + 1]] = symbols.reshape(-1, groups)
-        source.put(step, part, torch.from_numpy(found))
+                symbols[:] = coders[tile].code(table, symbols.ravel()).reshape(symbols.shape)
+        context.put(part, found)
         done += groups
     return coded
 
@@ -102,7 +101,7 @@ def _code_step(step: Step, source: Source, coders: Sequence[Coder]) -> Indices:
 def encode_grid(
     model: Model,
     header: Header,
-    measured: Tensor,
+    measured: NDArray,
     weight: float = 1.0,
     progress: Progress | None = None,
 ) -> tuple[tuple[bytes, ...], Indices]:
@@ -117,13 +116,10 @@ def encode_grid(
         own = [boxes[tile] for tile in batch]
         tiles = [measured[box] for box in own]
         if header.mode is Mode.PRIOR:
-            encoders = [Encoder() for _ in batch]
-            source = model.encoding(tiles, header.quality, weight)
-            code_tiles(source, encoders, own, grid, progress)
-            streams += [encoder.finish() for encoder in encoders]
+            streams += _write_tiles(model, header.quality, tiles, weight, own, grid, progress)
             continue
         for box, tile in zip(own, tiles, strict=True):
-            grid[box] = model.nearest(tile, header.quality).int().cpu().numpy()
+            grid[box] = model.nearest(tile, header.quality)
             streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
             if progress is not None:
                 progress(math.prod(size_of(box)))
@@ -181,12 +177,73 @@ def _read_tiles(
 
     Return which of the tiles are wrong, or raise CorruptError unless `lenient`.
     """
-    decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
-    source = model.decoding([size_of(box) for box in boxes], quality)
-    code_tiles(source, decoders, boxes, grid, progress)
-    for decoder in decoders:
-        decoder.finish()
-    return [number for number, decoder in enumerate(decoders) if decoder.lost]
+    prior = model.prior_of(quality)
+    kernel = prior.kernel()
+    if kernel is None:
+        decoders = [(LenientDecoder if lenient else Decoder)(stream) for stream in streams]
+        code_tiles(prior, decoders, boxes, grid, progress=progress)
+        for decoder in decoders:
+            decoder.finish()
+        return [number for number, decoder in enumerate(decoders) if decoder.lost]
+
+    def decode(stream: bytes, box: Box) -> bool:
+        try:
+            kernel.decode(stream, grid[box])
+        except CorruptError:
+            if not lenient:
+                raise
+            return False
+        return True
+
+    wrong = []
+    for number, right in enumerate(_in_threads(decode, streams, boxes)):
+        if not right:
+            wrong.append(number)
+        elif progress is not None:
+            progress(math.prod(size_of(boxes[number])))
+    return wrong
+
+
+def _write_tiles(
+    model: Model,
+    quality: int,
+    tiles: Sequence[NDArray],
+    weight: float,
+    boxes: Sequence[Box],
+    grid: Indices,
+    progress: Progress | None,
+) -> list[bytes]:
+    """Return the range-coded streams of a batch of tiles, and put their indices into the grid."""
+    prior = model.prior_of(quality)
+    kernel = prior.kernel()
+    if kernel is None:
+        encoders = [Encoder() for _ in tiles]
+        chooser = model.chooser(tiles, quality, weight)
+        code_tiles(prior, encoders, boxes, grid, chooser, progress)
+        return [encoder.finish() for encoder in encoders]
+
+    def encode(tile: NDArray, box: Box) -> bytes:
+        stream, grid[box] = kernel.encode(model.chooser([tile], quality, weight), size_of(box))
+        return stream
+
+    streams = []
+    for stream, box in zip(_in_threads(encode, tiles, boxes), boxes, strict=True):
+        streams.append(stream)
+        if progress is not None:
+            progress(math.prod(size_of(box)))
+    return streams
+
+
+def _in_threads(
+    code: Callable[[_T, Box], _U], tiles: Sequence[_T], boxes: Sequence[Box]
+) -> Iterator[_U]:
+    """Code tiles, as many at once as there are threads; yield what comes of each in order."""
+    count = min(processors.threads(), len(tiles)) if len(tiles) > 1 else 1
+    if count == 1:
+        yield from map(code, tiles, boxes)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield from pool.map(code, tiles, boxes)
 
 
 def _unpack_tiles(

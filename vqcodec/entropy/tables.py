@@ -14,10 +14,10 @@ f[k] is at least 1 and they sum to 2^24 exactly. All values are integers below
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 PRECISION = 24
 """Frequencies of a position sum to 2^24."""
@@ -50,25 +50,25 @@ def _integer_root16(n: int) -> int:
 
 
 POWERS = _powers()
-_POWERS = torch.tensor(POWERS, dtype=torch.float64)
+_POWERS = np.array(POWERS, dtype=np.float64)
 
 
-def surpluses(logits: Tensor) -> NDArray[np.float64]:
+def surpluses(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Map integer logits (G, P, K) to f - 1, integers >= 0: (P, G, K), the order of coding.
 
-    `logits` holds integers in a floating dtype, on the CPU. The sums over K are
-    2^24 - K: the guaranteed 1 is left to the coder.
+    `logits` holds integers in a floating dtype. The sums over K are 2^24 - K: the guaranteed
+    1 is left to the coder.
     """
     groups, positions, size = logits.shape
     free = TOTAL - size
-    # NumPy's takes a third of the time of torch's.
-    best = torch.from_numpy(logits.numpy().argmax(2))[:, :, None]
-    table = (logits.gather(2, best) - logits).clamp_max_(FLOOR).double()
-    torch.index_select(_POWERS, 0, table.int().flatten(), out=table.view(-1))
-    total = table.sum(2, keepdim=True).long()
-    reciprocal = (free << PRECISION) // total
-    table *= reciprocal.double() * 2.0**-PRECISION
-    made = torch.empty(positions, groups, size, dtype=torch.float64)
-    torch.floor(table, out=made.transpose(0, 1))
-    made.scatter_add_(2, best.transpose(0, 1), free - made.sum(2, keepdim=True))
-    return made.numpy()
+    best = logits.argmax(2)[:, :, None]
+    below = np.take_along_axis(logits, best, 2) - logits
+    table = _POWERS[np.minimum(below, FLOOR, out=below).astype(np.intp)]
+    reciprocal = (free << PRECISION) // table.sum(2, keepdims=True).astype(np.int64)
+    table *= reciprocal * 2.0**-PRECISION
+    made = np.empty((positions, groups, size))
+    np.floor(table, out=made.swapaxes(0, 1))
+    most = best.swapaxes(0, 1)
+    left = free - made.sum(2, keepdims=True)
+    np.put_along_axis(made, most, np.take_along_axis(made, most, 2) + left, 2)
+    return made

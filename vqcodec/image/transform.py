@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vqcodec.codec.coding import Indices, Progress, size_of, within
 from vqcodec.models.model import Box, Model
@@ -27,8 +26,8 @@ Pixels = NDArray[np.uint8]
 @full_precision()
 def measure_pixels(
     model: Model, pixels: Pixels, *, window: int | None = None, progress: Progress | None = None
-) -> Tensor:
-    """Return what encoding needs to know of a picture, (rows, columns, C), on the CPU.
+) -> NDArray:
+    """Return what encoding needs to know of a picture, (rows, columns, C).
 
     Sides that are no multiple of the stride are filled up by repeating the last row or
     column. `window` is the side of a window in positions.
@@ -37,7 +36,7 @@ def measure_pixels(
     window = window or model.window
     height, width = pixels.shape[:2]
     rows, columns = -(-height // stride), -(-width // stride)
-    measured: Tensor | None = None
+    measured: NDArray | None = None
     for inner, outer in _windows(slice(0, rows), slice(0, columns), rows, columns, window, halo):
         cut = pixels[scaled(outer, stride)]
         below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
@@ -45,9 +44,9 @@ def measure_pixels(
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
         image = torch.from_numpy(filled).to(model.device).permute(2, 0, 1)
         image = image.float().div_(255.0).contiguous(memory_format=torch.contiguous_format)
-        part = model.measure(image).cpu()
+        part = model.measure(image).cpu().numpy()
         if measured is None:
-            measured = part.new_empty(rows, columns, part.shape[2])
+            measured = np.empty((rows, columns, part.shape[2]), part.dtype)
         measured[inner] = part[within(outer, inner)]
         _tell(progress, inner)
     assert measured is not None  # no picture is empty

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import header
 
 _C = TypeVar("_C")
+_INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32)
 
 
 def write(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
@@ -62,6 +64,12 @@ def read_config(kind: type[_C], table: object) -> _C:
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose names begin with `prefix`, without it."""
     return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def integers(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return those of the tensors that `under` returns whose type is one that priors have."""
+    found = under(tensors, prefix).items()
+    return {name: tensor.numpy() for name, tensor in found if tensor.dtype in _INTEGERS}
 
 
 def halves(module: nn.Module, prefix: str) -> dict[str, Tensor]:

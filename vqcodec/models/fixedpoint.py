@@ -1,135 +1,19 @@
-"""Fixed-point layers: exact integer arithmetic carried by floating-point tensors.
+"""The arithmetic of integer layers while they train (`prior.layer` defines the integers).
 
-A float32 tensor whose values are integers below 2^24 in magnitude adds and
-multiplies exactly as long as every partial sum stays below 2^24, whatever the
-order of summation, the number of threads or the device (float64: 2^53). So a
-plain matrix product is an exact integer product, provided that
-
-    sum_i |w_i| * max|a| + |b| < 2^24        for every output channel,
-
-which `Fixed.check` proves from the weights. Convolution kernels (Winograd,
-FFT) round on the way and are never used here; a convolution is a gather of
-slices and a matrix product. TF32 and bfloat16 shortcuts are switched off for
-the same reason (`precision`), though 8-bit operands would survive them.
-
-A layer maps activations with `fraction_in` fractional bits to a number with
-`fraction_out` of them: weight row c is an 8-bit integer times 2^-p[c], and
-
-    y[c] = floor((W[c] . a + b[c]) / 2^shift[c]),  shift[c] = p[c] + fraction_in - fraction_out,
-
-b[c] holding 2^(shift[c] - 1) for rounding. The same numbers, with gradients
-passed straight through the rounding, train the network (`fake_*`).
+The same numbers on real ones, rounding with straight-through gradients, and the way from
+trained weights to integers and back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vqcodec.errors import ModelCorruptError
-
-EXACT_BOUND = 1 << 24
-"""Every partial sum stays below this: the integers that float32 holds exactly."""
-WEIGHT_MAX = 127
-ACTIVATION_MAX = 127
-"""Activations are integers 0..127 (after ReLU), embeddings -127..127."""
-SHIFT_MAX = 20
-
-FRACTION_EMBEDDING = 5
-FRACTION_ACTIVATION = 4
-FRACTION_STREAM = 8
-FRACTION_LOGIT = 4
-"""Logits are in units of 1/16 bit."""
-STREAM_MAX = (1 << 15) - 1
-"""The residual stream is clamped to -32767..32767."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """One integer layer. All tensors hold integers in a floating dtype."""
-
-    weight: Tensor
-    """(inputs, outputs), -127..127."""
-    bias: Tensor
-    """(outputs,), in units of the accumulator, rounding included."""
-    scale: Tensor
-    """(outputs,), 2^-shift."""
-
-    @classmethod
-    def from_integers(
-        cls,
-        weight: Tensor,
-        bias: Tensor,
-        shift: Tensor,
-        *,
-        name: str,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> Fixed:
-        """Check stored integers and make the layer.
-
-        `weight` is int8 (outputs, inputs), `bias` int32 (outputs,), `shift`
-        uint8 (outputs,). Raises ModelCorruptError if a sum could leave the
-        exact range.
-        """
-        check_bound(weight, bias, shift, name)
-        return cls(
-            weight.T.to(device=device, dtype=dtype).contiguous(),
-            bias.to(device=device, dtype=dtype),
-            torch.pow(2.0, -shift.double()).to(device=device, dtype=dtype),
-        )
-
-    def __call__(self, activations: Tensor) -> Tensor:
-        """Map integers (..., inputs) to integers (..., outputs)."""
-        flat = activations.reshape(-1, activations.shape[-1])
-        out = torch.addmm(self.bias, flat, self.weight).mul_(self.scale).floor_()
-        return out.view(*activations.shape[:-1], -1)
-
-
-def check_bound(weight: Tensor, bias: Tensor, shift: Tensor, name: str) -> int:
-    """Return the largest magnitude that a partial sum of the layer can reach.
-
-    Raises ModelCorruptError if it is 2^24 or more, or a shift is out of range.
-    """
-    reach = weight.long().abs().sum(1) * ACTIVATION_MAX + bias.long().abs()
-    largest = int(reach.max())
-    if largest >= EXACT_BOUND:
-        raise ModelCorruptError(f"{name}: a sum can reach {largest}, the limit is {EXACT_BOUND}")
-    if int(shift.max()) > SHIFT_MAX or int(weight.long().abs().max()) > WEIGHT_MAX:
-        raise ModelCorruptError(f"{name}: a shift or weight is out of range")
-    return largest
-
-
-def activate(stream: Tensor) -> Tensor:
-    """ReLU: stream integers to activations 0..127."""
-    shrink = 2.0 ** (FRACTION_ACTIVATION - FRACTION_STREAM)
-    return (stream * shrink).floor_().clamp_(0, ACTIVATION_MAX)
-
-
-def limit(stream: Tensor) -> Tensor:
-    """Clamp the residual stream, in place."""
-    return stream.clamp_(-STREAM_MAX, STREAM_MAX)
-
-
-def tensor(
-    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, shape: tuple[int, ...]
-) -> Tensor:
-    """Take a prior's tensor out of a file's. Raises ModelCorruptError if it is not as expected."""
-    found = tensors.get(name)
-    if found is None:
-        raise ModelCorruptError(f"prior tensor {name} is missing")
-    if found.dtype != dtype or tuple(found.shape) != shape:
-        raise ModelCorruptError(
-            f"prior tensor {name} is {found.dtype} {tuple(found.shape)}, not {dtype} {shape}"
-        )
-    return found
-
-
-# Training: the same arithmetic on real numbers, rounding with straight-through gradients.
+from vqcodec.prior.layer import check_bound
+from vqcodec.prior.units import ACTIVATION_MAX, FRACTION_ACTIVATION, SHIFT_MAX, WEIGHT_MAX
 
 
 def exponents(weight: Tensor, fraction_in: int, fraction_out: int) -> Tensor:
@@ -202,7 +86,8 @@ def export_layer(
     Raises ModelCorruptError if the layer could leave the exact range.
     """
     integers = to_integers(weight.flatten(1), bias, fraction_in, fraction_out)
-    check_bound(*integers, name)
+    weight8, bias32, shift8 = (each.cpu().numpy() for each in integers)
+    check_bound(weight8, bias32, shift8, name)
     keys = (f"{name}.weight", f"{name}.bias", f"{name}.shift")
     return dict(zip(keys, integers, strict=True))
 

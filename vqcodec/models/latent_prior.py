@@ -24,20 +24,8 @@ from torch import Tensor, nn
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.pixelcnn import Pointwise, WedgeConv
-from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS
-
-FRACTION_LATENT = 4
-"""Fractional bits of what the prior reads of latents, as of its activations."""
-FRACTION_SCALE = 4
-SCALE_FIRST = -4 << FRACTION_SCALE
-SCALE_COUNT = 1024
-"""A scale is one of 1024, by the network's output in units of 1/16 from -4 on."""
-MEAN_MAX = (1 << 15) - 1
-"""Means are clamped to -32767..32767, in units of 1/256."""
-
-FRACTION_PRECISION = 16
-PRECISION_MAX = (1 << 21) - 1
-"""Precisions are in units of 2^-16 bits per squared distance of 1."""
+from vqcodec.prior import units
+from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
 
 _SCALE_MIN = 0.11
 """The smallest scale: narrower Gaussians put all their mass into one cell anyway."""
@@ -54,18 +42,19 @@ class LatentPrior(nn.Module):
         channels = config.channels
         self._starts = slice_starts(config, transform)
         self._coarse = transform.latents - transform.details
-        self.first = WedgeConv(FIRST_TAPS, self._coarse, channels, FRACTION_LATENT)
+        self.first = WedgeConv(FIRST_TAPS, self._coarse, channels, units.FRACTION_LATENT)
         self.layers = nn.ModuleList(
-            WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
+            WedgeConv(INNER_TAPS, channels, channels, units.FRACTION_ACTIVATION)
             for _ in range(config.layers)
         )
         self.quality = nn.Embedding(transform.qualities, channels)
         nn.init.zeros_(self.quality.weight)
         self.hidden = nn.ModuleList(
-            Pointwise(channels + start, config.hidden, fx.FRACTION_STREAM) for start in self._starts
+            Pointwise(channels + start, config.hidden, units.FRACTION_STREAM)
+            for start in self._starts
         )
         self.output = nn.ModuleList(
-            Pointwise(config.hidden, 2 * size, fx.FRACTION_STREAM) for size in config.slices
+            Pointwise(config.hidden, 2 * size, units.FRACTION_STREAM) for size in config.slices
         )
 
     def forward(
@@ -79,12 +68,12 @@ class LatentPrior(nn.Module):
         would drown the others.
         """
         if integer:
-            seen = fx.fake_round(seen, FRACTION_LATENT)
-        reach = fx.ACTIVATION_MAX * 2.0**-FRACTION_LATENT
+            seen = fx.fake_round(seen, units.FRACTION_LATENT)
+        reach = units.ACTIVATION_MAX * 2.0**-units.FRACTION_LATENT
         seen = seen.clamp(-reach, reach)
         stream = self.first(seen[:, : self._coarse], integer=integer)
         shift = self.quality(qualities - 1)[:, :, None, None]
-        stream = stream + (fx.fake_round(shift, fx.FRACTION_STREAM) if integer else shift)
+        stream = stream + (fx.fake_round(shift, units.FRACTION_STREAM) if integer else shift)
         stream = _limit(stream, integer)
         for layer in self.layers:
             active = fx.fake_activate(stream, integer=integer)
@@ -96,8 +85,8 @@ class LatentPrior(nn.Module):
             active = fx.fake_activate(hidden(both, integer=integer), integer=integer)
             mean, raw = output(active, integer=integer).float().chunk(2, dim=1)
             if integer:
-                raw = fx.fake_round(raw, FRACTION_SCALE)
-            means.append(mean.clamp(-MEAN_MAX / 256.0, MEAN_MAX / 256.0))
+                raw = fx.fake_round(raw, units.FRACTION_SCALE)
+            means.append(mean.clamp(-units.MEAN_MAX / 256.0, units.MEAN_MAX / 256.0))
             scales.append(scale_of(raw))
         return torch.cat(means, dim=1), torch.cat(scales, dim=1)
 
@@ -112,11 +101,12 @@ class LatentPrior(nn.Module):
             out |= fx.export_layer(
                 name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
             )
-        shift = (self.quality.weight * 2.0**fx.FRACTION_STREAM).round()
-        out["quality"] = shift.clamp(-fx.STREAM_MAX, fx.STREAM_MAX).short()
-        raw = (torch.arange(SCALE_COUNT) + SCALE_FIRST).double() * 2.0**-FRACTION_SCALE
-        precisions = precision_of(scale_of(raw)) * 2.0**FRACTION_PRECISION
-        out["precisions"] = precisions.round().clamp_max(PRECISION_MAX).int()
+        shift = (self.quality.weight * 2.0**units.FRACTION_STREAM).round()
+        out["quality"] = shift.clamp(-units.STREAM_MAX, units.STREAM_MAX).short()
+        levels = (torch.arange(units.SCALE_COUNT) + units.SCALE_FIRST).double()
+        raw = levels * 2.0**-units.FRACTION_SCALE
+        precisions = precision_of(scale_of(raw)) * 2.0**units.FRACTION_PRECISION
+        out["precisions"] = precisions.round().clamp_max(units.PRECISION_MAX).int()
         return {key: value.contiguous() for key, value in out.items()}
 
     @torch.no_grad()
@@ -129,7 +119,7 @@ class LatentPrior(nn.Module):
             fx.load_layer(
                 tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
             )
-        self.quality.weight.copy_(tensors["quality"] * 2.0**-fx.FRACTION_STREAM)
+        self.quality.weight.copy_(tensors["quality"] * 2.0**-units.FRACTION_STREAM)
 
     def _parts(self) -> Iterator[tuple[str, WedgeConv | Pointwise]]:
         yield "first", self.first
@@ -149,14 +139,14 @@ def slice_starts(config: LatentPriorConfig, transform: TransformConfig) -> list[
 
 
 def _limit(stream: Tensor, integer: bool) -> Tensor:
-    reach = fx.STREAM_MAX * 2.0**-fx.FRACTION_STREAM
+    reach = units.STREAM_MAX * 2.0**-units.FRACTION_STREAM
     return stream.clamp(-reach, reach) if integer else stream
 
 
 def scale_of(raw: Tensor) -> Tensor:
     """Map the network's output to scales."""
-    low = SCALE_FIRST * 2.0**-FRACTION_SCALE
-    high = (SCALE_FIRST + SCALE_COUNT - 1) * 2.0**-FRACTION_SCALE
+    low = units.SCALE_FIRST * 2.0**-units.FRACTION_SCALE
+    high = (units.SCALE_FIRST + units.SCALE_COUNT - 1) * 2.0**-units.FRACTION_SCALE
     return _SCALE_MIN + F.softplus(raw.clamp(low, high) + 0.5)
 
 

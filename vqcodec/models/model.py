@@ -9,43 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.models.wavefront import Size, Step
+from vqcodec.prior.chooser import Chooser
+from vqcodec.prior.context import Prior
 
 Box = tuple[slice, slice]
 """Rows and columns of positions."""
-
-
-class Source(Protocol):
-    """Integer logits of a batch of tiles, in coding order.
-
-    To be used in `torch.inference_mode()` and `full_precision()`.
-    """
-
-    @property
-    def parts(self) -> tuple[tuple[int, int], ...]:
-        """Of each part, its number g of a position's indices, G in all, and codewords K."""
-        ...
-
-    def logits(self, step: Step, part: int, some: slice) -> Tensor:
-        """Return logits (g, n, K) in units of 1/16 bit for some of a step's positions.
-
-        Steps come in order, in each the parts in order, of each all positions, then `put`.
-        """
-        ...
-
-    def choose(self, logits: Tensor, part: int, some: slice) -> Tensor:
-        """Return the indices (n, g) that an encoder codes where `logits` has just been called.
-
-        What a decoder's source returns is not looked at.
-        """
-        ...
-
-    def put(self, step: Step, part: int, indices: Tensor) -> None:
-        """Learn the part's indices (P, g) at all positions of the step."""
-        ...
 
 
 class Model(Protocol):
@@ -110,19 +83,19 @@ class Model(Protocol):
         """
         ...
 
-    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Source:
-        """Begin to encode a batch of tiles (N, M, C) of what was measured.
+    def prior_of(self, quality: int) -> Prior:
+        """Return what gives the logits of indices."""
+        ...
+
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> Chooser:
+        """Return what chooses the indices of a batch of tiles (N, M, C) of what was measured.
 
         `weight` is that of bits against distance, where the model can weigh them.
         """
         ...
 
-    def decoding(self, sizes: Sequence[Size], quality: int) -> Source:
-        """Begin to decode a batch of tiles."""
-        ...
-
-    def nearest(self, measured: Tensor, quality: int) -> Tensor:
-        """Map (..., C) to the indices (..., G) of the nearest codewords, int64."""
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
+        """Map what was measured, (..., C), to the indices (..., G) of the nearest codewords."""
         ...
 
     def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:

@@ -10,19 +10,23 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
-from vqcodec.models.integer_latent_prior import Coding, Encoding, IntegerLatentPrior
-from vqcodec.models.integer_product import IntegerCodebooks, export, reals
 from vqcodec.models.latent_prior import LatentPrior
 from vqcodec.models.model import Box
-from vqcodec.models.product import Codebooks
+from vqcodec.models.product import Codebooks, export, reals
 from vqcodec.models.transform import Analysis, Gains, Synthesis
-from vqcodec.models.wavefront import Size
+from vqcodec.prior import codebooks as integer_codebooks
+from vqcodec.prior.chooser import LeastCost, bounded
+from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.heads import Gaussian, Slices
+from vqcodec.prior.layer import Float, Tensors, take
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""
@@ -40,9 +44,10 @@ class Photo:
     synthesis: Synthesis
     gains: Tensor
     """float32 (Q, D), above 0."""
-    prior: IntegerLatentPrior
-    codebooks: tuple[IntegerCodebooks, ...]
+    priors: tuple[Prior, ...]
     """Of qualities 1..Q."""
+    codebooks: tuple[integer_codebooks.Codebooks, ...]
+    """Theirs."""
     device: torch.device
 
     @property
@@ -88,22 +93,24 @@ class Photo:
         latents: Tensor = self.analysis(pixels[None])[0]
         return latents.permute(1, 2, 0)
 
-    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Encoding:
-        """Begin to encode a batch of tiles of latents (N, M, D)."""
-        gains = self.gains[quality - 1].cpu()
-        scaled = [tile.cpu() * gains for tile in tiles]
+    def prior_of(self, quality: int) -> Prior:
+        """Return the quality's."""
+        return self.priors[quality - 1]
+
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> LeastCost:
+        """Weigh bits against the distance of latents; tiles are (N, M, D)."""
+        latents = np.concatenate([tile.reshape(-1, tile.shape[2]) for tile in tiles])
         distance_bits = self.product.distance_bits / weight
-        return Encoding(self.prior, self.codebooks[quality - 1], quality, scaled, distance_bits)
+        return LeastCost(self.codebooks[quality - 1], self._scaled(latents, quality), distance_bits)
 
-    def decoding(self, sizes: Sequence[Size], quality: int) -> Coding:
-        """Begin to decode a batch of tiles."""
-        return Coding(self.prior, self.codebooks[quality - 1], quality, sizes)
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
+        """Map latents (..., D) to indices (..., G)."""
+        scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
+        return self.codebooks[quality - 1].nearest(scaled).reshape(*measured.shape[:-1], -1)
 
-    def nearest(self, measured: Tensor, quality: int) -> Tensor:
-        """Map latents (..., D) to indices int64 (..., G)."""
-        scaled = measured.cpu() * self.gains[quality - 1].cpu()
-        flat = self.codebooks[quality - 1].nearest(scaled.flatten(0, -2))
-        return flat.view(*measured.shape[:-1], -1)
+    def _scaled(self, latents: NDArray, quality: int) -> integer_codebooks.Latents:
+        with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
+            return bounded(latents * self.gains[quality - 1].cpu().numpy())
 
     def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
         """Map indices (N, M, G) to the pixels of some of them, (3, 16 n, 16 m).
@@ -111,7 +118,8 @@ class Photo:
         Raises CorruptError.
         """
         rows, columns, _ = indices.shape
-        scaled = self.codebooks[quality - 1].values(indices.flatten(0, 1)).to(self.device)
+        values = self.codebooks[quality - 1].values(indices.flatten(0, 1).cpu().numpy())
+        scaled = torch.from_numpy(values).to(self.device)
         latents = (scaled / self.gains[quality - 1]).view(1, rows, columns, -1)
         pixels: Tensor = self.synthesis(latents.permute(0, 3, 1, 2), inner)[0]
         return pixels
@@ -188,7 +196,7 @@ def model_parts(data: bytes) -> Parts:
 
 
 def parse_model(
-    data: bytes, *, sha256: str, device: torch.device, dtype: torch.dtype = torch.float32
+    data: bytes, *, sha256: str, device: torch.device, dtype: Float = np.float32
 ) -> Photo:
     """Read a model file whose hash has been checked. `dtype` is that of the prior's arithmetic.
 
@@ -196,9 +204,9 @@ def parse_model(
     """
     metadata = file.read_metadata(data)
     config = file.read_config(TransformConfig, metadata.get("transform"))
-    prior = file.read_config(LatentPriorConfig, metadata.get("latent_prior"))
+    latent_prior = file.read_config(LatentPriorConfig, metadata.get("latent_prior"))
     product = file.read_config(ProductConfig, metadata.get("product"))
-    if sum(prior.slices) != config.latents:
+    if sum(latent_prior.slices) != config.latents:
         raise ModelCorruptError("the prior's slices are not the latents in all")
     tensors = file.read_tensors(data)
     with torch.device("meta"):
@@ -212,12 +220,10 @@ def parse_model(
     if not bool((gains > 0.0).all()) or not bool(gains.isfinite().all()):
         raise ModelCorruptError("gains are not above 0")
     codebooks = tuple(
-        IntegerCodebooks(
-            file.under(tensors, f"codebooks.{quality}."),
-            slices=prior.slices,
+        integer_codebooks.Codebooks(
+            file.integers(tensors, f"codebooks.{quality}."),
+            slices=latent_prior.slices,
             size=product.codebook_size,
-            device=device,
-            dtype=dtype,
         )
         for quality in range(1, config.qualities + 1)
     )
@@ -229,9 +235,34 @@ def parse_model(
         analysis=analysis,
         synthesis=synthesis,
         gains=gains.to(device),
-        prior=IntegerLatentPrior(
-            prior, config, file.under(tensors, "prior."), device=device, dtype=dtype
-        ),
+        priors=_priors(file.integers(tensors, "prior."), config, latent_prior, codebooks, dtype),
         codebooks=codebooks,
         device=device,
+    )
+
+
+def _priors(
+    tensors: Tensors,
+    config: TransformConfig,
+    latent_prior: LatentPriorConfig,
+    codebooks: Sequence[integer_codebooks.Codebooks],
+    dtype: Float,
+) -> tuple[Prior, ...]:
+    """Read the priors of all qualities, which share their layers. Raises ModelCorruptError."""
+    channels, coarse = latent_prior.channels, config.latents - config.details
+    shifts = take(tensors, "quality", np.int16, (config.qualities, channels))
+    trunk = read_trunk(
+        tensors, reads=coarse, channels=channels, layers=latent_prior.layers, dtype=dtype
+    )
+    slices = Slices.read(
+        tensors,
+        channels=channels,
+        hidden=latent_prior.hidden,
+        widths=latent_prior.slices,
+        coarse=coarse,
+        dtype=dtype,
+    )
+    return tuple(
+        Prior(dataclasses.replace(trunk, offset=shift.astype(dtype)), Gaussian(slices, books))
+        for shift, books in zip(shifts, codebooks, strict=True)
     )

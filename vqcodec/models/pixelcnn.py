@@ -3,7 +3,7 @@
 A PixelCNN (arXiv 1601.06759; arXiv 1711.00937, section 3.3) whose receptive
 field is a wedge: no layer reaches further right than it reaches up, so the
 index at row i, column j depends only on indices with a smaller j + 2i. All
-positions of equal j + 2i can then be decoded at once (see `wavefront`).
+positions of equal j + 2i can then be decoded at once (see `prior.wavefront`).
 
 The network is a residual stream: every layer reads the rectified stream and
 adds to it. With `integer` set it computes on the grid of the fixed-point
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import PriorConfig
-from vqcodec.models.wedge import FIRST_TAPS, INNER_TAPS, Taps
+from vqcodec.prior import units
+from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
 
 
 class WedgeConv(nn.Module):
@@ -32,7 +33,7 @@ class WedgeConv(nn.Module):
         super().__init__()
         self.radius = max(max(abs(di), abs(dj)) for di, dj in taps)
         self.fraction_in = fraction_in
-        self.fraction_out = fx.FRACTION_STREAM
+        self.fraction_out = units.FRACTION_STREAM
         self._rows = [di + self.radius for di, _ in taps]
         self._columns = [dj + self.radius for _, dj in taps]
         bound = (3.0 / (len(taps) * inputs)) ** 0.5
@@ -58,7 +59,7 @@ class Pointwise(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, fraction_out: int) -> None:
         super().__init__()
-        self.fraction_in = fx.FRACTION_ACTIVATION
+        self.fraction_in = units.FRACTION_ACTIVATION
         self.fraction_out = fraction_out
         bound = (3.0 / inputs) ** 0.5
         self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
@@ -82,20 +83,20 @@ class PixelCNN(nn.Module):
         self.config = config
         channels = config.channels
         self.embedding = nn.Parameter(torch.randn(config.codebook_size, config.embedding) * 0.5)
-        self.first = WedgeConv(FIRST_TAPS, config.embedding, channels, fx.FRACTION_EMBEDDING)
+        self.first = WedgeConv(FIRST_TAPS, config.embedding, channels, units.FRACTION_EMBEDDING)
         self.layers = nn.ModuleList(
-            WedgeConv(INNER_TAPS, channels, channels, fx.FRACTION_ACTIVATION)
+            WedgeConv(INNER_TAPS, channels, channels, units.FRACTION_ACTIVATION)
             for _ in range(config.layers)
         )
-        self.hidden = Pointwise(channels, channels, fx.FRACTION_STREAM)
-        self.output = Pointwise(channels, config.codebook_size, fx.FRACTION_LOGIT)
+        self.hidden = Pointwise(channels, channels, units.FRACTION_STREAM)
+        self.output = Pointwise(channels, config.codebook_size, units.FRACTION_LOGIT)
 
     def forward(self, indices: Tensor, *, integer: bool = False) -> Tensor:
         """Map int64 indices (B, N, M) to logits (B, K, N, M) in bits: p ~ 2^logit."""
         embedding = self._embedding() if integer else self.embedding
         x = F.embedding(indices, embedding).permute(0, 3, 1, 2)  # (B, E, N, M)
         dtype = embedding.dtype  # under autocast layers answer in bfloat16
-        reach = fx.STREAM_MAX * 2.0**-fx.FRACTION_STREAM
+        reach = units.STREAM_MAX * 2.0**-units.FRACTION_STREAM
         stream = self.first(x, integer=integer).to(dtype).clamp(-reach, reach)  # (B, C, N, M)
         for layer in self.layers:
             active = fx.fake_activate(stream, integer=integer)
@@ -123,8 +124,8 @@ class PixelCNN(nn.Module):
         self.output.weight.copy_(components @ mix / (size * self.config.channels) ** 0.5)
 
     def _embedding(self) -> Tensor:
-        rounded = fx.fake_round(self.embedding, fx.FRACTION_EMBEDDING)
-        reach = fx.ACTIVATION_MAX * 2.0**-fx.FRACTION_EMBEDDING
+        rounded = fx.fake_round(self.embedding, units.FRACTION_EMBEDDING)
+        reach = units.ACTIVATION_MAX * 2.0**-units.FRACTION_EMBEDDING
         return rounded.clamp(-reach, reach)
 
     @torch.no_grad()
@@ -133,7 +134,7 @@ class PixelCNN(nn.Module):
 
         Raises ModelCorruptError if a layer could leave the exact range.
         """
-        out = {"embedding": (self._embedding() * 2.0**fx.FRACTION_EMBEDDING).to(torch.int8)}
+        out = {"embedding": (self._embedding() * 2.0**units.FRACTION_EMBEDDING).to(torch.int8)}
         for name, layer in self._parts():
             out |= fx.export_layer(
                 name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
@@ -146,7 +147,7 @@ class PixelCNN(nn.Module):
 
         They must be of a prior of this configuration.
         """
-        self.embedding.copy_(tensors["embedding"] * 2.0**-fx.FRACTION_EMBEDDING)
+        self.embedding.copy_(tensors["embedding"] * 2.0**-units.FRACTION_EMBEDDING)
         for name, layer in self._parts():
             fx.load_layer(
                 tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out

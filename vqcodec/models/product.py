@@ -18,17 +18,14 @@ all K of them. Shapes: P positions, G groups of d channels, K codewords each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor, nn
 
-SIZES = (1, 2, 4, 8)
-"""Channels that a group may have."""
-FRACTION_VECTOR = 5
-"""Codewords are multiples of 1/32, -127.97 to 127.97."""
-VECTOR_MAX = (1 << 12) - 1
+from vqcodec.prior import units
+from vqcodec.prior.codebooks import block_names
 
 
 class Block(nn.Module):
@@ -120,3 +117,54 @@ class Codebooks(nn.Module):
 def take(table: Tensor, indices: Tensor) -> Tensor:
     """Look up (G, K, d) at indices (G, P): (G, P, d)."""
     return torch.take_along_dim(table, indices[:, :, None], dim=1)
+
+
+@torch.no_grad()
+def export(codebooks: Codebooks, slices: tuple[int, ...]) -> dict[str, Tensor]:
+    """Return the tensors of one quality's codebooks by the names that SPEC.md gives them."""
+    out = {"rest": _vectors(codebooks.rest)}
+    starts = accumulate(slices, initial=0)
+    for s, (start, blocks) in enumerate(zip(starts, codebooks.by_slice(), strict=False)):
+        for number, block in enumerate(blocks):
+            name = f"{s}.{number}"
+            bias = block.bias - block.bias.amax(1, keepdim=True)
+            out |= {
+                f"{name}.channels": (block.channels - start).short(),
+                f"{name}.vectors": _vectors(block.vectors),
+                f"{name}.bias": _integers(bias, units.FRACTION_LOGIT, units.BIAS_MAX).short(),
+                f"{name}.embedding": _integers(
+                    block.embedding, units.FRACTION_LATENT, units.ACTIVATION_MAX
+                ).to(torch.int8),
+            }
+    return out
+
+
+def reals(tensors: Mapping[str, Tensor], slices: tuple[int, ...]) -> Codebooks:
+    """Undo `export`, for training that goes on from there. No codeword costs more than
+    another without context: the file does not know.
+    """
+    rest = tensors["rest"] * 2.0**-units.FRACTION_VECTOR
+    made: list[list[Block]] = []
+    for s, start in zip(range(len(slices)), accumulate(slices, initial=0), strict=False):
+        blocks = []
+        for name in block_names(tensors, s):
+            bias = tensors[f"{name}.bias"] * 2.0**-units.FRACTION_LOGIT
+            blocks.append(
+                Block(
+                    tensors[f"{name}.channels"].long() + start,
+                    tensors[f"{name}.vectors"] * 2.0**-units.FRACTION_VECTOR,
+                    bias,
+                    tensors[f"{name}.embedding"] * 2.0**-units.FRACTION_LATENT,
+                    torch.zeros_like(bias),
+                )
+            )
+        made.append(blocks)
+    return Codebooks(made, rest)
+
+
+def _vectors(values: Tensor) -> Tensor:
+    return _integers(values, units.FRACTION_VECTOR, units.VECTOR_MAX).short()
+
+
+def _integers(values: Tensor, fraction: int, largest: int) -> Tensor:
+    return (values * 2.0**fraction).round().clamp(-largest, largest)

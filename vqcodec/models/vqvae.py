@@ -7,10 +7,12 @@ in float32, `prior.*` in integers, and one JSON text in the metadata.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
@@ -18,10 +20,12 @@ from vqcodec.models import file
 from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images
 from vqcodec.models.codebook import nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
-from vqcodec.models.integer_pixelcnn import IntegerPixelCNN, Known, Wavefront
 from vqcodec.models.model import Box
 from vqcodec.models.pixelcnn import PixelCNN
-from vqcodec.models.wavefront import Size
+from vqcodec.prior.chooser import KnownIndices
+from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.heads import Categorical
+from vqcodec.prior.layer import Float, Tensors
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""
@@ -39,7 +43,10 @@ class VqVae:
     codebook: Tensor
     """(K, D) codewords."""
     decoder: Decoder
-    prior: IntegerPixelCNN
+    prior: Prior
+    prior_config: PriorConfig
+    prior_tensors: Mapping[str, Tensor]
+    """What the prior was made of, for training that goes on from here."""
     device: torch.device
 
     @property
@@ -86,17 +93,18 @@ class VqVae:
         indices = nearest(self.codebook, latents.flatten(1).T)
         return indices.view(*latents.shape[1:], 1).int()
 
-    def encoding(self, tiles: Sequence[Tensor], quality: int, weight: float) -> Known:
-        """Begin to encode a batch of tiles of indices (N, M, 1); there is nothing to weigh."""
-        return self.prior.known([tile[..., 0] for tile in tiles])
+    def prior_of(self, quality: int) -> Prior:
+        """Return the only one."""
+        return self.prior
 
-    def decoding(self, sizes: Sequence[Size], quality: int) -> Wavefront:
-        """Begin to decode a batch of tiles."""
-        return self.prior.wavefront(sizes)
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> KnownIndices:
+        """Take the indices that were measured, (N, M, 1); there is nothing to weigh."""
+        indices = np.concatenate([tile.reshape(-1, 1) for tile in tiles])
+        return KnownIndices(self.prior.parts, indices)
 
-    def nearest(self, measured: Tensor, quality: int) -> Tensor:
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
         """Return what was measured."""
-        return measured.long()
+        return measured
 
     def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
         """Map indices (N, M, 1) to the pixels of some of them, (3, 4 n, 4 m)."""
@@ -133,7 +141,7 @@ def model_bytes(
 
 
 def parse_model(
-    data: bytes, *, sha256: str, device: torch.device, dtype: torch.dtype = torch.float32
+    data: bytes, *, sha256: str, device: torch.device, dtype: Float = np.float32
 ) -> VqVae:
     """Read a model file whose hash has been checked. `dtype` is that of the prior's arithmetic.
 
@@ -162,8 +170,30 @@ def parse_model(
         encoder=encoder,
         codebook=codebook.to(device),
         decoder=decoder,
-        prior=IntegerPixelCNN(
-            prior_config, file.under(tensors, "prior."), device=device, dtype=dtype
-        ),
+        prior=read_prior(file.integers(tensors, "prior."), prior_config, dtype),
+        prior_config=prior_config,
+        prior_tensors=file.under(tensors, "prior."),
         device=device,
     )
+
+
+def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32) -> Prior:
+    """Take the prior out of the tensors that `PixelCNN.export` made, after checking them.
+
+    Raises ModelCorruptError.
+    """
+    trunk = read_trunk(
+        tensors,
+        reads=config.embedding,
+        channels=config.channels,
+        layers=config.layers,
+        dtype=dtype,
+    )
+    head = Categorical.read(
+        tensors,
+        codebook_size=config.codebook_size,
+        embedding=config.embedding,
+        channels=config.channels,
+        dtype=dtype,
+    )
+    return Prior(trunk, head)

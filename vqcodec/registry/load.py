@@ -7,12 +7,14 @@ import os
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file as model_file
 from vqcodec.models import photo, vqvae
 from vqcodec.models.model import Model
+from vqcodec.prior.layer import Float
 from vqcodec.registry.store import ModelFile, find, read_verified
 
 _PARSERS: dict[str, Callable[..., Model]] = {
@@ -65,7 +67,7 @@ def check_model(data: bytes) -> None:
 
 
 def parse_model(
-    data: bytes, *, sha256: str, device: torch.device, dtype: torch.dtype = torch.float32
+    data: bytes, *, sha256: str, device: torch.device, dtype: Float = np.float32
 ) -> Model:
     """Read a model file of any known architecture, its hash checked. `dtype` is that of the
     prior's arithmetic.

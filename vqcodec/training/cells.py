@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vqcodec.models.product import FRACTION_VECTOR as FRACTION
-from vqcodec.models.product import SIZES, VECTOR_MAX, Block, Codebooks
+from vqcodec.models.product import Block, Codebooks
+from vqcodec.prior.units import FRACTION_VECTOR as FRACTION
+from vqcodec.prior.units import GROUP_SIZES, VECTOR_MAX
 
 _NEVER = 40.0
 """Bits of a codeword that does not occur."""
@@ -70,7 +71,7 @@ def group(entropies: Tensor, channels: range, group_bits: float) -> list[Tensor]
     while order:
         fits = [
             d
-            for d in SIZES
+            for d in GROUP_SIZES
             if d <= len(order) and (d == 1 or float(entropies[order[:d]].sum()) <= group_bits)
         ]
         found.setdefault(fits[-1], []).append(order[: fits[-1]])

@@ -63,7 +63,7 @@ class PriorStage:
         torch.manual_seed(recipe.seed + 1)
         self.module = PixelCNN(recipe.prior).to(device)
         if start is not None:
-            self.module.load_integers(start.prior.tensors)
+            self.module.load_integers(start.prior_tensors)
         else:
             self.module.start_from(codebook)
         crop = self.schedule.crop

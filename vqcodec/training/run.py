@@ -232,7 +232,7 @@ def _photo_parts(start: str) -> photo.Parts:
 def _start(recipe: Recipe, device: torch.device) -> vqvae.VqVae:
     start = read_model(find(recipe.start), device)
     if not isinstance(start, vqvae.VqVae) or (
-        (start.config, start.prior.config) != (recipe.autoencoder, recipe.prior)
+        (start.config, start.prior_config) != (recipe.autoencoder, recipe.prior)
     ):
         raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
     return start

@@ -1,0 +1,403 @@
+"""The kernel and NumPy are one codec: logits, tables, bytes, choices and what is refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+import torch
+from case import frozen, vectors
+from conftest import photo
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import vqcodec
+from vqcodec import processors
+from vqcodec.codec.coding import code_tiles, decode_grid, size_of, tile_boxes
+from vqcodec.container import Mode, parse
+from vqcodec.entropy.coder import Decoder, Encoder
+from vqcodec.entropy.tables import surpluses
+from vqcodec.errors import CorruptError
+from vqcodec.models.photo import Photo
+from vqcodec.prior import kernel
+from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
+from vqcodec.prior.codebooks import Codebooks
+from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.heads import Categorical, Gaussian, Slices
+from vqcodec.prior.kernel import Kernel, pack
+from vqcodec.prior.wavefront import Size
+from vqcodec.registry.load import parse_model
+
+LEVELS = [level for level in kernel.levels() if level != kernel.NUMPY]
+pytestmark = pytest.mark.skipif(not LEVELS, reason="the extension was not built")
+
+Indices = NDArray[np.int32]
+CPU = torch.device("cpu")
+SAMPLES = [each for each in (*frozen(), *vectors()) if parse(each.data).header.mode is Mode.PRIOR]
+
+
+def kernels(prior: Prior) -> Iterator[Kernel]:
+    network, groups = pack(prior.trunk, prior.head), sum(groups for groups, _ in prior.parts)
+    return (Kernel(network, level, groups) for level in LEVELS)
+
+
+def with_numpy(prior: Prior, chooser: Chooser, size: Size) -> tuple[bytes, Indices]:
+    grid = np.empty((*size, sum(groups for groups, _ in prior.parts)), dtype=np.int32)
+    encoder = Encoder()
+    code_tiles(prior, [encoder], [(slice(0, size[0]), slice(0, size[1]))], grid, chooser)
+    return encoder.finish(), grid
+
+
+def read_with_numpy(prior: Prior, stream: bytes, size: Size) -> Indices:
+    grid = np.empty((*size, sum(groups for groups, _ in prior.parts)), dtype=np.int32)
+    decoder = Decoder(stream)
+    code_tiles(prior, [decoder], [(slice(0, size[0]), slice(0, size[1]))], grid)
+    decoder.finish()
+    return grid
+
+
+def tables_of(prior: Prior, indices: Indices) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return all logits and frequencies of a tile as the kernel orders them."""
+    rows, columns, groups = indices.shape
+    flat = indices.reshape(rows * columns, groups)
+    width = sum(count * size for count, size in prior.parts)
+    logits = np.empty((rows * columns, width), dtype=np.int32)
+    frequencies = np.empty_like(logits)
+    context = prior.context([(rows, columns)])
+    for step in context.steps():
+        none = np.empty((len(step.place), 0))
+        found = [none], [none]
+        done = 0
+        for part, (count, _) in enumerate(prior.parts):
+            own = context.logits(part, slice(0, len(step.place)))
+            found[0].append(own.swapaxes(0, 1).reshape(len(step.place), -1))
+            found[1].append(surpluses(own).reshape(len(step.place), -1) + 1.0)
+            context.put(part, flat[step.place, done : done + count])
+            done += count
+        logits[step.place], frequencies[step.place] = map(np.hstack, found)
+    return logits, frequencies
+
+
+def read(each: Kernel, stream: bytes, size: Size) -> Indices:
+    indices = np.empty((*size, each.groups), dtype=np.int32)
+    each.decode(stream, indices)
+    return indices
+
+
+def the_same_everywhere(prior: Prior, indices: Indices, stream: bytes) -> None:
+    rows, columns, groups = indices.shape
+    expected = tables_of(prior, indices)
+    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
+    for each in kernels(prior):
+        found = np.empty_like(expected[0]), np.empty_like(expected[1])
+        each.network.tables(each.level, rows, columns, indices.copy(), *found)
+        assert np.array_equal(found[0], expected[0]), each.level
+        assert np.array_equal(found[1], expected[1]), each.level
+        written, coded = each.encode(known, (rows, columns))
+        assert written == stream
+        assert np.array_equal(coded, indices)
+        assert np.array_equal(read(each, stream, (rows, columns)), indices)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_files_and_vectors(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose indices are those of the reference, as tests/test_vectors.py shows."""
+    container = parse(sample.data)
+    model = parse_model(sample.model.read_bytes(), sha256=container.header.model.hex(), device=CPU)
+    prior = model.prior_of(container.header.quality)
+    monkeypatch.setenv(kernel.VARIABLE, kernel.NUMPY)
+    areas = [np.prod(size_of(box)) for box in tile_boxes(container.header)]
+    smallest = areas.index(min(areas))
+    tile = decode_grid(model, container.header, container.tiles, [smallest])
+    the_same_everywhere(prior, tile, container.tiles[smallest])
+
+
+def integers(rng: np.random.Generator, kind: type[Any], most: int, *shape: int) -> NDArray[Any]:
+    """Numbers of a distribution that is drawn too: large ones, small ones, or mostly zeros."""
+    values = rng.integers(-most, most + 1, shape)
+    values >>= rng.integers(0, 8)
+    values[rng.random(shape) < rng.choice([0.0, 0.5, 0.95])] = 0
+    return values.astype(kind)
+
+
+def random_layer(
+    rng: np.random.Generator, tensors: dict[str, NDArray[Any]], name: str, inputs: int, outputs: int
+) -> None:
+    weight = integers(rng, np.int8, 127, outputs, inputs)
+    room = (1 << 24) - 1 - 127 * np.abs(weight.astype(int)).sum(1)
+    tensors[f"{name}.weight"] = weight
+    tensors[f"{name}.bias"] = (room * rng.uniform(-1, 1, outputs)).astype(np.int32)
+    tensors[f"{name}.shift"] = rng.integers(0, 21, outputs, dtype=np.uint8)
+
+
+def random_trunk(
+    rng: np.random.Generator, reads: int, channels: int, layers: int
+) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    random_layer(rng, tensors, "first", 11 * reads, channels)
+    for number in range(layers):
+        random_layer(rng, tensors, f"layers.{number}", 5 * channels, channels)
+    return tensors
+
+
+def random_categorical(rng: np.random.Generator) -> Prior:
+    reads, channels, layers, size = (
+        int(rng.integers(low, high)) for low, high in ((1, 20), (1, 70), (0, 4), (2, 70))
+    )
+    tensors = random_trunk(rng, reads, channels, layers)
+    tensors["embedding"] = integers(rng, np.int8, 127, size, reads)
+    random_layer(rng, tensors, "hidden", channels, channels)
+    random_layer(rng, tensors, "output", channels, size)
+    return Prior(
+        read_trunk(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
+        Categorical.read(
+            tensors, codebook_size=size, embedding=reads, channels=channels, dtype=np.float64
+        ),
+    )
+
+
+def random_gaussian(rng: np.random.Generator) -> Prior:
+    widths = tuple(int(width) for width in rng.integers(1, 20, rng.integers(1, 4)))
+    channels, layers, hidden = (
+        int(rng.integers(low, high)) for low, high in ((1, 40), (0, 3), (1, 40))
+    )
+    coarse = int(rng.integers(1, sum(widths) + 1))
+    tensors = random_trunk(rng, coarse, channels, layers)
+    tensors["precisions"] = rng.integers(0, 1 << rng.integers(1, 22), 1024, dtype=np.int32)
+    books: dict[str, NDArray[Any]] = {"rest": np.zeros(sum(widths), np.int16)}
+    for s, (start, width) in enumerate(zip(accumulate(widths, initial=0), widths, strict=False)):
+        random_layer(rng, tensors, f"hidden.{s}", channels + start, hidden)
+        random_layer(rng, tensors, f"output.{s}", hidden, 2 * width)
+        left = rng.permutation(width)
+        for number in range(rng.integers(0, 4)):
+            d = int(rng.choice([1, 2, 4, 8]))
+            groups, size = int(rng.integers(1, 4)), int(rng.integers(2, 60))
+            if groups * d > len(left):
+                break
+            mine, left = left[: groups * d], left[groups * d :]
+            name = f"{s}.{number}"
+            books[f"{name}.channels"] = mine.reshape(groups, d).astype(np.int16)
+            books[f"{name}.vectors"] = integers(rng, np.int16, 4095, groups, size, d)
+            books[f"{name}.bias"] = integers(rng, np.int16, 4095, groups, size)
+            books[f"{name}.embedding"] = integers(rng, np.int8, 127, groups, size, d)
+    trunk = read_trunk(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
+    trunk.offset[:] = integers(rng, np.int16, 32767, channels)
+    slices = Slices.read(
+        tensors, channels=channels, hidden=hidden, widths=widths, coarse=coarse, dtype=np.float64
+    )
+    return Prior(trunk, Gaussian(slices, Codebooks(books, slices=widths, size=64)))
+
+
+KINDS: list[Callable[[np.random.Generator], Prior]] = [random_categorical, random_gaussian]
+seeds = st.integers(0, 1 << 32)
+
+
+def random_indices(rng: np.random.Generator, prior: Prior) -> Indices:
+    rows, columns = rng.integers(1, 12, 2)
+    sizes = [size for groups, size in prior.parts for _ in range(groups)]
+    return rng.integers(0, np.array(sizes, dtype=int), (rows, columns, len(sizes)), dtype=np.int32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=seeds)
+def test_random_models(kind: Callable[[np.random.Generator], Prior], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prior = kind(rng)
+    indices = random_indices(rng, prior)
+    rows, columns, groups = indices.shape
+    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
+    stream, _ = with_numpy(prior, known, (rows, columns))
+    the_same_everywhere(prior, indices, stream)
+
+
+def test_the_reference_says_the_same(photo_like: Photo, photo_data: bytes) -> None:
+    """Logits, frequencies and bytes of a whole tile."""
+    slow, quality, (rows, columns) = reference.load(photo_data), 2, (5, 6)
+    rng = np.random.default_rng(0)
+    prior = photo_like.prior_of(quality)
+    sizes = np.array(photo_like.codewords(quality))
+    indices = rng.integers(0, sizes, (rows, columns, len(sizes)), dtype=np.int32)
+    expected: list[int] = []
+
+    def code(logits: NDArray, index: int) -> int:
+        expected.extend((*logits.tolist(), *reference.frequencies(logits).tolist()))
+        return index
+
+    reference.walk(indices.copy(), slow, quality, code)
+    stream = reference.encode_prior(indices, slow, quality)
+    the_same_everywhere(prior, indices, stream)
+    logits, frequencies = tables_of(prior, indices)
+    assert sum(expected) == int(logits.sum()) + int(frequencies.sum())
+
+
+@given(seed=seeds)
+def test_choices(seed: int) -> None:
+    """Also among equal costs, of latents that are no numbers, and far from all codewords."""
+    rng = np.random.default_rng(seed)
+    prior = random_gaussian(rng)
+    assert isinstance(prior.head, Gaussian)
+    rows, columns = map(int, rng.integers(1, 9, 2))
+    latents = rng.normal(size=(rows * columns, sum(prior.head.slices.widths)))
+    latents *= rng.choice([1e-3, 1.0, 100.0, 1e30])
+    latents[rng.random(latents.shape) < 0.1] = rng.choice([0.0, np.nan, np.inf, -np.inf])
+    with np.errstate(over="ignore"):
+        scaled = bounded(latents.astype(np.float32))
+    chooser = LeastCost(prior.head.codebooks, scaled, float(rng.choice([1e-6, 0.5, 24.0, 1e6])))
+    expected, picked = with_numpy(prior, chooser, (rows, columns))
+    for each in kernels(prior):
+        stream, indices = each.encode(chooser, (rows, columns))
+        assert np.array_equal(indices, picked), each.level
+        assert stream == expected
+
+
+def outcome(read: Callable[[], Indices]) -> list[int] | None:
+    try:
+        return read().ravel().tolist()
+    except CorruptError:
+        return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=seeds)
+def test_hostile_streams(kind: Callable[[np.random.Generator], Prior], seed: int) -> None:
+    """Cut, changed, longer, and mere noise: what NumPy refuses the kernel refuses."""
+    rng = np.random.default_rng(seed)
+    prior = kind(rng)
+    indices = random_indices(rng, prior)
+    rows, columns, groups = indices.shape
+    size = (rows, columns)
+    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
+    stream, _ = with_numpy(prior, known, size)
+    changed = bytearray(stream)
+    if changed:
+        changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
+    noise = rng.bytes(4 * int(rng.integers(0, 9)))
+    for hostile in (stream[:-4], stream + bytes(4), stream[:-1], bytes(changed), noise):
+        expected = outcome(lambda: read_with_numpy(prior, hostile, size))  # noqa: B023
+        for each in kernels(prior):
+            found = outcome(lambda: read(each, hostile, size))  # noqa: B023
+            assert found == expected, (each.level, hostile)
+
+
+def test_carries_reach_held_words() -> None:
+    """Indices whose interval always straddles a word's end, so that words are held for long."""
+    rng = np.random.default_rng(4)
+    prior = random_categorical(rng)
+    assert isinstance(prior.head, Categorical)
+    prior.head.output.bias[:] = 0
+    prior.head.output.weight[:] = 0
+    prior.head.output.matrix[:] = 0
+    size = len(prior.head.embedding)
+    table = reference.frequencies(np.zeros(size, dtype=int))
+    ends, longest = np.cumsum(table), 0
+    for _ in range(40):
+        slow, picked = reference.Encoder(), []
+        for _ in range(30):
+            symbol = int(rng.integers(size))
+            if slow.low + slow.range > 1 << 64 and rng.random() < 0.98:
+                quantile = ((1 << 64) - slow.low) // (slow.range >> 24)
+                symbol = int(np.searchsorted(ends, min(quantile, (1 << 24) - 1), side="right"))
+            slow.symbol(table, symbol)
+            longest = max(longest, len(slow.held))
+            picked.append(symbol)
+        indices = np.array(picked, dtype=np.int32).reshape(1, -1, 1)
+        the_same_everywhere(prior, indices, slow.finish())
+    assert longest >= 3
+
+
+def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
+    """The extension looks after its own memory, whoever calls it."""
+    each = next(kernels(photo_like.prior_of(1)))
+    rows = np.zeros((3, 2, each.groups), dtype=np.int32)
+    for arguments in (
+        (each.level, 2, 2, b"", rows),
+        (each.level, 0, 2, b"", rows[:0]),
+        (each.level, -3, -2, b"", rows),
+        ("none", 3, 2, b"", rows),
+    ):
+        with pytest.raises(ValueError, match=r"tile|level"):
+            each.network.decode(*arguments)
+    with pytest.raises(ValueError, match="codeword"):
+        each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0)
+    layer = (1, 1, np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
+    short = (2, 1, *layer[2:])
+    for first, hidden in ((short, layer), (layer, short), (layer, (1, 2, *layer[2:]))):
+        taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
+        blocks = ((0, 1, 2, 1, 0 * one, np.zeros(2, np.int8), None, None, None),)
+        with pytest.raises(ValueError, match=r"buffer|consistent"):
+            kernel.native.Network(
+                1, 1, 1, 1, taps, taps, first, (), 0 * one, np.array([0, 1], np.int32),
+                (hidden,), (layer,), None, blocks, np.zeros(401, np.int32),
+            )  # fmt: skip
+
+
+def test_the_environment_names_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in kernel.levels():
+        monkeypatch.setenv(kernel.VARIABLE, name)
+        assert kernel.level() == name
+    monkeypatch.setenv(kernel.VARIABLE, "")
+    assert kernel.level() == LEVELS[0]
+    monkeypatch.setenv(kernel.VARIABLE, "avx3")
+    with pytest.raises(ValueError, match=r"avx3.*portable, numpy"):
+        kernel.level()
+
+
+@pytest.fixture
+def tiles(photo_like: Photo, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file of six tiles, which are coded in three threads."""
+    monkeypatch.setattr("vqcodec.image.pipeline.TILE_LOG2", 4)
+    monkeypatch.setattr(processors, "threads", lambda: 3)
+    return vqcodec.compress(photo(600, 300), model=photo_like)
+
+
+def test_threads_do_not_matter(
+    tiles: bytes, photo_like: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = vqcodec.indices(tiles, model=photo_like)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: vqcodec.indices(tiles, model=photo_like), range(8)):
+            assert np.array_equal(found, grid)
+    monkeypatch.setattr(processors, "threads", lambda: 1)
+    assert np.array_equal(vqcodec.indices(tiles, model=photo_like), grid)
+    assert vqcodec.compress(photo(600, 300), model=photo_like) == tiles
+    monkeypatch.setenv(kernel.VARIABLE, kernel.NUMPY)
+    assert np.array_equal(vqcodec.indices(tiles, model=photo_like), grid)
+    assert vqcodec.compress(photo(600, 300), model=photo_like) == tiles
+
+
+def test_progress_counts_every_position(tiles: bytes, photo_like: Photo) -> None:
+    container = parse(tiles)
+    told: list[int] = []
+    decode_grid(photo_like, container.header, container.tiles, progress=told.append)
+    assert sum(told) == container.header.rows * container.header.columns
+    assert len(told) == container.header.tile_count == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_decodes(tiles: bytes, photo_like: Photo) -> None:
+    grid = vqcodec.indices(tiles, model=photo_like)  # the threads of the parent have run
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(vqcodec.indices(tiles, model=photo_like), grid)
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def decode_in_child(data: bytes) -> Indices:
+    return vqcodec.indices(data, model="photo", device="cpu")
+
+
+def test_a_spawned_process_decodes() -> None:
+    sample = next(each for each in frozen() if each.name == "photo.vqc")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(decode_in_child, (sample.data,))
+    assert np.array_equal(found, decode_in_child(sample.data))

@@ -1,0 +1,1 @@
+"""The priors in C: the optional extension module `native`, which `vqcodec.prior.kernel` calls."""

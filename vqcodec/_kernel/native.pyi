@@ -1,0 +1,83 @@
+"""What the extension module offers. It releases the GIL while it codes a tile.
+
+Arrays are read by the buffer protocol, in C order: weights int8, shifts uint8, `vectors`
+and block biases int16, `norms` and latents float32, everything else int32. Their sizes are
+checked (ValueError); what is in them is not, but for places, taps and shifts.
+"""
+
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+Layer: TypeAlias = tuple[int, int, Array, Array, Array]
+"""Inputs, outputs, weight (outputs, inputs), bias (outputs,), shift (outputs,)."""
+Block: TypeAlias = tuple[int, int, int, int, Array, Array, Array | None, Array | None, Array | None]
+"""Slice, groups G, codewords K, dimensions d, places (G, d), embedding (G, K, d), and of
+Gaussian heads vectors (G, d, K), bias (G, K), norms (G, K)."""
+
+def levels() -> tuple[str, ...]:
+    """Return the names of the levels that this processor has, the fastest first."""
+
+class Network:
+    """A prior, copied."""
+
+    def __new__(
+        cls,
+        channels: int,
+        reads: int,
+        first_taps_count: int,
+        inner_taps_count: int,
+        first_taps: Array,
+        inner_taps: Array,
+        first: Layer,
+        layers: tuple[Layer, ...],
+        offset: Array,
+        starts: Array,
+        hidden: tuple[Layer, ...],
+        output: tuple[Layer, ...],
+        precisions: Array | None,
+        blocks: tuple[Block, ...],
+        powers: Array,
+        /,
+    ) -> Network:
+        """Raises ValueError if the sizes do not fit each other."""
+
+    def decode(self, level: str, rows: int, columns: int, stream: bytes, indices: Array, /) -> bool:
+        """Read a tile's stream into indices (rows, columns, G).
+
+        Returns whether an encoder writes such a stream; if not, the indices mean nothing.
+        """
+
+    def encode(
+        self,
+        level: str,
+        rows: int,
+        columns: int,
+        indices: Array,
+        latents: Array | None,
+        per_logit: float,
+        /,
+    ) -> bytes:
+        """Write a tile's indices (rows, columns, G); with latents (rows, columns, D) those of
+        least cost, which are put there.
+
+        Raises ValueError if an index has no codeword.
+        """
+
+    def tables(
+        self,
+        level: str,
+        rows: int,
+        columns: int,
+        indices: Array,
+        logits: Array,
+        frequencies: Array,
+        /,
+    ) -> None:
+        """Write all logits and frequencies of a tile's indices, each (rows, columns, logits of
+        a position).
+
+        Raises ValueError if an index has no codeword.
+        """

@@ -1,0 +1,101 @@
+"""A prior, and what is known of a batch of tiles while they are coded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.prior.heads import Head, Parts, Positions
+from vqcodec.prior.kernel import NUMPY, Kernel, Network, pack
+from vqcodec.prior.kernel import level as kernel_level
+from vqcodec.prior.layer import Float, Floats, Layer, Tensors
+from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
+from vqcodec.prior.trunk import Features, Trunk
+from vqcodec.prior.wavefront import Size, Step, steps
+
+
+@dataclass(frozen=True, eq=False)  # without slots, for the cached property
+class Prior:
+    """Integer logits of each index given those before it, of one model at one quality."""
+
+    trunk: Trunk
+    head: Head
+
+    @property
+    def parts(self) -> Parts:
+        """What a position's indices are coded in."""
+        return self.head.parts
+
+    def context(self, sizes: Sequence[Size]) -> Context:
+        """Begin a batch of tiles, with NumPy."""
+        return Context(self, sizes)
+
+    def kernel(self) -> Kernel | None:
+        """Return what codes tiles in C, or None where NumPy serves.
+
+        Raises ValueError if the environment asks for a level that is not there.
+        """
+        level = kernel_level()
+        if level == NUMPY:
+            return None
+        return Kernel(self._network, level, sum(groups for groups, _ in self.parts))
+
+    @cached_property
+    def _network(self) -> Network:
+        return pack(self.trunk, self.head)
+
+
+def read_trunk(
+    tensors: Tensors,
+    *,
+    reads: int,
+    channels: int,
+    layers: int,
+    dtype: Float = np.float32,
+) -> Trunk:
+    """Take a trunk without an offset out of a file's tensors, after checking them.
+
+    Raises ModelCorruptError.
+    """
+    return Trunk(
+        first=Layer.read(tensors, "first", len(FIRST_TAPS) * reads, channels, dtype),
+        layers=tuple(
+            Layer.read(tensors, f"layers.{number}", len(INNER_TAPS) * channels, channels, dtype)
+            for number in range(layers)
+        ),
+        offset=np.zeros(channels, dtype),
+    )
+
+
+class Context:
+    """Logits of a batch of tiles, in coding order."""
+
+    def __init__(self, prior: Prior, sizes: Sequence[Size]) -> None:
+        self._head = prior.head
+        self._sizes = sizes
+        self._features = Features(prior.trunk, sizes)
+        self._positions: Positions | None = None
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the steps in order; before the next one every part of a step has to be `put`."""
+        for step in steps(self._sizes):
+            self._positions = positions = self._head.begin(self._features.of(step))
+            yield step
+            self._features.put(step, positions.read)
+
+    def logits(self, part: int, some: slice) -> Floats:
+        """Return integer logits (g, n, K) in units of 1/16 bit for some of the step's positions.
+
+        Of each step the parts come in order, of each all positions, then `put`.
+        """
+        assert self._positions is not None
+        return self._positions.logits(part, some)
+
+    def put(self, part: int, indices: NDArray[np.integer]) -> None:
+        """Learn the part's indices (P, g) at all positions of the step."""
+        assert self._positions is not None
+        self._positions.put(part, indices)

@@ -1,0 +1,107 @@
+"""The trunk of a prior: features of each position from the positions before it.
+
+The first layer reads what the model makes of decoded positions, every further one adds to
+the residual stream what it reads of the stream's activations. The positions of a step are
+computed at once; what later steps read is kept in rings of the last steps, so that nothing
+is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vqcodec.prior.layer import Float, Floats, Layer, activate, limit
+from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
+from vqcodec.prior.wavefront import Integers, Size, Step, starts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trunk:
+    """Layers of C channels over positions that are read as E integers each."""
+
+    first: Layer
+    """(C, taps E)"""
+    layers: tuple[Layer, ...]
+    """(C, taps C) each"""
+    offset: Floats
+    """(C,), added to what the first layer gives; its dtype is that of the arithmetic."""
+    first_taps: Taps = FIRST_TAPS
+    inner_taps: Taps = INNER_TAPS
+
+    @property
+    def channels(self) -> int:
+        """Number C of features."""
+        return len(self.offset)
+
+    @property
+    def reads(self) -> int:
+        """Integers E that are read of a position."""
+        return int(self.first.weight.shape[1]) // len(self.first_taps)
+
+    @property
+    def dtype(self) -> Float:
+        """That of the arithmetic."""
+        kind: Float = self.offset.dtype.type
+        return kind
+
+
+class Features:
+    """Features of a batch of tiles, step by step."""
+
+    def __init__(self, trunk: Trunk, sizes: Sequence[Size]) -> None:
+        self._trunk = trunk
+        self._read = StepCache(trunk.first_taps, sizes, trunk.reads, trunk.dtype)
+        self._activations = [
+            StepCache(trunk.inner_taps, sizes, trunk.channels, trunk.dtype) for _ in trunk.layers
+        ]
+
+    def of(self, step: Step) -> Floats:
+        """Return the features (P, C) of a step's positions, 0..127. Steps come in order, each
+        followed by `put`.
+        """
+        trunk = self._trunk
+        stream = limit(trunk.first(self._read.neighbours(step)) + trunk.offset)
+        for layer, cache in zip(trunk.layers, self._activations, strict=True):
+            cache.put(step, activate(stream))
+            stream = limit(stream + layer(cache.neighbours(step)))
+        return activate(stream)
+
+    def put(self, step: Step, read: Floats) -> None:
+        """Store what is read of a step's positions, (P, E)."""
+        self._read.put(step, read)
+
+
+class StepCache:
+    """Vectors of the last steps of a batch of tiles.
+
+    A ring of steps, each with a place for every row of every tile; and one more place,
+    which is 0 as is everything outside a tile.
+    """
+
+    def __init__(self, taps: Taps, sizes: Sequence[Size], width: int, dtype: Float) -> None:
+        """Keep what `taps` reach of vectors of `width` numbers."""
+        rows, self._columns = np.array(sizes).T
+        self._starts = starts(rows)
+        self._down, self._right = np.array(taps).T
+        self._back = 2 * self._down + self._right
+        self._depth = 1 - int(self._back.min())
+        self._rows = int(rows.sum())
+        self._kept = np.zeros((self._depth * self._rows + 1, width), dtype=dtype)
+
+    def put(self, step: Step, vectors: Floats) -> None:
+        """Store the vectors (P, width) of a step."""
+        at = step.t % self._depth * self._rows + self._starts[step.tile] + step.row
+        self._kept[at] = vectors
+
+    def neighbours(self, step: Step) -> Floats:
+        """Return the neighbours of a step's positions side by side: (P, taps * width)."""
+        up = step.row[:, None] + self._down
+        beside = step.column[:, None] + self._right
+        inside = (up >= 0) & (beside >= 0) & (beside < self._columns[step.tile][:, None])
+        slots = (step.t + self._back) % self._depth * self._rows
+        places = slots + up + self._starts[step.tile][:, None]
+        at: Integers = np.where(inside, places, len(self._kept) - 1)
+        return self._kept[at].reshape(len(at), -1)
