@@ -91,7 +91,8 @@ def test_reach_of_paper_is_its_halo(blocks: int) -> None:
         ((Conv("", 1, 1, 16, stride=16),), 0),
         ((Shuffle(4), Conv("", 1, 1, 3, padding=1)), 1),
         ((Shuffle(2), Conv("", 1, 1, 7, padding=3)), 2),
-        ((TransposedConv("", 1, 1, 4, stride=2, padding=1),), 1),
+        ((TransposedConv("", 1, 1),), 1),
+        ((TransposedConv("", 1, 1), Conv("", 1, 1, 5, padding=2)), 2),
     ],
 )
 def test_reach(layers: tuple, rows: int) -> None:

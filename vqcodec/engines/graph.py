@@ -88,9 +88,9 @@ class _Writer:
     def _layer(self, layer: Layer, x: str) -> str:
         match layer:
             case Conv():
-                return self._convolution("Conv", layer, layer.bias, x)
+                return self._convolution(layer, x)
             case TransposedConv():
-                return self._convolution("ConvTranspose", layer, True, x)
+                return self._transposed(layer, x)
             case Rectifier(slope=0.0):
                 return self.node("Relu", [x])
             case Rectifier(slope=slope):
@@ -110,16 +110,40 @@ class _Writer:
             case Concatenation(branches=branches):
                 return self.node("Concat", [self.apply(b, x) for b in branches], axis=1)
 
-    def _convolution(self, operator: str, layer: Conv | TransposedConv, bias: bool, x: str) -> str:
-        names = [f"{layer.name}.weight"] + [f"{layer.name}.bias"] * bias
-        weights = [self._constant(self._tensors[name].astype(np.float32)) for name in names]
-        return self.node(
-            operator,
-            [x, *weights],
-            kernel_shape=[layer.size] * 2,
-            strides=[layer.stride] * 2,
-            pads=[layer.padding] * 4,
-        )
+    def _convolution(self, layer: Conv, x: str) -> str:
+        parameters = [self._tensor(f"{layer.name}.weight")]
+        if layer.bias:
+            parameters.append(self._tensor(f"{layer.name}.bias"))
+        return self._conv(x, parameters, pads=[layer.padding] * 4, stride=layer.stride)
+
+    def _transposed(self, layer: TransposedConv, x: str) -> str:
+        """Make the even and the odd rows and columns of the result, each by a 2x2 convolution.
+
+        The operator ConvTranspose takes longer, and memory for 16 times its result's channels;
+        but a convolution computes at least 16 channels, whatever it is asked for.
+        """
+        bias = self._tensor(f"{layer.name}.bias")
+        if layer.outputs < 16:
+            weights = self._tensor(f"{layer.name}.weight")
+            return self.node("ConvTranspose", [x, weights, bias], pads=[1] * 4, strides=[2] * 2)
+        weight = self._tensors[f"{layer.name}.weight"].swapaxes(0, 1)
+        phases = [
+            self._conv(
+                x,
+                [self._weights(weight[:, :, 3 - row :: -2, 3 - column :: -2]), bias],
+                pads=[1 - row, 1 - column, row, column],
+            )
+            for row in (0, 1)
+            for column in (0, 1)
+        ]
+        phase_by_phase = self.node("Concat", phases, axis=1)
+        return self.node("DepthToSpace", [phase_by_phase], blocksize=2, mode="DCR")
+
+    def _conv(
+        self, x: str, parameters: Sequence[str], *, pads: Sequence[int], stride: int = 1
+    ) -> str:
+        """Convolve x; `pads` are the zeros above, on the left, below and on the right."""
+        return self.node("Conv", [x, *parameters], pads=pads, strides=[stride] * 2)
 
     def _crop(self, x: str) -> str:
         starts, stops = crop_inputs(self.crops)
@@ -131,6 +155,12 @@ class _Writer:
 
     def _integers(self, values: Sequence[int]) -> str:
         return self._constant(np.array(values, dtype=np.int64))
+
+    def _tensor(self, name: str) -> str:
+        return self._weights(self._tensors[name])
+
+    def _weights(self, values: NDArray) -> str:
+        return self._constant(values.astype(np.float32))
 
     def _constant(self, values: NDArray | np.generic) -> str:
         name = f"constant.{next(self._numbers)}"

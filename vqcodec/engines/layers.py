@@ -35,18 +35,14 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class TransposedConv:
-    """What `Conv` is the transpose of: makes pictures `stride` times as high and as wide.
+    """Transpose of a 4x4 `Conv` with stride 2 and padding 1: doubles rows and columns.
 
-    Tensors: `name`.weight (inputs, outputs, size, size) and `name`.bias (outputs,).
+    Tensors: `name`.weight (inputs, outputs, 4, 4) and `name`.bias (outputs,).
     """
 
     name: str
     inputs: int
     outputs: int
-    size: int
-    stride: int
-    padding: int
-    """Rows and columns of the result that are dropped on each side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +134,14 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all tensors by name."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in flat(network.layers):
-        if isinstance(layer, (Conv, TransposedConv)):
-            ends = (layer.outputs, layer.inputs)
-            channels = ends if isinstance(layer, Conv) else ends[::-1]
-            shapes[f"{layer.name}.weight"] = (*channels, layer.size, layer.size)
-            if isinstance(layer, TransposedConv) or layer.bias:
-                shapes[f"{layer.name}.bias"] = (layer.outputs,)
+        match layer:
+            case Conv(name=name, inputs=inputs, outputs=outputs, size=size):
+                shapes[f"{name}.weight"] = (outputs, inputs, size, size)
+                if layer.bias:
+                    shapes[f"{name}.bias"] = (outputs,)
+            case TransposedConv(name=name, inputs=inputs, outputs=outputs):
+                shapes[f"{name}.weight"] = (inputs, outputs, 4, 4)
+                shapes[f"{name}.bias"] = (outputs,)
     return shapes
 
 
@@ -156,8 +154,8 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
         match layer:
             case Conv(size=size, stride=stride, padding=padding):
                 wanted = stride * wanted + max(padding, size - stride - padding)
-            case TransposedConv(size=size, stride=stride, padding=padding):
-                wanted = (wanted + max(size - 1 - padding, padding + stride - 1)) // stride
+            case TransposedConv():
+                wanted = wanted // 2 + 1
             case Shuffle(factor=factor):
                 wanted = -(-wanted // factor)
             case Sum(branches=branches) | Concatenation(branches=branches):
@@ -219,8 +217,10 @@ def _crops(
                 extent = extent.within(kept[-1])
             case Conv(stride=factor):
                 extent = extent.over(factor)
-            case Shuffle(factor=factor) | TransposedConv(stride=factor):
+            case Shuffle(factor=factor):
                 extent = extent.times(factor)
+            case TransposedConv():
+                extent = extent.times(2)
             case Sum(branches=branches) | Concatenation(branches=branches):
                 results = [_crops(branch, extent, around, later) for branch in branches]
                 kept += [crop for crops, _ in results for crop in crops]

@@ -50,9 +50,9 @@ def paper_decoder(config: AutoencoderConfig) -> Network:
         *_paper_blocks(config),
         Rectifier(),
         Crop(),
-        TransposedConv("up1", hidden, hidden, 4, stride=2, padding=1),
+        TransposedConv("up1", hidden, hidden),
         Rectifier(),
-        TransposedConv("up2", hidden, 3, 4, stride=2, padding=1),
+        TransposedConv("up2", hidden, 3),
         Crop(),
         _FROM_SIGNED,
     )
