@@ -1,0 +1,1 @@
+"""What runs the networks: lists of layers, and ONNX Runtime on CPUs. Needs no torch."""

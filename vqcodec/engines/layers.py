@@ -1,0 +1,240 @@
+"""The layers that networks are lists of, and how far they reach. Standard library only.
+
+A network is data: what runs it, and what its weights are, lies elsewhere. All layers map
+one picture (channels, rows, columns) to another; outside of a picture there are zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Size: TypeAlias = tuple[int, int]
+"""Rows and columns."""
+Box: TypeAlias = tuple[slice, slice]
+"""Some rows and columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Cross-correlation, size x size.
+
+    Tensors: `name`.weight (outputs, inputs, size, size) and, with `bias`, `name`.bias (outputs,).
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    size: int
+    stride: int = 1
+    padding: int = 0
+    """Rows and columns of zeros that are added on each side."""
+    bias: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedConv:
+    """Transpose of a 4x4 `Conv` with stride 2 and padding 1: doubles rows and columns.
+
+    Tensors: `name`.weight (inputs, outputs, 4, 4) and `name`.bias (outputs,).
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rectifier:
+    """v where v is not negative, `slope` times v elsewhere."""
+
+    slope: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`scale` times v plus `offset`."""
+
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffle:
+    """Turns factor^2 n channels into n at `factor` times the rows and columns.
+
+    Channel factor^2 k + factor y + x becomes the sample at row y, column x of each square of
+    channel k.
+    """
+
+    factor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels `first` to `stop` - 1 alone."""
+
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Drops what later layers do not look at when only part of the result is wanted.
+
+    It changes nothing that is wanted, and saves the arithmetic on all else.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of what each branch makes of the same picture; an empty branch leaves it as it is."""
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenation:
+    """The channels of what each branch makes of the same picture, one branch after another."""
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+
+Layer: TypeAlias = (
+    "Conv | TransposedConv | Rectifier | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers that map `inputs` channels to `outputs`."""
+
+    inputs: int
+    outputs: int
+    layers: tuple[Layer, ...]
+
+
+def residual(*body: Layer) -> Sum:
+    """Make a block that adds to a picture what the body makes of it."""
+    return Sum(((), body))
+
+
+def flat(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Yield the layers that have no branches, in the order in which they are written."""
+    for layer in layers:
+        if isinstance(layer, (Sum, Concatenation)):
+            for branch in layer.branches:
+                yield from flat(branch)
+        else:
+            yield layer
+
+
+def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all tensors by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in flat(network.layers):
+        match layer:
+            case Conv(name=name, inputs=inputs, outputs=outputs, size=size):
+                shapes[f"{name}.weight"] = (outputs, inputs, size, size)
+                if layer.bias:
+                    shapes[f"{name}.bias"] = (outputs,)
+            case TransposedConv(name=name, inputs=inputs, outputs=outputs):
+                shapes[f"{name}.weight"] = (inputs, outputs, 4, 4)
+                shapes[f"{name}.bias"] = (outputs,)
+    return shapes
+
+
+def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
+    """Return how many rows around a part of a picture change what is made of that part.
+
+    `wanted` is how many rows around the result are wanted too. Columns are as rows.
+    """
+    for layer in reversed(layers):
+        match layer:
+            case Conv(size=size, stride=stride, padding=padding):
+                wanted = stride * wanted + max(padding, size - stride - padding)
+            case TransposedConv():
+                wanted = wanted // 2 + 1
+            case Shuffle(factor=factor):
+                wanted = -(-wanted // factor)
+            case Sum(branches=branches) | Concatenation(branches=branches):
+                wanted = max(reach(branch, wanted) for branch in branches)
+    return wanted
+
+
+def crop_boxes(network: Network, size: Size, inner: Box) -> list[Box]:
+    """Return what each `Crop` keeps of the picture that reaches it, in the order of `flat`.
+
+    The network is given `size` rows and columns, of which those of `inner` are wanted. Both
+    must be multiples of how many times smaller the network makes pictures.
+    """
+    rows, columns = (
+        _crops(network.layers, _Extent(s.start, s.stop, length), 0, 1)[0]
+        for s, length in zip(inner, size, strict=True)
+    )
+    return list(zip(rows, columns, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """Of `length` rows, those from `start` to `stop` - 1 are wanted in the end."""
+
+    start: int
+    stop: int
+    length: int
+
+    def kept(self, around: int) -> slice:
+        """Return the rows to keep if so many around those that are wanted are looked at."""
+        return slice(max(0, self.start - around), min(self.length, self.stop + around))
+
+    def within(self, kept: slice) -> _Extent:
+        first = kept.start
+        return _Extent(self.start - first, self.stop - first, kept.stop - first)
+
+    def times(self, factor: int) -> _Extent:
+        return _Extent(factor * self.start, factor * self.stop, factor * self.length)
+
+    def over(self, factor: int) -> _Extent:
+        return _Extent(self.start // factor, self.stop // factor, self.length // factor)
+
+
+def _crops(
+    layers: Sequence[Layer], extent: _Extent, wanted: int, step: int
+) -> tuple[list[slice], _Extent]:
+    """Return the rows that each crop keeps, and those of the result.
+
+    So many rows around the result are wanted too, and layers after it see every `step`-th.
+    """
+    kept: list[slice] = []
+    for number, layer in enumerate(layers):
+        after = layers[number + 1 :]
+        around, later = reach(after, wanted), step * _stride(after)
+        match layer:
+            case Crop():
+                # Strides go on from a row that they would have come to without the crop.
+                kept.append(extent.kept(later * -(-around // later)))
+                extent = extent.within(kept[-1])
+            case Conv(stride=factor):
+                extent = extent.over(factor)
+            case Shuffle(factor=factor):
+                extent = extent.times(factor)
+            case TransposedConv():
+                extent = extent.times(2)
+            case Sum(branches=branches) | Concatenation(branches=branches):
+                results = [_crops(branch, extent, around, later) for branch in branches]
+                kept += [crop for crops, _ in results for crop in crops]
+                extent = results[0][1]  # branches make pictures of one size
+    return kept, extent
+
+
+def _stride(layers: Sequence[Layer]) -> int:
+    """Return how many times smaller convolutions make a picture."""
+    stride = 1
+    for layer in layers:
+        match layer:
+            case Conv(stride=factor):
+                stride *= factor
+            case Sum(branches=branches) | Concatenation(branches=branches):
+                stride *= max(map(_stride, branches))
+    return stride
