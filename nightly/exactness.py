@@ -72,6 +72,7 @@ CASES = (
         needs=("kernel portable",),
         everywhere=True,
     ),
+    Case("kernel SSE2", {"VQCODEC_KERNEL": "sse2"}, needs=("kernel sse2",)),
     Case("kernel AVX2", {"VQCODEC_KERNEL": "avx2"}, needs=("kernel avx2",)),
     Case("kernel AVX-VNNI", {"VQCODEC_KERNEL": "avxvnni"}, needs=("kernel avxvnni",)),
     Case("kernel AVX-512", {"VQCODEC_KERNEL": "avx512vnni"}, needs=("kernel avx512vnni",)),

@@ -91,6 +91,10 @@ typedef struct {
 } Level;
 
 extern const Level vq_portable;
+#if defined(__x86_64__) || defined(_M_X64)
+#define VQ_SSE2 1
+extern const Level vq_sse2;
+#endif
 #if defined(__x86_64__) && defined(__GNUC__)
 #define VQ_X86 1
 extern const Level vq_avx2, vq_avxvnni, vq_avx512vnni;

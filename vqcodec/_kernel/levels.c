@@ -8,6 +8,9 @@ const Level *const vq_levels[] = {
     &vq_avxvnni,
     &vq_avx2,
 #endif
+#ifdef VQ_SSE2
+    &vq_sse2,
+#endif
 #ifdef VQ_ARM64
     &vq_neondot,
 #endif
