@@ -328,14 +328,24 @@ def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
     with pytest.raises(ValueError, match="codeword"):
         each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0)
     layer = (1, 1, np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
-    short = (2, 1, *layer[2:])
-    for first, hidden in ((short, layer), (layer, short), (layer, (1, 2, *layer[2:]))):
-        taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
-        blocks = ((0, 1, 2, 1, 0 * one, np.zeros(2, np.int8), None, None, None),)
+    short, wide = (2, 1, *layer[2:]), (2, 1, np.zeros(2, np.int8), *layer[3:])
+    taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
+    powers = np.zeros(401, np.int32)
+    for first, hidden, output in (
+        (short, (layer,), (layer,)),
+        (layer, (short,), (layer,)),
+        (layer, (wide,), (layer,)),
+        (layer, (layer, layer), (layer,)),
+        (layer, (layer,), (layer, layer)),
+        (layer, (), ()),
+        (layer, (layer,), (layer,)),  # a codebook of one codeword
+    ):
+        block = (0, 1, 1, 1, 0 * one, np.zeros(1, np.int8), None, None, None)
+        starts = np.arange(len(hidden) + 1, dtype=np.int32)
         with pytest.raises(ValueError, match=r"buffer|consistent"):
             kernel.native.Network(
-                1, 1, 1, 1, taps, taps, first, (), 0 * one, np.array([0, 1], np.int32),
-                (hidden,), (layer,), None, blocks, np.zeros(401, np.int32),
+                1, 1, 1, 1, taps, taps, first, (), one, starts, hidden, output, None,
+                (block,), powers,
             )  # fmt: skip
 
 

@@ -76,13 +76,15 @@ static void *items_of(PyObject *tuple, size_t size, int *count)
     return items;
 }
 
-static Layer *take_layers(PyObject *tuple, int *count)
+static int take_layers(Layer **layers, int *count, PyObject *tuple)
 {
-    Layer *layers = items_of(tuple, sizeof *layers, count);
-    for (int number = 0; layers && number < *count; number++)
-        if (!take_layer(&layers[number], PyTuple_GetItem(tuple, number)))
-            break;
-    return layers;
+    *layers = items_of(tuple, sizeof **layers, count);
+    if (!*layers)
+        return 0;
+    for (int number = 0; number < *count; number++)
+        if (!take_layer(&(*layers)[number], PyTuple_GetItem(tuple, number)))
+            return 0;
+    return 1;
 }
 
 /* Take a block from (slice, groups, codewords, dimensions, places, embedding, vectors, bias,
@@ -112,36 +114,72 @@ static int take_block(Block *block, PyObject *from)
     return block->norms != NULL;
 }
 
+static int take_blocks(Network *network, PyObject *tuple)
+{
+    network->blocks = items_of(tuple, sizeof *network->blocks, &network->block_count);
+    if (!network->blocks)
+        return 0;
+    for (int number = 0; number < network->block_count; number++)
+        if (!take_block(&network->blocks[number], PyTuple_GetItem(tuple, number)))
+            return 0;
+    return 1;
+}
+
 static int take_taps(Taps *taps, PyObject *from, int count)
 {
     int32_t *offsets = copy_buffer(from, 2 * (size_t)count, sizeof *offsets);
-    int done = offsets && vq_pack_taps(taps, offsets, count);
-    if (offsets && !done)
+    if (!offsets)
+        return 0;
+    int done = vq_pack_taps(taps, offsets, count);
+    if (!done)
         PyErr_NoMemory();
     free(offsets);
     return done;
 }
 
-static int take_starts(Network *network, PyObject *from, int slices)
+/* Take the slices: their hidden and output layers and where they start. */
+static int take_slices(Network *network, PyObject *starts, PyObject *hidden, PyObject *output)
 {
-    network->starts = copy_buffer(from, (size_t)slices + 1, sizeof *network->starts);
-    if (!network->starts)
-        return 0;
-    if (network->starts[0] != 0)
-        return 0;
-    for (int slice = 0; slice < slices; slice++)
-        if (network->starts[slice] >= network->starts[slice + 1]
-            || network->starts[slice + 1] > 1 << 20)
+    int outputs;
+    int right = PyTuple_Size(hidden) == PyTuple_Size(output) && PyTuple_Size(hidden) > 0;
+    if (right) {
+        if (!take_layers(&network->hidden, &network->slice_count, hidden)
+            || !take_layers(&network->output, &outputs, output))
             return 0;
-    network->numbers = network->starts[slices];
-    return 1;
+        network->starts = copy_buffer(starts, (size_t)network->slice_count + 1, sizeof(int32_t));
+        if (!network->starts)
+            return 0;
+        right = network->starts[0] == 0;
+        for (int slice = 0; slice < network->slice_count; slice++)
+            right &= network->starts[slice] < network->starts[slice + 1]
+                && is_size(network->starts[slice + 1]);
+        network->numbers = network->starts[network->slice_count];
+    }
+    if (!right)
+        PyErr_SetString(PyExc_ValueError, "the network is not consistent: slices");
+    return right;
+}
+
+static int take_tables(Network *network, PyObject *precisions, PyObject *powers)
+{
+    if (precisions != Py_None) {
+        network->precisions = copy_buffer(precisions, SCALES, sizeof *network->precisions);
+        if (!network->precisions)
+            return 0;
+    }
+    int32_t *table = copy_buffer(powers, DEPTHS, sizeof *table);
+    if (table)
+        memcpy(network->powers, table, sizeof network->powers);
+    int done = table != NULL;
+    free(table);
+    return done;
 }
 
 static int take_network(Network *network, PyObject *arguments)
 {
     PyObject *first_taps, *inner_taps, *first, *layers, *offset, *starts, *hidden, *output;
     PyObject *precisions, *blocks, *powers;
-    int first_count, inner_count, slices = 0;
+    int first_count, inner_count;
     if (!PyArg_ParseTuple(arguments, "iiiiOOO!O!OOO!O!OO!O", &network->channels, &network->reads,
                           &first_count, &inner_count, &first_taps, &inner_taps, &PyTuple_Type,
                           &first, &PyTuple_Type, &layers, &offset, &starts, &PyTuple_Type, &hidden,
@@ -149,35 +187,17 @@ static int take_network(Network *network, PyObject *arguments)
         return 0;
     if (!is_size(network->channels) || !is_size(network->reads) || !is_size(first_count)
         || !is_size(inner_count)) {
-        PyErr_SetString(PyExc_ValueError, "sizes of a network");
+        PyErr_SetString(PyExc_ValueError, "the network is not consistent: sizes");
         return 0;
     }
     if (!take_taps(&network->first_taps, first_taps, first_count)
         || !take_taps(&network->inner_taps, inner_taps, inner_count)
-        || !take_layer(&network->first, first))
+        || !take_layer(&network->first, first)
+        || !take_layers(&network->layers, &network->layer_count, layers))
         return 0;
-    network->layers = take_layers(layers, &network->layer_count);
     network->offset = copy_buffer(offset, network->channels, sizeof *network->offset);
-    network->hidden = take_layers(hidden, &network->slice_count);
-    network->output = take_layers(output, &slices);
-    if (PyErr_Occurred())
-        return 0;
-    if (slices != network->slice_count || !take_starts(network, starts, slices)) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "slices");
-        return 0;
-    }
-    if (precisions != Py_None)
-        network->precisions = copy_buffer(precisions, SCALES, sizeof *network->precisions);
-    int32_t *table = copy_buffer(powers, DEPTHS, sizeof *table);
-    if (table)
-        memcpy(network->powers, table, sizeof network->powers);
-    free(table);
-    network->blocks = items_of(blocks, sizeof *network->blocks, &network->block_count);
-    for (int number = 0; network->blocks && number < network->block_count; number++)
-        if (!take_block(&network->blocks[number], PyTuple_GetItem(blocks, number)))
-            break;
-    return !PyErr_Occurred();
+    return network->offset && take_slices(network, starts, hidden, output)
+        && take_tables(network, precisions, powers) && take_blocks(network, blocks);
 }
 
 static PyObject *network_new(PyTypeObject *type, PyObject *arguments, PyObject *names)
