@@ -30,9 +30,10 @@ from vqcodec.models.photo import Photo
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
 from vqcodec.prior.codebooks import Codebooks
-from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical, Gaussian, Slices
 from vqcodec.prior.kernel import Kernel, pack
+from vqcodec.prior.trunk import Trunk
 from vqcodec.prior.wavefront import Size
 from vqcodec.registry.load import parse_model
 
@@ -157,7 +158,7 @@ def random_categorical(rng: np.random.Generator) -> Prior:
     random_layer(rng, tensors, "hidden", channels, channels)
     random_layer(rng, tensors, "output", channels, size)
     return Prior(
-        read_trunk(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
+        Trunk.read(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
         Categorical.read(
             tensors, codebook_size=size, embedding=reads, channels=channels, dtype=np.float64
         ),
@@ -188,7 +189,7 @@ def random_gaussian(rng: np.random.Generator) -> Prior:
             books[f"{name}.vectors"] = integers(rng, np.int16, 4095, groups, size, d)
             books[f"{name}.bias"] = integers(rng, np.int16, 4095, groups, size)
             books[f"{name}.embedding"] = integers(rng, np.int8, 127, groups, size, d)
-    trunk = read_trunk(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
+    trunk = Trunk.read(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
     trunk.offset[:] = integers(rng, np.int16, 32767, channels)
     slices = Slices.read(
         tensors, channels=channels, hidden=hidden, widths=widths, coarse=coarse, dtype=np.float64
