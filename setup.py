@@ -18,7 +18,7 @@ LIMITED = sys.version_info >= (3, 11) and sys.implementation.name == "cpython"
 kernel = Extension(
     "vqcodec._kernel.native",
     sorted(path.as_posix() for path in Path(FOLDER).glob("*.c")),
-    depends=[f"{FOLDER}/{name}" for name in ("kernel.h", "range_coder.h", "tile.inc")],
+    depends=sorted(path.as_posix() for path in Path(FOLDER).glob("*.[hi]*")),
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
     extra_compile_args=MSVC if sys.platform == "win32" else OTHERS,
     py_limited_api=LIMITED,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = ROOT / "vqcodec" / "_kernel"
-SOURCES = [path for path in KERNEL.glob("*.c") if path.name != "module.c"]
+SOURCES = [path for path in KERNEL.glob("*.c") if not path.name.startswith("module")]
 OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", "-static", f"-I{KERNEL}")
 MACHINES: tuple[tuple[str, str, list[str]], ...] = (
     (platform.machine(), "gcc", []),

@@ -30,9 +30,10 @@ from vqcodec.models.photo import Photo
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
 from vqcodec.prior.codebooks import Codebooks
-from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical, Gaussian, Slices
 from vqcodec.prior.kernel import Kernel, pack
+from vqcodec.prior.trunk import Trunk
 from vqcodec.prior.wavefront import Size
 from vqcodec.registry.load import parse_model
 
@@ -157,7 +158,7 @@ def random_categorical(rng: np.random.Generator) -> Prior:
     random_layer(rng, tensors, "hidden", channels, channels)
     random_layer(rng, tensors, "output", channels, size)
     return Prior(
-        read_trunk(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
+        Trunk.read(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
         Categorical.read(
             tensors, codebook_size=size, embedding=reads, channels=channels, dtype=np.float64
         ),
@@ -188,7 +189,7 @@ def random_gaussian(rng: np.random.Generator) -> Prior:
             books[f"{name}.vectors"] = integers(rng, np.int16, 4095, groups, size, d)
             books[f"{name}.bias"] = integers(rng, np.int16, 4095, groups, size)
             books[f"{name}.embedding"] = integers(rng, np.int8, 127, groups, size, d)
-    trunk = read_trunk(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
+    trunk = Trunk.read(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
     trunk.offset[:] = integers(rng, np.int16, 32767, channels)
     slices = Slices.read(
         tensors, channels=channels, hidden=hidden, widths=widths, coarse=coarse, dtype=np.float64
@@ -328,14 +329,24 @@ def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
     with pytest.raises(ValueError, match="codeword"):
         each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0)
     layer = (1, 1, np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
-    short = (2, 1, *layer[2:])
-    for first, hidden in ((short, layer), (layer, short), (layer, (1, 2, *layer[2:]))):
-        taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
-        blocks = ((0, 1, 2, 1, 0 * one, np.zeros(2, np.int8), None, None, None),)
+    short, wide = (2, 1, *layer[2:]), (2, 1, np.zeros(2, np.int8), *layer[3:])
+    taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
+    powers = np.zeros(401, np.int32)
+    for first, hidden, output in (
+        (short, (layer,), (layer,)),
+        (layer, (short,), (layer,)),
+        (layer, (wide,), (layer,)),
+        (layer, (layer, layer), (layer,)),
+        (layer, (layer,), (layer, layer)),
+        (layer, (), ()),
+        (layer, (layer,), (layer,)),  # a codebook of one codeword
+    ):
+        block = (0, 1, 1, 1, 0 * one, np.zeros(1, np.int8), None, None, None)
+        starts = np.arange(len(hidden) + 1, dtype=np.int32)
         with pytest.raises(ValueError, match=r"buffer|consistent"):
             kernel.native.Network(
-                1, 1, 1, 1, taps, taps, first, (), 0 * one, np.array([0, 1], np.int32),
-                (hidden,), (layer,), None, blocks, np.zeros(401, np.int32),
+                1, 1, 1, 1, taps, taps, first, (), one, starts, hidden, output, None,
+                (block,), powers,
             )  # fmt: skip
 
 

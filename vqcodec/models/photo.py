@@ -24,9 +24,10 @@ from vqcodec.models.product import Codebooks, export, reals
 from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.prior import codebooks as integer_codebooks
 from vqcodec.prior.chooser import LeastCost, bounded
-from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Gaussian, Slices
 from vqcodec.prior.layer import Float, Tensors, take
+from vqcodec.prior.trunk import Trunk
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""
@@ -251,7 +252,7 @@ def _priors(
     """Read the priors of all qualities, which share their layers. Raises ModelCorruptError."""
     channels, coarse = latent_prior.channels, config.latents - config.details
     shifts = take(tensors, "quality", np.int16, (config.qualities, channels))
-    trunk = read_trunk(
+    trunk = Trunk.read(
         tensors, reads=coarse, channels=channels, layers=latent_prior.layers, dtype=dtype
     )
     slices = Slices.read(

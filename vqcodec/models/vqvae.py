@@ -23,9 +23,10 @@ from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.model import Box
 from vqcodec.models.pixelcnn import PixelCNN
 from vqcodec.prior.chooser import KnownIndices
-from vqcodec.prior.context import Prior, read_trunk
+from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical
 from vqcodec.prior.layer import Float, Tensors
+from vqcodec.prior.trunk import Trunk
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""
@@ -182,7 +183,7 @@ def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32)
 
     Raises ModelCorruptError.
     """
-    trunk = read_trunk(
+    trunk = Trunk.read(
         tensors,
         reads=config.embedding,
         channels=config.channels,

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from vqcodec.prior.heads import Head, Parts, Positions
 from vqcodec.prior.kernel import NUMPY, Kernel, Network, pack
 from vqcodec.prior.kernel import level as kernel_level
-from vqcodec.prior.layer import Float, Floats, Layer, Tensors
-from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
+from vqcodec.prior.layer import Floats
 from vqcodec.prior.trunk import Features, Trunk
 from vqcodec.prior.wavefront import Size, Step, steps
 
@@ -47,28 +46,6 @@ class Prior:
     @cached_property
     def _network(self) -> Network:
         return pack(self.trunk, self.head)
-
-
-def read_trunk(
-    tensors: Tensors,
-    *,
-    reads: int,
-    channels: int,
-    layers: int,
-    dtype: Float = np.float32,
-) -> Trunk:
-    """Take a trunk without an offset out of a file's tensors, after checking them.
-
-    Raises ModelCorruptError.
-    """
-    return Trunk(
-        first=Layer.read(tensors, "first", len(FIRST_TAPS) * reads, channels, dtype),
-        layers=tuple(
-            Layer.read(tensors, f"layers.{number}", len(INNER_TAPS) * channels, channels, dtype)
-            for number in range(layers)
-        ),
-        offset=np.zeros(channels, dtype),
-    )
 
 
 class Context:

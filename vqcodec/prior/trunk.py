@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vqcodec.prior.layer import Float, Floats, Layer, activate, limit
+from vqcodec.prior.layer import Float, Floats, Layer, Tensors, activate, limit
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
 from vqcodec.prior.wavefront import Integers, Size, Step, starts
 
@@ -30,6 +30,30 @@ class Trunk:
     """(C,), added to what the first layer gives; its dtype is that of the arithmetic."""
     first_taps: Taps = FIRST_TAPS
     inner_taps: Taps = INNER_TAPS
+
+    @classmethod
+    def read(
+        cls,
+        tensors: Tensors,
+        *,
+        reads: int,
+        channels: int,
+        layers: int,
+        dtype: Float = np.float32,
+    ) -> Trunk:
+        """Take a trunk without an offset out of a file's tensors, after checking them.
+
+        Raises ModelCorruptError.
+        """
+        inputs = len(INNER_TAPS) * channels
+        return cls(
+            first=Layer.read(tensors, "first", len(FIRST_TAPS) * reads, channels, dtype),
+            layers=tuple(
+                Layer.read(tensors, f"layers.{number}", inputs, channels, dtype)
+                for number in range(layers)
+            ),
+            offset=np.zeros(channels, dtype),
+        )
 
     @property
     def channels(self) -> int:
