@@ -70,7 +70,7 @@ def test_killed_at_random_moments(folder: Path, model: VqVae) -> None:
     originals = {}
     for number in range(PICTURES):
         path = pictures / f"{number:03}.png"
-        photo(40 + number % 9, 30, seed=number).save(path)
+        photo(240 + number % 9, 180, seed=number).save(path)  # they must take longer than to kill
         originals[path.stem] = path.read_bytes()
     verified: set[bytes] = set()
     killed = 0
