@@ -127,6 +127,7 @@ def test_transparent_greys_of_every_depth_are_transparent(depth: int) -> None:
 @pytest.mark.parametrize(
     ("chunks", "is_kept"),
     [
+        ([(b"gAMA", (100_000,))], True),
         # Those of ProPhoto RGB, whose blue is darker than any lamp's.
         ([(b"cHRM", (34567, 35850, 73470, 26530, 15960, 84040, 3660, 10))], True),
         ([(b"gAMA", (0,))], False),
@@ -134,12 +135,14 @@ def test_transparent_greys_of_every_depth_are_transparent(depth: int) -> None:
         ([(b"cHRM", (0,) * 8)], False),
     ],
 )
+@pytest.mark.filterwarnings("ignore::vqcodec.errors.VqcWarning")
 def test_colours_that_cannot_be_used_are_lost(
     chunks: list[tuple[bytes, tuple[int, ...]]], is_kept: bool
 ) -> None:
     packed = [(kind, struct.pack(f">{len(values)}I", *values)) for kind, values in chunks]
     source = read(png(PIXELS, *packed))
     assert bool(source.inventory.lost) != is_kept
+    assert survey(png(PIXELS, *packed)) == source.inventory
     assert (source.picture.metadata.icc is not None) == is_kept
 
 

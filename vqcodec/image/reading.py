@@ -97,8 +97,9 @@ def survey(data: bytes) -> Inventory:
     if contents is None:
         return UNKNOWN
     statements = statements_of(contents, data)
-    metadata = upright(statements.metadata, statements.orientation)
-    return account(contents, metadata, Facts(turned=statements.orientation != 1))
+    kept = _kept(statements, statements.metadata.icc, strip=False)
+    facts = Facts(turned=statements.orientation != 1, colours_used=kept.colours_used)
+    return account(contents, kept.metadata, facts)
 
 
 def picture_of(
@@ -141,7 +142,7 @@ def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) 
     turn = 1 if contents.format == "TIFF" else statements.orientation
     _scale_key(image, contents)
     converted = _convert(image, turn, statements, _samples(image, contents), value_range)
-    kept = _kept(statements, converted, strip=strip)
+    kept = _kept(statements, converted.icc, strip=strip)
     pixels, hidden = _without_hidden(converted)
     inventory = account(
         contents,
@@ -204,7 +205,7 @@ def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> 
     converted = _convert(image, turn, statements, samples_of(image), value_range)
     if converted.trouble:
         warn(f"not kept: {converted.trouble}")
-    kept = _kept(statements, converted, strip=strip)
+    kept = _kept(statements, converted.icc, strip=strip)
     pixels, _ = _without_hidden(converted)
     return Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
 
@@ -230,9 +231,9 @@ class _Kept:
     """Whether PNG's gamma and primaries are in the profile, or are sRGB's."""
 
 
-def _kept(statements: Statements, converted: Converted, *, strip: bool) -> _Kept:
-    """Return the metadata of the pixels, which have been converted and turned."""
-    icc, colours_used = converted.icc, True
+def _kept(statements: Statements, icc: bytes | None, *, strip: bool) -> _Kept:
+    """Return the metadata of pixels that were turned upright and have the profile `icc`."""
+    colours_used = True
     if statements.metadata.icc is None and statements.metadata.cicp is None:
         try:
             icc = statements.colours.profile()
