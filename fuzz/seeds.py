@@ -26,7 +26,6 @@ from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, encode
 from vqcodec.models import photo, vqvae
-from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
@@ -34,12 +33,13 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
-from vqcodec.models.latent_prior import LatentPrior
 from vqcodec.models.model import Model
-from vqcodec.models.pixelcnn import PixelCNN
-from vqcodec.models.product import Block, Codebooks
-from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.registry.load import parse_model
+from vqcodec.training.networks.autoencoder import Decoder, Encoder
+from vqcodec.training.networks.latent_prior import LatentPrior
+from vqcodec.training.networks.pixelcnn import PixelCNN
+from vqcodec.training.networks.product import Block, Codebooks
+from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 
 CORPUS = Path(__file__).parent / "corpus"
 ALL_METADATA = Metadata(

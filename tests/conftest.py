@@ -18,7 +18,6 @@ from PIL import Image, ImageCms
 
 from vqcodec.cli import main
 from vqcodec.models import photo as photo_model
-from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
@@ -26,13 +25,14 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
-from vqcodec.models.latent_prior import LatentPrior
 from vqcodec.models.photo import Photo
-from vqcodec.models.pixelcnn import PixelCNN
-from vqcodec.models.product import Block, Codebooks
-from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.models.vqvae import VqVae, model_bytes, parse_model
 from vqcodec.prior import kernel
+from vqcodec.training.networks.autoencoder import Decoder, Encoder
+from vqcodec.training.networks.latent_prior import LatentPrior
+from vqcodec.training.networks.pixelcnn import PixelCNN
+from vqcodec.training.networks.product import Block, Codebooks
+from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 
 CODEBOOK = 24
 

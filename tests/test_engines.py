@@ -18,17 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vqcodec.engines import networks, ort
+from vqcodec.engines import ort
 from vqcodec.engines.graph import crop_inputs, onnx_model
 from vqcodec.engines.layers import Network, crop_boxes, tensor_shapes
 from vqcodec.engines.ort import Engine
 from vqcodec.engines.samples import to_samples
 from vqcodec.engines.weights import network_tensors, read_tensors
-from vqcodec.models.autoencoder import Decoder, Encoder
+from vqcodec.models import autoencoder, transform
 from vqcodec.models.config import AutoencoderConfig, TransformConfig
-from vqcodec.models.transform import Analysis, Synthesis
 from vqcodec.registry.load import load_model
 from vqcodec.registry.manifest import Entry, shipped
+from vqcodec.training.networks.autoencoder import Decoder, Encoder
+from vqcodec.training.networks.transform import Analysis, Synthesis
 
 pytest.importorskip("onnxruntime")
 
@@ -73,10 +74,10 @@ class Twin:
 
 
 MAKERS: dict[tuple[str, type], tuple[Any, Any]] = {
-    ("encoder", TransformConfig): (Analysis, networks.photo_analysis),
-    ("decoder", TransformConfig): (Synthesis, networks.photo_synthesis),
-    ("encoder", AutoencoderConfig): (Encoder, networks.paper_encoder),
-    ("decoder", AutoencoderConfig): (Decoder, networks.paper_decoder),
+    ("encoder", TransformConfig): (Analysis, transform.analysis),
+    ("decoder", TransformConfig): (Synthesis, transform.synthesis),
+    ("encoder", AutoencoderConfig): (Encoder, autoencoder.encoder),
+    ("decoder", AutoencoderConfig): (Decoder, autoencoder.decoder),
 }
 
 
@@ -170,7 +171,7 @@ def test_views_of_other_layouts_are_read(pair: Twin) -> None:
 
 
 def test_weights_that_overflow_still_make_samples() -> None:
-    network = networks.photo_synthesis(TRANSFORM)
+    network = transform.synthesis(TRANSFORM)
     shapes = tensor_shapes(network)
     most = {key: np.full(shape, 65504.0, np.float16) for key, shape in shapes.items()}
     signs = np.random.default_rng(1).choice([-1.0, 1.0], size=(24, 3, 3))
@@ -185,10 +186,10 @@ def test_shipped_models_give_the_same_latents_and_pixels(entry: Entry) -> None:
     model, tensors = load_model(entry.name, device="cpu"), read_tensors(entry.path.read_bytes())
     if isinstance(model.config, TransformConfig):
         prefixes = ("analysis", "synthesis")
-        both = (networks.photo_analysis(model.config), networks.photo_synthesis(model.config))
+        both = (transform.analysis(model.config), transform.synthesis(model.config))
     else:
         prefixes = ("encoder", "decoder")
-        both = (networks.paper_encoder(model.config), networks.paper_decoder(model.config))
+        both = (autoencoder.encoder(model.config), autoencoder.decoder(model.config))
     forward, back = (
         Engine(network, network_tensors(network, prefix, tensors))
         for network, prefix in zip(both, prefixes, strict=True)

@@ -11,12 +11,12 @@ from conftest import TRANSFORM, photo
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
-from vqcodec.models.latent_prior import raw_of, scale_of
 from vqcodec.models.photo import Parts, model_parts
-from vqcodec.models.rectified import RectifiedConv, rectified_synthesis
-from vqcodec.models.transform import Block, Gains
 from vqcodec.registry.store import find, read_verified
 from vqcodec.training.growth import convert, grow
+from vqcodec.training.networks.latent_prior import raw_of, scale_of
+from vqcodec.training.networks.rectified import RectifiedConv, rectified_synthesis
+from vqcodec.training.networks.transform import Block, Gains
 
 CONFIG = DeepTransformConfig(
     widths=TRANSFORM.widths,

@@ -31,9 +31,9 @@ from vqcodec.engines.layers import (
 from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.engines.weights import network_tensors, read_tensors
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.autoencoder import Decoder, Encoder
 from vqcodec.models.config import AutoencoderConfig, TransformConfig
-from vqcodec.models.transform import Analysis, Synthesis
+from vqcodec.training.networks.autoencoder import Decoder, Encoder
+from vqcodec.training.networks.transform import Analysis, Synthesis
 
 DEPTHS = [(0, 0, 0), (1, 2, 3), (3, 1, 0), (2, 0, 1)]
 

@@ -9,10 +9,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.vqvae import VqVae
 from vqcodec.registry.load import parse_model
+from vqcodec.training.networks.codebook import Codebook, nearest
 
 CPU = torch.device("cpu")
 CONFIG = AutoencoderConfig(hidden=8, residual_blocks=1, code_dim=3, codebook_size=16)

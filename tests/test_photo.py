@@ -18,12 +18,12 @@ from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.metrics import psnr
-from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.photo import Photo
 from vqcodec.models.photo import parse_model as parse_photo
-from vqcodec.models.product import export, take
 from vqcodec.prior.codebooks import Codebooks
 from vqcodec.registry.load import parse_model
+from vqcodec.training.networks.latent_prior import precision_of
+from vqcodec.training.networks.product import export, take
 
 CPU = torch.device("cpu")
 

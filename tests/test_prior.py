@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.config import PriorConfig
-from vqcodec.models.pixelcnn import PixelCNN
 from vqcodec.models.vqvae import VqVae, read_prior
 from vqcodec.prior import units
 from vqcodec.prior.context import Prior
 from vqcodec.prior.layer import check_bound
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
+from vqcodec.training.networks.pixelcnn import PixelCNN
 
 CONFIG = PriorConfig(codebook_size=24, embedding=5, channels=12, layers=2)
 

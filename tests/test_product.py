@@ -14,9 +14,7 @@ from conftest import LATENT_PRIOR, TRANSFORM, photo
 import vqcodec
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.file import read_tensors
-from vqcodec.models.latent_prior import precision_of
 from vqcodec.models.photo import Photo, model_bytes, model_parts
-from vqcodec.models.product import Block
 from vqcodec.training.cells import (
     channel_bits,
     group,
@@ -28,6 +26,8 @@ from vqcodec.training.cells import (
 from vqcodec.training.codebooks import cheapest, start_all
 from vqcodec.training.config import PhotoRecipe, from_table
 from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.networks.latent_prior import precision_of
+from vqcodec.training.networks.product import Block
 from vqcodec.training.product import ProductStage
 from vqcodec.training.run import train
 from vqcodec.training.transform import TransformStage

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig
-from vqcodec.models.rectified import (
+from vqcodec.training.networks.rectified import (
     RectifiedConv,
     deep_analysis,
     rectified_synthesis,
 )
-from vqcodec.models.transform import Analysis
+from vqcodec.training.networks.transform import Analysis
 
 SMALL = DeepTransformConfig(
     widths=(8, 12, 16),

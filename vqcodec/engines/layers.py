@@ -115,6 +115,12 @@ class Network:
     layers: tuple[Layer, ...]
 
 
+TO_SIGNED = Affine(2.0, -1.0)
+"""0..1 to -1..1."""
+FROM_SIGNED = Affine(0.5, 0.5)
+"""And back."""
+
+
 def residual(*body: Layer) -> Sum:
     """Make a block that adds to a picture what the body makes of it."""
     return Sum(((), body))

@@ -18,16 +18,16 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
-from vqcodec.models.latent_prior import LatentPrior
 from vqcodec.models.model import Box
-from vqcodec.models.product import Codebooks, export, reals
-from vqcodec.models.transform import Analysis, Gains, Synthesis
 from vqcodec.prior import codebooks as integer_codebooks
 from vqcodec.prior.chooser import LeastCost, bounded
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Gaussian, Slices
 from vqcodec.prior.layer import Float, Tensors, take
 from vqcodec.prior.trunk import Trunk
+from vqcodec.training.networks.latent_prior import LatentPrior
+from vqcodec.training.networks.product import Codebooks, export, reals
+from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""

@@ -17,16 +17,16 @@ from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
-from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images
-from vqcodec.models.codebook import nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.model import Box
-from vqcodec.models.pixelcnn import PixelCNN
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical
 from vqcodec.prior.layer import Float, Tensors
 from vqcodec.prior.trunk import Trunk
+from vqcodec.training.networks.autoencoder import Decoder, Encoder, codeword_images
+from vqcodec.training.networks.codebook import nearest
+from vqcodec.training.networks.pixelcnn import PixelCNN
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""

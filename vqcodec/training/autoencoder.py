@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.models.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
-from vqcodec.models.codebook import Codebook, nearest
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.models.vqvae import VqVae
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distributed import gathered, share, take_first
+from vqcodec.training.networks.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
+from vqcodec.training.networks.codebook import Codebook, nearest
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 256

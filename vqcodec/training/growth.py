@@ -3,7 +3,7 @@
 Convolutions and blocks take photo-1's weights, blocks spread evenly among new ones that begin as
 the identity. New details are what explains best, linearly, what photo-1 leaves of training
 crops; new latents begin with a Gaussian of their spread. The synthesis is converted to
-layers that read relu(stream + offset) (`models.rectified`), layer by layer, on the
+layers that read relu(stream + offset) (`networks.rectified`), layer by layer, on the
 streams that the crops give.
 """
 
@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
-from vqcodec.models.latent_prior import LatentPrior, raw_of
 from vqcodec.models.photo import Parts
-from vqcodec.models.pixelcnn import Pointwise
-from vqcodec.models.rectified import (
+from vqcodec.training.klt import best_octaves, blocks
+from vqcodec.training.networks.latent_prior import LatentPrior, raw_of
+from vqcodec.training.networks.pixelcnn import Pointwise
+from vqcodec.training.networks.rectified import (
     RectifiedBlock,
     RectifiedConv,
     deep_analysis,
     rectified_synthesis,
 )
-from vqcodec.models.transform import Block, Gains, Synthesis
-from vqcodec.training.klt import best_octaves, blocks
+from vqcodec.training.networks.transform import Block, Gains, Synthesis
 from vqcodec.training.transform import Photo
 
 _REACH = 3.0

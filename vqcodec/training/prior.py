@@ -19,13 +19,13 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from vqcodec.models.codebook import nearest
-from vqcodec.models.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.models.vqvae import VqVae
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
 from vqcodec.training.distributed import rank, share, wait
+from vqcodec.training.networks.codebook import nearest
+from vqcodec.training.networks.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.training.precision import autocast
 
 Grid = NDArray[np.uint16]

@@ -1,7 +1,7 @@
 """Second stage of `photo`: codebooks on the latents, trained with hard indices.
 
 The codebooks start on the latents of the first stage (`cells`) and the prior where
-its conditional Gaussians ended (`models.product`). From then on synthesis, prior and codebooks
+its conditional Gaussians ended (`networks.product`). From then on synthesis, prior and codebooks
 train together with the indices that coding will use:
 
 - an index is what costs least, bits and distance together, where the bits are those
@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.models.latent_prior import precision_of
-from vqcodec.models.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distortion import distortion
 from vqcodec.training.distributed import share
+from vqcodec.training.networks.latent_prior import precision_of
+from vqcodec.training.networks.product import Codebooks, take
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo, rate_weights, spread_qualities
 

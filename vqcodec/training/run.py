@@ -10,7 +10,6 @@ import torch
 
 from vqcodec.models import photo, vqvae
 from vqcodec.models.file import read_metadata
-from vqcodec.models.product import Codebooks
 from vqcodec.registry.load import read_model
 from vqcodec.registry.store import find, read_verified
 from vqcodec.training.autoencoder import AutoencoderStage
@@ -22,6 +21,7 @@ from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.distributed import rank, share, wait
 from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Reporter, Trainer, heard
+from vqcodec.training.networks.product import Codebooks
 from vqcodec.training.precision import lower_dtype
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 from vqcodec.training.product import ProductStage

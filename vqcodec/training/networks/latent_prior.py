@@ -21,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models import fixedpoint as fx
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
-from vqcodec.models.pixelcnn import Pointwise, WedgeConv
 from vqcodec.prior import units
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
+from vqcodec.training.networks import fixedpoint as fx
+from vqcodec.training.networks.pixelcnn import Pointwise, WedgeConv
 
 _SCALE_MIN = 0.11
 """The smallest scale: narrower Gaussians put all their mass into one cell anyway."""

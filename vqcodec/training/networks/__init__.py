@@ -1,0 +1,1 @@
+"""Networks in torch, as they train: one a file."""
