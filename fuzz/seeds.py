@@ -25,7 +25,6 @@ from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, encode
-from vqcodec.models import photo, vqvae
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
@@ -34,12 +33,13 @@ from vqcodec.models.config import (
     TransformConfig,
 )
 from vqcodec.models.model import Model
+from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.model_files import PhotoParts, VqVaeParts, write_photo, write_vqvae
+from vqcodec.networks.pixelcnn import PixelCNN
+from vqcodec.networks.product import Block, Codebooks
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.registry.load import parse_model
-from vqcodec.training.networks.autoencoder import Decoder, Encoder
-from vqcodec.training.networks.latent_prior import LatentPrior
-from vqcodec.training.networks.pixelcnn import PixelCNN
-from vqcodec.training.networks.product import Block, Codebooks
-from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 
 CORPUS = Path(__file__).parent / "corpus"
 ALL_METADATA = Metadata(
@@ -57,16 +57,14 @@ def vqvae_bytes() -> bytes:
     """Architecture `vqvae-pixelcnn-1`."""
     torch.manual_seed(1)
     config = AutoencoderConfig(hidden=2, residual_blocks=1, code_dim=2, codebook_size=5)
-    return vqvae.model_bytes(
-        name="tiny",
-        licence="CC0-1.0",
-        description="random",
+    parts = VqVaeParts(
         config=config,
         encoder=Encoder(config),
         codebook=torch.randn(5, 2),
         decoder=Decoder(config),
         prior=PixelCNN(PriorConfig(codebook_size=5, embedding=1, channels=2, layers=1)),
     )
+    return write_vqvae(parts, name="tiny", licence="CC0-1.0", description="random")
 
 
 def photo_bytes() -> bytes:
@@ -81,20 +79,16 @@ def photo_bytes() -> bytes:
         more = Block(torch.tensor([[3]]), *_random(1, 2, 1))
         last = Block(torch.tensor([[4], [5]]), *_random(2, 4, 1))
         books.append(Codebooks([[single, pair, more], [last]], torch.zeros(6)))
-    return photo.model_bytes(
-        name="tiny-photo",
-        licence="CC0-1.0",
-        description="random",
-        parts=photo.Parts(
-            config=config,
-            product=ProductConfig(codebook_size=6),
-            analysis=Analysis(config),
-            synthesis=Synthesis(config),
-            gains=Gains(config),
-            prior=prior,
-            codebooks=books,
-        ),
+    parts = PhotoParts(
+        config=config,
+        product=ProductConfig(codebook_size=6),
+        analysis=Analysis(config),
+        synthesis=Synthesis(config),
+        gains=Gains(config),
+        prior=prior,
+        codebooks=books,
     )
+    return write_photo(parts, name="tiny-photo", licence="CC0-1.0", description="random")
 
 
 def _random(groups: int, size: int, channels: int) -> tuple[torch.Tensor, ...]:
@@ -188,7 +182,7 @@ def main() -> None:
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):
         (CORPUS / "model" / f"{name}.safetensors").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        model = parse_model(data, sha256=digest, device=torch.device("cpu"))
+        model = parse_model(data, sha256=digest)
         for case, file in files(model).items():
             (CORPUS / "container" / f"{name}-{case}.vqc").write_bytes(file)
 

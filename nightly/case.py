@@ -111,8 +111,7 @@ class How:
 def _load(path: Path, how: How) -> Model:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    device = torch.device(how.device)
-    return parse_model(data, sha256=digest, device=device, dtype=how.arithmetic)
+    return parse_model(data, sha256=digest, device=how.device, dtype=how.arithmetic)
 
 
 class _Recorder(Encoder):

@@ -21,15 +21,15 @@ from torch import nn
 from vqcodec.engines import ort
 from vqcodec.engines.graph import crop_inputs, onnx_model
 from vqcodec.engines.layers import Network, crop_boxes, tensor_shapes
-from vqcodec.engines.ort import Engine
+from vqcodec.engines.ort import OrtEngine
 from vqcodec.engines.samples import to_samples
-from vqcodec.engines.weights import network_tensors, read_tensors
 from vqcodec.models import autoencoder, transform
 from vqcodec.models.config import AutoencoderConfig, TransformConfig
+from vqcodec.models.file import network_weights, read_tensors
+from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.transform import Analysis, Synthesis
 from vqcodec.registry.load import load_model
 from vqcodec.registry.manifest import Entry, shipped
-from vqcodec.training.networks.autoencoder import Decoder, Encoder
-from vqcodec.training.networks.transform import Analysis, Synthesis
 
 pytest.importorskip("onnxruntime")
 
@@ -46,7 +46,7 @@ class Twin:
 
     module: nn.Module
     network: Network
-    engine: Engine
+    engine: OrtEngine
     stride: int
     halo: int
     """In strides."""
@@ -94,7 +94,7 @@ def twin(name: str, config: TransformConfig | AutoencoderConfig) -> Twin:
     return Twin(
         module.eval(),
         network,
-        Engine(network, halves),
+        OrtEngine(network, halves),
         config.stride,
         config.encoder_halo if name == "encoder" else config.decoder_halo,
         name == "encoder",
@@ -175,7 +175,7 @@ def test_weights_that_overflow_still_make_samples() -> None:
     shapes = tensor_shapes(network)
     most = {key: np.full(shape, 65504.0, np.float16) for key, shape in shapes.items()}
     signs = np.random.default_rng(1).choice([-1.0, 1.0], size=(24, 3, 3))
-    result = Engine(network, most).run((1e30 * signs).astype(np.float32), threads=1)
+    result = OrtEngine(network, most).run((1e30 * signs).astype(np.float32), threads=1)
     assert not np.isfinite(result).all()
     with np.errstate(all="raise", under="ignore"):
         assert to_samples(result).shape == (48, 48, 3)
@@ -191,7 +191,7 @@ def test_shipped_models_give_the_same_latents_and_pixels(entry: Entry) -> None:
         prefixes = ("encoder", "decoder")
         both = (autoencoder.encoder(model.config), autoencoder.decoder(model.config))
     forward, back = (
-        Engine(network, network_tensors(network, prefix, tensors))
+        OrtEngine(network, network_weights(network, prefix, tensors))
         for network, prefix in zip(both, prefixes, strict=True)
     )
     y, x = np.mgrid[0:48, 0:64] / 64.0
@@ -261,7 +261,7 @@ from vqcodec.engines.layers import Conv, Network
 from vqcodec.engines import ort
 network = Network(2, 2, (Conv("c", 2, 2, 3, padding=1),))
 weights = {"c.weight": np.ones((2, 2, 3, 3)), "c.bias": np.ones(2)}
-engine = ort.Engine(network, weights)
+engine = ort.OrtEngine(network, weights)
 values = np.ones((2, 64, 64), np.float32)
 expected = engine.run(values, threads=2)
 for number in range(4):

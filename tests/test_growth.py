@@ -11,12 +11,12 @@ from conftest import TRANSFORM, photo
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
-from vqcodec.models.photo import Parts, model_parts
+from vqcodec.networks.latent_prior import raw_of, scale_of
+from vqcodec.networks.model_files import PhotoParts, read_photo
+from vqcodec.networks.rectified import RectifiedConv, rectified_synthesis
+from vqcodec.networks.transform import Block, Gains
 from vqcodec.registry.store import find, read_verified
 from vqcodec.training.growth import convert, grow
-from vqcodec.training.networks.latent_prior import raw_of, scale_of
-from vqcodec.training.networks.rectified import RectifiedConv, rectified_synthesis
-from vqcodec.training.networks.transform import Block, Gains
 
 CONFIG = DeepTransformConfig(
     widths=TRANSFORM.widths,
@@ -42,11 +42,11 @@ def pixels() -> Tensor:
 
 
 @pytest.fixture
-def start(photo_data: bytes) -> Parts:
-    return model_parts(photo_data)
+def start(photo_data: bytes) -> PhotoParts:
+    return read_photo(photo_data)
 
 
-def unconverted(start: Parts, details: nn.Module, latents: Tensor) -> Tensor:
+def unconverted(start: PhotoParts, details: nn.Module, latents: Tensor) -> Tensor:
     """Draw with the coarse part of photo-1's synthesis and photo-2's details."""
     given = latents[:, : start.config.latents].clone()
     coarse = start.config.latents - start.config.details
@@ -56,7 +56,7 @@ def unconverted(start: Parts, details: nn.Module, latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_the_analysis_is_photo_1s(start: Parts, pixels: Tensor) -> None:
+def test_the_analysis_is_photo_1s(start: PhotoParts, pixels: Tensor) -> None:
     grown = grow(CONFIG, PRIOR, start, pixels, LAMBDAS)
     latents, expected = grown.analysis(pixels), start.analysis(pixels)
     assert torch.allclose(latents[:, :KEPT], expected, atol=1e-5)
@@ -67,7 +67,7 @@ def test_the_analysis_is_photo_1s(start: Parts, pixels: Tensor) -> None:
 
 
 @torch.no_grad()
-def test_new_details_explain_what_was_left(start: Parts, pixels: Tensor) -> None:
+def test_new_details_explain_what_was_left(start: PhotoParts, pixels: Tensor) -> None:
     grown = grow(CONFIG, PRIOR, start, pixels, LAMBDAS)
     latents = grown.analysis(pixels)
     before = (start.synthesis(start.analysis(pixels)) - pixels).square().mean()
@@ -79,7 +79,7 @@ def test_new_details_explain_what_was_left(start: Parts, pixels: Tensor) -> None
 
 @torch.no_grad()
 def test_known_slices_are_predicted_as_before_and_new_ones_by_their_spread(
-    start: Parts, pixels: Tensor
+    start: PhotoParts, pixels: Tensor
 ) -> None:
     grown = grow(CONFIG, PRIOR, start, pixels, LAMBDAS)
     at = torch.tensor([3])
@@ -99,7 +99,7 @@ def test_known_slices_are_predicted_as_before_and_new_ones_by_their_spread(
 
 
 @torch.no_grad()
-def test_conversion_is_exact_where_nothing_is_cut(start: Parts) -> None:
+def test_conversion_is_exact_where_nothing_is_cut(start: PhotoParts) -> None:
     """Inside and at the edges, while leaky ReLU sees positive values alone."""
     latents = torch.randn(4, KEPT, 5, 6, generator=torch.Generator().manual_seed(0))
     for module in start.synthesis.modules():
@@ -115,7 +115,7 @@ def test_conversion_is_exact_where_nothing_is_cut(start: Parts) -> None:
 
 
 @torch.no_grad()
-def test_conversion_cuts_what_is_far_from_the_mean(start: Parts, pixels: Tensor) -> None:
+def test_conversion_cuts_what_is_far_from_the_mean(start: PhotoParts, pixels: Tensor) -> None:
     grown = grow(CONFIG, PRIOR, start, pixels, LAMBDAS)
     cut = []
 
@@ -132,7 +132,7 @@ def test_conversion_cuts_what_is_far_from_the_mean(start: Parts, pixels: Tensor)
 
 @torch.no_grad()
 def test_the_shipped_model_loses_nothing_before_its_conversion() -> None:
-    start = model_parts(read_verified(find("photo")))
+    start = read_photo(read_verified(find("photo")))
     pixels = crops(12)
     config = DeepTransformConfig()
     prior = LatentPriorConfig(slices=(*start.prior.config.slices, 64, 64, 64, 64, 64))
@@ -179,7 +179,7 @@ def test_raw_of_undoes_scale_of() -> None:
     ],
 )
 def test_other_networks_are_refused(
-    start: Parts, config: DeepTransformConfig, prior: LatentPriorConfig
+    start: PhotoParts, config: DeepTransformConfig, prior: LatentPriorConfig
 ) -> None:
     with pytest.raises(ValueError, match="no part of"):
         grow(config, prior, start, crops(1), LAMBDAS)

@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 def refused(data: bytes, match: str | None = None) -> None:
     with pytest.raises(ModelCorruptError, match=match):
-        parse_model(data, sha256="", device=CPU)
+        parse_model(data, sha256="")
 
 
 def nested(depth: int) -> list:
@@ -122,14 +122,14 @@ def test_weights_that_overflow_give_a_picture(photo_data: bytes, gain: float) ->
             if name.startswith("synthesis") and name.endswith("weight"):
                 tensor.fill_(65504.0)
 
-    hostile = parse_model(damaged(photo_data, change), sha256="00" * 32, device=CPU)
+    hostile = parse_model(damaged(photo_data, change), sha256="00" * 32)
     data = vqcodec.compress(photo(20, 20), model=hostile)
     assert vqcodec.decompress(data, model=hostile).size == (20, 20)
 
 
 def test_logits_of_a_block_are_bounded(photo_data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "LOGITS_MAX", 20)  # the largest block's
-    parse_model(photo_data, sha256="", device=CPU)
+    parse_model(photo_data, sha256="")
     monkeypatch.setattr(units, "LOGITS_MAX", 20 - 1)
     refused(photo_data, "logits per position")
 
@@ -166,7 +166,7 @@ def test_headers_that_lie_are_refused(
 
 def test_further_tensors_are_ignored(model_data: bytes) -> None:
     entry = {"dtype": "F32", "shape": [1]}
-    assert parse_model(with_tensor(model_data, entry, b"abcd"), sha256="", device=CPU)
+    assert parse_model(with_tensor(model_data, entry, b"abcd"), sha256="")
 
 
 def test_sizes_are_held_against_the_file(model_data: bytes, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-import torch
 from case import frozen, vectors
 from conftest import photo
 from hypothesis import given
@@ -41,7 +40,6 @@ LEVELS = [level for level in kernel.levels() if level != kernel.NUMPY]
 pytestmark = pytest.mark.skipif(not LEVELS, reason="the extension was not built")
 
 Indices = NDArray[np.int32]
-CPU = torch.device("cpu")
 SAMPLES = [each for each in (*frozen(), *vectors()) if parse(each.data).header.mode is Mode.PRIOR]
 
 
@@ -112,7 +110,7 @@ def the_same_everywhere(prior: Prior, indices: Indices, stream: bytes) -> None:
 def test_files_and_vectors(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose indices are those of the reference, as tests/test_vectors.py shows."""
     container = parse(sample.data)
-    model = parse_model(sample.model.read_bytes(), sha256=container.header.model.hex(), device=CPU)
+    model = parse_model(sample.model.read_bytes(), sha256=container.header.model.hex())
     prior = model.prior_of(container.header.quality)
     monkeypatch.setenv(kernel.VARIABLE, kernel.NUMPY)
     areas = [np.prod(size_of(box)) for box in tile_boxes(container.header)]

@@ -8,8 +8,8 @@ from conftest import photo
 from torch import Tensor
 
 from vqcodec.models.config import TransformConfig
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.klt import start_as_blocks
-from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 
 Parts = tuple[Analysis, Synthesis, Gains]
 

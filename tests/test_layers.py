@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 from torch import nn
 
-from vqcodec.engines import networks
 from vqcodec.engines.layers import (
     Affine,
     Conv,
@@ -29,20 +28,21 @@ from vqcodec.engines.layers import (
     tensor_shapes,
 )
 from vqcodec.engines.samples import to_samples, to_unit
-from vqcodec.engines.weights import network_tensors, read_tensors
 from vqcodec.errors import ModelCorruptError
+from vqcodec.models import autoencoder, transform
 from vqcodec.models.config import AutoencoderConfig, TransformConfig
-from vqcodec.training.networks.autoencoder import Decoder, Encoder
-from vqcodec.training.networks.transform import Analysis, Synthesis
+from vqcodec.models.file import network_weights, read_tensors
+from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.transform import Analysis, Synthesis
 
 DEPTHS = [(0, 0, 0), (1, 2, 3), (3, 1, 0), (2, 0, 1)]
 
 
-def transform(depths: tuple[int, int, int]) -> TransformConfig:
+def photo_config(depths: tuple[int, int, int]) -> TransformConfig:
     return TransformConfig(widths=(5, 6, 7), depths=depths, latents=9, details=4)
 
 
-def autoencoder(blocks: int) -> AutoencoderConfig:
+def paper_config(blocks: int) -> AutoencoderConfig:
     return AutoencoderConfig(hidden=6, residual_blocks=blocks, code_dim=5)
 
 
@@ -52,32 +52,32 @@ def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("depths", DEPTHS)
 def test_photo_has_the_tensors_of_its_torch_modules(depths: tuple[int, int, int]) -> None:
-    config = transform(depths)
-    assert tensor_shapes(networks.photo_analysis(config)) == shapes(Analysis(config))
-    assert tensor_shapes(networks.photo_synthesis(config)) == shapes(Synthesis(config))
+    config = photo_config(depths)
+    assert tensor_shapes(transform.analysis(config)) == shapes(Analysis(config))
+    assert tensor_shapes(transform.synthesis(config)) == shapes(Synthesis(config))
 
 
 @pytest.mark.parametrize("blocks", [0, 2])
 def test_paper_has_the_tensors_of_its_torch_modules(blocks: int) -> None:
-    config = autoencoder(blocks)
-    assert tensor_shapes(networks.paper_encoder(config)) == shapes(Encoder(config))
-    assert tensor_shapes(networks.paper_decoder(config)) == shapes(Decoder(config))
+    config = paper_config(blocks)
+    assert tensor_shapes(autoencoder.encoder(config)) == shapes(Encoder(config))
+    assert tensor_shapes(autoencoder.decoder(config)) == shapes(Decoder(config))
 
 
 @pytest.mark.parametrize("depths", [*DEPTHS, (16, 16, 16)])
 def test_reach_of_photo_is_its_halo(depths: tuple[int, int, int]) -> None:
-    config = transform(depths)
-    pixels = reach(networks.photo_analysis(config).layers)
+    config = photo_config(depths)
+    pixels = reach(transform.analysis(config).layers)
     assert -(-pixels // config.stride) == config.encoder_halo
-    assert reach(networks.photo_synthesis(config).layers) == config.decoder_halo
+    assert reach(transform.synthesis(config).layers) == config.decoder_halo
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, 16])
 def test_reach_of_paper_is_its_halo(blocks: int) -> None:
-    config = autoencoder(blocks)
-    pixels = reach(networks.paper_encoder(config).layers)
+    config = paper_config(blocks)
+    pixels = reach(autoencoder.encoder(config).layers)
     assert -(-pixels // config.stride) == config.encoder_halo
-    assert reach(networks.paper_decoder(config).layers) == config.decoder_halo
+    assert reach(autoencoder.decoder(config).layers) == config.decoder_halo
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_a_whole_picture_is_not_cropped(length: int, data: st.DataObject) -> Non
     depths = data.draw(st.tuples(*[st.integers(0, 3)] * 3))
     size = (length, 31 - length)
     whole = (slice(0, size[0]), slice(0, size[1]))
-    boxes = crop_boxes(networks.photo_synthesis(transform(depths)), size, whole)
+    boxes = crop_boxes(transform.synthesis(photo_config(depths)), size, whole)
     assert [(box[0].start, box[1].start) for box in boxes] == [(0, 0)] * 4
     assert [box[0].stop // length for box in boxes] == [1, 2, 4, 1]
 
 
-NETWORK = networks.photo_synthesis(transform((1, 0, 1)))
+NETWORK = transform.synthesis(photo_config((1, 0, 1)))
 
 
 def halves() -> dict[str, np.ndarray]:
@@ -133,7 +133,7 @@ def halves() -> dict[str, np.ndarray]:
 
 def test_weights_are_read() -> None:
     tensors = halves()
-    read = network_tensors(NETWORK, "synthesis", read_tensors(save(tensors)))
+    read = network_weights(NETWORK, "synthesis", read_tensors(save(tensors)))
     assert read.keys() == tensor_shapes(NETWORK).keys()
     assert all(np.array_equal(read[key], tensors[f"synthesis.{key}"]) for key in read)
 
@@ -173,7 +173,7 @@ def test_weights_that_do_not_fit_are_refused(name: str, change: Callable[..., An
         tensors[name] = np.ascontiguousarray(changed)
     data = save(tensors)
     with pytest.raises(ModelCorruptError, match=f"tensor {name} is not"):
-        network_tensors(NETWORK, "synthesis", read_tensors(data))
+        network_weights(NETWORK, "synthesis", read_tensors(data))
 
 
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=4))

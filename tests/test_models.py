@@ -11,10 +11,9 @@ from torch import Tensor
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.vqvae import VqVae
+from vqcodec.networks.codebook import Codebook, nearest
 from vqcodec.registry.load import parse_model
-from vqcodec.training.networks.codebook import Codebook, nearest
 
-CPU = torch.device("cpu")
 CONFIG = AutoencoderConfig(hidden=8, residual_blocks=1, code_dim=3, codebook_size=16)
 
 
@@ -137,13 +136,13 @@ def _extend(tensors: dict[str, Tensor], metadata: dict) -> None:
 )
 def test_wrong_models_are_refused(model_data: bytes, change: object) -> None:
     with pytest.raises(ModelCorruptError):
-        parse_model(damaged(model_data, change), sha256="", device=CPU)
+        parse_model(damaged(model_data, change), sha256="")
 
 
 def test_truncated_models_are_refused(model_data: bytes) -> None:
     for end in (0, 7, 8, 100, 2000, len(model_data) - 1):
         with pytest.raises(ModelCorruptError):
-            parse_model(model_data[:end], sha256="", device=CPU)
+            parse_model(model_data[:end], sha256="")
 
 
 @pytest.mark.parametrize("size", [1, 5000])

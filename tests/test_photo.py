@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import LATENT_PRIOR, photo, random_codebooks, random_latent_prior
+from conftest import LATENT_PRIOR, photo
+from random_networks import random_codebooks, random_latent_prior
 from test_models import damaged
 from torch import Tensor
 
@@ -20,12 +21,10 @@ from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.metrics import psnr
 from vqcodec.models.photo import Photo
 from vqcodec.models.photo import parse_model as parse_photo
+from vqcodec.networks.latent_prior import precision_of
+from vqcodec.networks.product import export, take
 from vqcodec.prior.codebooks import Codebooks
 from vqcodec.registry.load import parse_model
-from vqcodec.training.networks.latent_prior import precision_of
-from vqcodec.training.networks.product import export, take
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 40), (130, 97)])
@@ -60,7 +59,7 @@ def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
     assert parse(data).header.tile_count == 6
     grid = vqcodec.indices(data, model=photo_like)
     digest = hashlib.sha256(photo_data).hexdigest()
-    double = parse_photo(photo_data, sha256=digest, device=CPU, dtype=np.float64)
+    double = parse_photo(photo_data, sha256=digest, dtype=np.float64)
     before = torch.get_num_threads()
     try:
         for threads in (1, 2):
@@ -78,7 +77,7 @@ def test_same_bytes_whatever_the_grouping_threads_and_arithmetic(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cuda_gives_the_same(photo_like: Photo, photo_data: bytes) -> None:
     data = vqcodec.compress(photo(600, 300), model=photo_like)
-    there = parse_photo(photo_data, sha256=photo_like.sha256, device=torch.device("cuda"))
+    there = parse_photo(photo_data, sha256=photo_like.sha256, device="cuda")
     here = vqcodec.indices(data, model=photo_like)
     assert np.array_equal(vqcodec.indices(data, model=there), here)
 
@@ -290,7 +289,7 @@ def _float(tensors: dict[str, Tensor], metadata: dict) -> None:
 )
 def test_wrong_models_are_refused(photo_data: bytes, change: object) -> None:
     with pytest.raises(ModelCorruptError):
-        parse_model(damaged(photo_data, change), sha256="", device=CPU)
+        parse_model(damaged(photo_data, change), sha256="")
 
 
 def test_codebooks_survive_their_file() -> None:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import reference
 import torch
-from conftest import random_prior
 from numpy.typing import NDArray
+from random_networks import random_prior
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.config import PriorConfig
 from vqcodec.models.vqvae import VqVae, read_prior
+from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.prior import units
 from vqcodec.prior.context import Prior
 from vqcodec.prior.layer import check_bound
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
-from vqcodec.training.networks.pixelcnn import PixelCNN
 
 CONFIG = PriorConfig(codebook_size=24, embedding=5, channels=12, layers=2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vqcodec.training.networks.latent_prior import bits
+from vqcodec.networks.latent_prior import bits
 from vqcodec.training.rate import candidate_bits
 
 MEANS = torch.tensor([0.0, 0.3, -1.2, 4.0])[:, None]

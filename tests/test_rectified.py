@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig
-from vqcodec.training.networks.rectified import (
+from vqcodec.networks.rectified import (
     RectifiedConv,
     deep_analysis,
     rectified_synthesis,
 )
-from vqcodec.training.networks.transform import Analysis
+from vqcodec.networks.transform import Analysis
 
 SMALL = DeepTransformConfig(
     widths=(8, 12, 16),

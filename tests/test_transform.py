@@ -9,10 +9,10 @@ import torch
 from conftest import photo
 
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.networks.latent_prior import LatentPrior, bits
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe, from_table
 from vqcodec.training.data import Pictures, find_pictures
-from vqcodec.training.networks.latent_prior import LatentPrior, bits
-from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.transform import TransformStage
 
 SMALL = TransformConfig(widths=(8, 12, 16), depths=(1, 1, 1), latents=12, details=4, qualities=4)

@@ -6,7 +6,7 @@
     data = vqcodec.compress(Image.open("photo.png"))
     image = vqcodec.decompress(data)
 
-Importing the package is cheap; torch is loaded by the first call that needs it.
+Importing the package is cheap; each part is loaded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -65,17 +65,13 @@ _HOMES = {
     "salvage": "vqcodec.image.salvage",
     "verify": "vqcodec.image.pipeline",
 }
-_WITH_TORCH = {"vqcodec.image.pipeline", "vqcodec.image.salvage", "vqcodec.registry.load"}
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version("vqcodec")
     if name in _HOMES:
-        home = _HOMES[name]
-        if home in _WITH_TORCH:
-            import_module("vqcodec.processors").load_torch()
-        return getattr(import_module(home), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

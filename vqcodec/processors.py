@@ -1,4 +1,4 @@
-"""The processors that this process may use, and how torch's threads share them with others."""
+"""The processors that this process may use, and how threads share them with others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 _threads: int | None = None
 """What `prepare` was told, None for all that are granted."""
+_ours = False
+"""Whether `prepare` was called."""
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
@@ -42,6 +44,24 @@ def threads() -> int:
     return _threads or granted()
 
 
+def prepare(threads: int | None) -> None:
+    """Make a process, which is all ours, ready to work on pictures: set its threads (None: all
+    that are granted) and keep freed memory.
+
+    glibc hands a network layer's buffers back to the system as soon as the next layer has
+    them no more, and gets them anew page by page: a sixth of the networks' time.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if mallopt is not None:
+            mallopt(_M_MMAP_MAX, 0)
+            mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+    global _threads, _ours
+    _threads, _ours = threads, True
+    if "torch" in sys.modules:
+        _set_torch_threads()
+
+
 def load_torch() -> None:
     """Import torch, its threads set to sleep while they wait unless the user set them.
 
@@ -57,28 +77,16 @@ def load_torch() -> None:
         finally:
             for name in added:
                 del os.environ[name]
+        if _ours:
+            _set_torch_threads()
     _survive_forks()
 
 
-def prepare(threads: int | None) -> None:
-    """Make a process, which is all ours, ready to work on pictures: load torch, set its threads
-    (None: all that are granted) and keep freed memory.
-
-    glibc hands a network layer's buffers back to the system as soon as the next layer has
-    them no more, and gets them anew page by page: a sixth of the networks' time.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-        if mallopt is not None:
-            mallopt(_M_MMAP_MAX, 0)
-            mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-    global _threads
-    _threads = threads
-    load_torch()
+def _set_torch_threads() -> None:
     import torch
 
     # By itself torch respects OMP_NUM_THREADS, but no control group.
-    torch.set_num_threads(threads or min(torch.get_num_threads(), granted()))
+    torch.set_num_threads(_threads or min(torch.get_num_threads(), granted()))
 
 
 _forks_are_safe = False

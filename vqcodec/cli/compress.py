@@ -9,7 +9,7 @@ from vqcodec.cli.options import (
     Compute,
     Placing,
     Running,
-    compute_group,
+    compute_options,
     grouped,
     inputs_argument,
     max_pixels_option,
@@ -93,7 +93,7 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         help="Let --remove-source delete pictures whose results are larger.",
     ),
 )
-@compute_group
+@compute_options()
 def command(
     inputs: tuple[str, ...],
     placing: Placing,

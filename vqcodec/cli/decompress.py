@@ -12,7 +12,7 @@ from vqcodec.cli.options import (
     Compute,
     Placing,
     Running,
-    compute_group,
+    compute_options,
     inputs_argument,
     max_pixels_option,
     model_option,
@@ -68,7 +68,7 @@ class _Crop(click.ParamType):
     "Default: give them.",
 )
 @model_option
-@compute_group
+@compute_options()
 @max_pixels_option
 def command(
     inputs: tuple[str, ...],

@@ -7,7 +7,7 @@ import json
 import click
 
 from vqcodec.batch.job import read_input
-from vqcodec.cli.options import compute_options, max_pixels_option, model_option
+from vqcodec.cli.options import Compute, compute_options, max_pixels_option, model_option
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.codec.inspection import Inspection, inspect
@@ -21,16 +21,15 @@ from vqcodec.errors import NotVqcError
     "--verify", is_flag=True, help="Of a .vqc file: also decode all indices and metadata."
 )
 @model_option
-@compute_options
+@compute_options()
 @max_pixels_option
 def command(
     file: str,
     as_json: bool,
     verify: bool,
     model: str | None,
-    device: str,
-    threads: int | None,
     max_pixels: int,
+    compute: Compute,
 ) -> int:
     """Show what FILE ('-': stdin) consists of; sizes sum to the file's size.
 
@@ -43,7 +42,7 @@ def command(
             found = inspect(data, max_pixels=max_pixels)
         except NotVqcError as error:
             return _inspect_picture(data, error, as_json=as_json)
-        digest = _verify(data, model, device, threads, max_pixels) if verify else None
+        digest = _verify(data, model, compute, max_pixels) if verify else None
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
         click.echo(json.dumps(found.as_dict() | extra, indent=2))  # ASCII, on many lines
@@ -76,15 +75,13 @@ def _inspect_picture(data: bytes, error: NotVqcError, *, as_json: bool) -> int:
     return 0
 
 
-def _verify(
-    data: bytes, model: str | None, device: str, threads: int | None, max_pixels: int
-) -> str:
+def _verify(data: bytes, model: str | None, compute: Compute, max_pixels: int) -> str:
     import hashlib
 
-    prepare(threads)
+    prepare(compute.threads)
     from vqcodec.image.pipeline import verify
 
-    grid = verify(data, model=model, device=device, max_pixels=max_pixels)
+    grid = verify(data, model=model, device=compute.device, max_pixels=max_pixels)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
 

@@ -69,13 +69,13 @@ def uninstall(model: str) -> None:
 @command.command()
 def verify() -> int:
     """Check the hash and the contents of every model."""
-    from vqcodec.registry.load import pick_device, read_model
+    from vqcodec.registry.load import read_model
 
     code = 0
     models = store.list_models()
     for model in models:
         try:
-            read_model(model, pick_device("cpu"))
+            read_model(model, "cpu")
         except ModelError as error:
             echo(f"{model.name:16} {model.sha256[:16]}  WRONG: {error}")
             code = 1

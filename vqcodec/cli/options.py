@@ -126,21 +126,27 @@ model_option = click.option(
     "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
 )
 
-compute_options = stacked(
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        default="auto",
-        show_default=True,
-        help="Where the networks run.",
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads on the CPU, of all processes together; default: one for each processor.",
-    ),
-)
-compute_group = grouped("compute", Compute, compute_options)
+
+def compute_options(default: str = "cpu") -> Callable[[F], F]:
+    """What the networks run on: the argument `compute`."""
+    return grouped(
+        "compute",
+        Compute,
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda", "mps", "auto"]),
+            default=default,
+            show_default=True,
+            help="Where the networks run; all but the CPU need torch. "
+            "'auto' is the best that is there.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Threads on the CPU, of all processes together; default: one for each processor.",
+        ),
+    )
+
 
 max_pixels_option = click.option(
     "--max-pixels",

@@ -7,7 +7,7 @@ from vqcodec.cli.terminal import echo
 
 
 def prepare(threads: int | None) -> None:
-    """Load torch and set the number of threads (None: as many as are granted)."""
+    """Set the number of threads (None: as many as are granted)."""
     processors.prepare(within_granted(threads))
 
 

@@ -83,12 +83,9 @@ def _run(
 
 def _computes_elsewhere(device: str) -> bool:
     """Tell whether the networks run on a device that several processes would only share."""
-    from vqcodec import processors
+    from vqcodec.engines.engine import pick_device
 
-    processors.load_torch()
-    from vqcodec.registry.load import pick_device
-
-    return pick_device(device).type != "cpu"
+    return pick_device(device) != "cpu"
 
 
 def _foresee(jobs: Sequence[Job], work: Work) -> Generator[Outcome, None, None]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli.options import Compute, compute_group
+from vqcodec import processors
+from vqcodec.cli.options import Compute, compute_options
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
 
@@ -47,7 +48,7 @@ from vqcodec.cli.terminal import echo, warnings_shown
 @click.option(
     "--set", "settings", metavar="a.b=c", multiple=True, help="Override a setting of the recipe."
 )
-@compute_group
+@compute_options("auto")
 def command(
     recipe: str,
     data: tuple[str, ...],
@@ -77,7 +78,10 @@ def command(
         )
 
     prepare(compute.threads)
-    from vqcodec.registry.load import pick_device
+    processors.load_torch()
+    import torch
+
+    from vqcodec.engines.engine import pick_device
     from vqcodec.training.config import load_recipe
     from vqcodec.training.distributed import joined, rank
     from vqcodec.training.loop import InterruptedRunError
@@ -85,7 +89,7 @@ def command(
 
     parsed = load_recipe(Path(recipe), overrides)
     reporter = _Reporter()
-    with joined(pick_device(compute.device)) as place:
+    with joined(torch.device(pick_device(compute.device))) as place:
         first = rank() == 0
         try:
             with warnings_shown(", ".join(data)) if first else nullcontext():

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from vqcodec import processors
 from vqcodec.container import Header, Mode
+from vqcodec.engines.layers import Box
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
-from vqcodec.models.model import Box, Model
+from vqcodec.models.model import Model
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Context, Prior
 from vqcodec.prior.wavefront import Size, Step

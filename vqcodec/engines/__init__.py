@@ -1,1 +1,1 @@
-"""What runs the networks: lists of layers, and ONNX Runtime on CPUs. Needs no torch."""
+"""What runs the networks: lists of layers, by ONNX Runtime on CPUs and by torch elsewhere."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _lock = threading.Lock()
-_sessions: WeakKeyDictionary[Engine, dict[int, InferenceSession]] = WeakKeyDictionary()
+_sessions: WeakKeyDictionary[OrtEngine, dict[int, InferenceSession]] = WeakKeyDictionary()
 """What ONNX Runtime has prepared, for each number of threads."""
 
 
@@ -42,8 +42,8 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class Engine:
-    """A network that runs; several threads may use it at once, and processes forked later.
+class OrtEngine:
+    """A network on the CPU; see `engine.Engine`.
 
     ONNX Runtime prepares it once for each number of threads, when first needed.
     """
@@ -59,7 +59,7 @@ class Engine:
         """Map (channels, rows, columns) to what the network makes of it, (channels, r, c).
 
         With `inner`, some of the rows and columns of `values`, only to what belongs to these; the
-        rest are their surroundings. `threads` None are as many as there are processors.
+        rest are their surroundings. `threads` None are as many as `processors.threads` says.
         """
         rows, columns = values.shape[1:]
         inner = inner or (slice(0, rows), slice(0, columns))
@@ -68,7 +68,7 @@ class Engine:
             starts, stops = crop_inputs(number)
             feed[starts] = np.array([side.start for side in kept], dtype=np.int64)
             feed[stops] = np.array([side.stop for side in kept], dtype=np.int64)
-        session = self._session(threads or processors.granted())
+        session = self._session(threads or processors.threads())
         result: NDArray[np.float32] = session.run([OUTPUT], feed)[0][0]
         return result
 

@@ -83,7 +83,7 @@ class Compression:
     """Picture files become .vqc files."""
 
     model: str | None = None
-    device: str = "auto"
+    device: str = "cpu"
     prior: bool = True
     wish: Wish = field(default_factory=Wish)
     reading: Reading = field(default_factory=Reading)
@@ -159,7 +159,7 @@ class Decompression:
     """.vqc files become picture files."""
 
     model: str | None = None
-    device: str = "auto"
+    device: str = "cpu"
     crop: tuple[int, int, int, int] | None = None
     salvage: bool = False
     max_pixels: int = Limits().pixels
@@ -174,7 +174,8 @@ class Decompression:
         """Load the model, if one is given. Raises: ModelError; ValueError for a device that is
         not there.
         """
-        from vqcodec.registry.load import load_model, pick_device
+        from vqcodec.engines.engine import pick_device
+        from vqcodec.registry.load import load_model
 
         pick_device(self.device)
         model = None if self.model is None else load_model(self.model, device=self.device)

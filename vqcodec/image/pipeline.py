@@ -31,6 +31,7 @@ from vqcodec.codec.search import (
     smallest_reaching,
 )
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
+from vqcodec.engines.layers import Box
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.picture import Picture
@@ -39,7 +40,7 @@ from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
-from vqcodec.models.model import Box, Model
+from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import BytesLike, bytes_of
@@ -61,7 +62,7 @@ def compress(
     target_bpp: float | None = None,
     target_psnr: float | None = None,
     value_range: Range | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     prior: bool = True,
     strip: bool = False,
     max_pixels: int = Limits().pixels,
@@ -168,7 +169,7 @@ def confirm(
         container = parse(written, Limits(pixels=header.width * header.height))
         alpha, metadata = unpack(container)
         count = counter(progress, header.rows * header.columns)
-        decoder = model_of(container.header, model, "auto")
+        decoder = model_of(container.header, model, "cpu")
         grid = decode_grid(decoder, container.header, container.tiles, progress=count)
     except FormatError as error:
         raise VerificationError(f"what was written does not decode: {error}") from error
@@ -188,7 +189,7 @@ def decompress(
     data: BytesLike,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     crop: Crop | None = None,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
@@ -218,7 +219,7 @@ def decode(
     data: bytes,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     crop: Crop | None = None,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
@@ -246,7 +247,7 @@ def indices(
     data: BytesLike,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
     """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels.
@@ -260,7 +261,7 @@ def verify(
     data: BytesLike,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
     """Check every checksum, alpha and metadata of a .vqc file, and decode all indices.

@@ -14,12 +14,13 @@ from PIL import Image
 
 from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
 from vqcodec.container import Header, Limits, recover
+from vqcodec.engines.layers import Box
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
 from vqcodec.image.pipeline import Progress, counter, model_of
 from vqcodec.image.transform import decode_indices
 from vqcodec.image.writing import to_image
-from vqcodec.models.model import Box, Model
+from vqcodec.models.model import Model
 from vqcodec.storage import BytesLike, bytes_of
 
 GREY = 128
@@ -64,7 +65,7 @@ def salvage(
     data: BytesLike,
     *,
     model: Model | str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Salvaged:

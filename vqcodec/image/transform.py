@@ -11,19 +11,17 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vqcodec.codec.coding import Indices, Progress, size_of, within
-from vqcodec.models.model import Box, Model
-from vqcodec.models.precision import full_precision
+from vqcodec.engines.layers import Box
+from vqcodec.engines.samples import to_samples, to_unit
+from vqcodec.models.model import Model
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 
 
-@torch.inference_mode()
-@full_precision()
 def measure_pixels(
     model: Model, pixels: Pixels, *, window: int | None = None, progress: Progress | None = None
 ) -> NDArray:
@@ -42,19 +40,15 @@ def measure_pixels(
         below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
         beside = (outer[1].stop - outer[1].start) * stride - cut.shape[1]
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
-        image = torch.from_numpy(filled).to(model.device).permute(2, 0, 1)
-        image = image.float().div_(255.0).contiguous(memory_format=torch.contiguous_format)
-        part = model.measure(image).cpu().numpy()
+        part = model.measure(to_unit(filled), scaled(within(outer, inner), stride))
         if measured is None:
             measured = np.empty((rows, columns, part.shape[2]), part.dtype)
-        measured[inner] = part[within(outer, inner)]
+        measured[inner] = part
         _tell(progress, inner)
     assert measured is not None  # no picture is empty
     return measured
 
 
-@torch.inference_mode()
-@full_precision()
 def decode_indices(
     model: Model,
     grid: Indices,
@@ -75,11 +69,7 @@ def decode_indices(
     area = area or (slice(0, rows * stride), slice(0, columns * stride))
     pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
     for inner, outer in _windows(*positions_of(area, stride), rows, columns, window, halo):
-        indices = torch.from_numpy(np.ascontiguousarray(grid[outer])).long()
-        part = model.pixels(indices, quality, within(outer, inner))
-        # Weights may be such that sums overflow: what is then not a number is black.
-        levels = (part * 255.0).nan_to_num_(0.0).round_().clamp_(0.0, 255.0)
-        rounded = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        rounded = to_samples(model.pixels(grid[outer], quality, within(outer, inner)))
         drawn = scaled(inner, stride)
         # The area may begin and end within a position.
         wanted = _common(drawn, area)

@@ -66,7 +66,7 @@ class PriorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformConfig:
-    """Analysis and synthesis transform of `photo` (`training.networks.transform`)."""
+    """Analysis and synthesis transform of `photo` (`networks.transform`)."""
 
     widths: tuple[int, int, int] = (96, 192, 256)
     """Channels at 1/4, 1/8 and 1/16 of the resolution."""
@@ -112,7 +112,7 @@ class TransformConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepTransformConfig:
-    """Analysis and synthesis transform of `photo-2` (`training.networks.rectified`)."""
+    """Analysis and synthesis transform of `photo-2` (`networks.rectified`)."""
 
     widths: tuple[int, int, int] = (96, 192, 256)
     """Channels at 1/4, 1/8 and 1/16 of the resolution."""
@@ -153,7 +153,7 @@ class DeepTransformConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
-    """The prior of `photo`'s latents (`training.networks.latent_prior`)."""
+    """The prior of `photo`'s latents (`networks.latent_prior`)."""
 
     channels: int = 256
     """Width of the context over positions."""
@@ -175,7 +175,7 @@ class LatentPriorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductConfig:
-    """Codebooks of `photo` (`training.networks.product`)."""
+    """Codebooks of `photo` (`networks.product`)."""
 
     codebook_size: int = 256
     """Codewords K of each group."""

@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from vqcodec.engines.layers import Box
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Prior
-
-Box = tuple[slice, slice]
-"""Rows and columns of positions."""
 
 
 class Model(Protocol):
@@ -32,11 +28,6 @@ class Model(Protocol):
     @property
     def sha256(self) -> str:
         """Full SHA-256 of the model file, hexadecimal."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
         ...
 
     @property
@@ -66,7 +57,7 @@ class Model(Protocol):
 
     @property
     def window(self) -> int:
-        """Side, in positions, of a window whose networks take about 1 GiB."""
+        """Side, in positions, of a window; the networks take a few hundred MB for one."""
         ...
 
     def groups(self, quality: int) -> int:
@@ -77,9 +68,11 @@ class Model(Protocol):
         """Return for each of the G groups how many indices have a codeword."""
         ...
 
-    def measure(self, pixels: Tensor) -> Tensor:
-        """Map pixels (3, H, W) in 0..1, whole strides, to all that encoding needs to know of
-        them, at any quality: (N, M, C).
+    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
+        """Map some of pixels (3, H, W) in 0..1 to all that encoding needs to know of them, at
+        any quality: (n, m, C).
+
+        Both the pixels and `inner`, rows and columns of them, are whole strides.
         """
         ...
 
@@ -98,8 +91,8 @@ class Model(Protocol):
         """Map what was measured, (..., C), to the indices (..., G) of the nearest codewords."""
         ...
 
-    def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
-        """Map int64 indices (N, M, G) to the pixels of some of them, (3, h, w), about 0..1.
+    def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
+        """Map indices (N, M, G) to the pixels of some of them, (3, h, w), about 0..1.
 
         Raises CorruptError if an index has no codeword.
         """

@@ -6,27 +6,22 @@ in float32, `prior.*` in integers, and one JSON text in the metadata.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from vqcodec.engines.engine import Engine, make_engine
+from vqcodec.engines.layers import Box, Network
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import file
+from vqcodec.models import autoencoder, file
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
-from vqcodec.models.model import Box
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical
 from vqcodec.prior.layer import Float, Tensors
 from vqcodec.prior.trunk import Trunk
-from vqcodec.training.networks.autoencoder import Decoder, Encoder, codeword_images
-from vqcodec.training.networks.codebook import nearest
-from vqcodec.training.networks.pixelcnn import PixelCNN
 
 ARCHITECTURE = "vqvae-pixelcnn-1"
 """Names the networks; other networks need another name."""
@@ -34,21 +29,17 @@ ARCHITECTURE = "vqvae-pixelcnn-1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VqVae:
-    """What `vqcodec.load_model` returns. Networks are in float32, in eval mode, on `device`."""
+    """What `vqcodec.load_model` returns for it; see `model.Model`."""
 
     name: str
     sha256: str
     """Full SHA-256 of the model file, hexadecimal."""
     config: AutoencoderConfig
-    encoder: Encoder
-    codebook: Tensor
+    encoder: Engine
+    codebook: NDArray[np.float32]
     """(K, D) codewords."""
-    decoder: Decoder
+    decoder: Engine
     prior: Prior
-    prior_config: PriorConfig
-    prior_tensors: Mapping[str, Tensor]
-    """What the prior was made of, for training that goes on from here."""
-    device: torch.device
 
     @property
     def qualities(self) -> int:
@@ -77,8 +68,8 @@ class VqVae:
 
     @property
     def window(self) -> int:
-        """192 indices are 768 pixels."""
-        return 192
+        """96 indices are 384 pixels."""
+        return 96
 
     def groups(self, quality: int) -> int:
         """One index per position."""
@@ -88,11 +79,11 @@ class VqVae:
         """All indices have one."""
         return (self.config.codebook_size,)
 
-    def measure(self, pixels: Tensor) -> Tensor:
-        """Map pixels (3, H, W) in 0..1, whole strides, to nearest indices int32 (N, M, 1)."""
-        latents = self.encoder(pixels[None])[0]  # (D, N, M)
-        indices = nearest(self.codebook, latents.flatten(1).T)
-        return indices.view(*latents.shape[1:], 1).int()
+    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
+        """Map some of pixels (3, H, W) in 0..1, whole strides, to nearest indices (n, m, 1)."""
+        latents = self.encoder.run(pixels, inner=inner)
+        indices = nearest(self.codebook, latents.reshape(len(latents), -1).T)
+        return indices.astype(np.int32).reshape(*latents.shape[1:], 1)
 
     def prior_of(self, quality: int) -> Prior:
         """Return the only one."""
@@ -107,74 +98,52 @@ class VqVae:
         """Return what was measured."""
         return measured
 
-    def pixels(self, indices: Tensor, quality: int, inner: Box) -> Tensor:
+    def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
         """Map indices (N, M, 1) to the pixels of some of them, (3, 4 n, 4 m)."""
-        codewords = codeword_images(self.codebook, indices[None, :, :, 0].to(self.device))
-        pixels: Tensor = self.decoder(codewords)[0]
-        rows, columns = (slice(s.start * self.stride, s.stop * self.stride) for s in inner)
-        return pixels[:, rows, columns]
+        codewords = self.codebook[indices[:, :, 0]]
+        return self.decoder.run(codewords.transpose(2, 0, 1), inner=inner)
 
 
-def model_bytes(
-    *,
-    name: str,
-    licence: str,
-    description: str,
-    config: AutoencoderConfig,
-    encoder: Encoder,
-    codebook: Tensor,
-    decoder: Decoder,
-    prior: PixelCNN,
-) -> bytes:
-    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
-    tensors: dict[str, Tensor] = {"codebook": codebook.detach().float()}
-    tensors |= file.halves(encoder, "encoder") | file.halves(decoder, "decoder")
-    tensors |= {f"prior.{key}": value for key, value in prior.export().items()}
-    metadata = {
-        "architecture": ARCHITECTURE,
-        "name": name,
-        "licence": licence,
-        "description": description,
-        "autoencoder": dataclasses.asdict(config),
-        "prior": dataclasses.asdict(prior.config),
-    }
-    return file.write(tensors, metadata)
+def nearest(vectors: NDArray[np.float32], latents: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the index of the nearest codeword, arXiv 1711.00937, eq. 1: argmin_k ||z - e_k||^2.
+
+    `vectors` is (K, D), `latents` (P, D); the answer is (P,), ties going to the smaller index.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
+        scores = latents @ vectors.T  # (P, K)
+        scores *= np.float32(-2.0)
+        scores += np.square(vectors).sum(1)
+    indices: NDArray[np.intp] = scores.argmin(1)
+    return indices
 
 
 def parse_model(
-    data: bytes, *, sha256: str, device: torch.device, dtype: Float = np.float32
+    data: bytes, *, sha256: str, device: str = "cpu", dtype: Float = np.float32
 ) -> VqVae:
-    """Read a model file whose hash has been checked. `dtype` is that of the prior's arithmetic.
+    """Read a model file whose hash has been checked; `registry.load.parse_model` says more.
 
-    Raises: ModelCorruptError.
+    Raises: ModelError.
     """
     metadata = file.read_metadata(data)
     config = file.read_config(AutoencoderConfig, metadata.get("autoencoder"))
-    prior_config = file.read_config(PriorConfig, metadata.get("prior"))
-    if prior_config.codebook_size != config.codebook_size:
+    prior = file.read_config(PriorConfig, metadata.get("prior"))
+    if prior.codebook_size != config.codebook_size:
         raise ModelCorruptError("the prior's codebook is not the autoencoder's")
     tensors = file.read_tensors(data)
-    with torch.device("meta"):
-        encoder, decoder = Encoder(config), Decoder(config)
-    file.fill(encoder, "encoder", tensors, device)
-    file.fill(decoder, "decoder", tensors, device)
-    codebook = tensors.get("codebook")
-    shape = (config.codebook_size, config.code_dim)
-    if codebook is None or tuple(codebook.shape) != shape or codebook.dtype != torch.float32:
-        raise ModelCorruptError(f"the codebook is not float32 {shape}")
-    if not bool(codebook.isfinite().all()):
-        raise ModelCorruptError("the codebook is not finite")
+
+    def engine(network: Network, prefix: str) -> Engine:
+        return make_engine(network, file.network_weights(network, prefix, tensors), device)
+
     return VqVae(
         name=str(metadata.get("name", "")),
         sha256=sha256,
         config=config,
-        encoder=encoder,
-        codebook=codebook.to(device),
-        decoder=decoder,
-        prior=read_prior(file.integers(tensors, "prior."), prior_config, dtype),
-        prior_config=prior_config,
-        prior_tensors=file.under(tensors, "prior."),
-        device=device,
+        encoder=engine(autoencoder.encoder(config), "encoder"),
+        codebook=file.floats(
+            tensors, "codebook", np.float32, (config.codebook_size, config.code_dim)
+        ),
+        decoder=engine(autoencoder.decoder(config), "decoder"),
+        prior=read_prior(file.under(tensors, "prior."), prior, dtype),
     )
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
-import torch
 
+from vqcodec.engines.engine import pick_device
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file as model_file
-from vqcodec.models import photo, vqvae
 from vqcodec.models.model import Model
 from vqcodec.prior.layer import Float
 from vqcodec.registry.store import ModelFile, find, read_verified
 
-_PARSERS: dict[str, Callable[..., Model]] = {
-    vqvae.ARCHITECTURE: vqvae.parse_model,
-    photo.ARCHITECTURE: photo.parse_model,
+_READERS = {
+    "vqvae-pixelcnn-1": "vqcodec.models.vqvae",
+    "photo-1": "vqcodec.models.photo",
 }
+"""For each architecture the module whose `parse_model` reads its files."""
 _loaded: dict[tuple[str, str], Model] = {}
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
@@ -31,24 +31,25 @@ if hasattr(os, "register_at_fork"):
 
 
 def load_model(
-    model: str | os.PathLike[str] | ModelFile | None = None, *, device: str = "auto"
+    model: str | os.PathLike[str] | ModelFile | None = None, *, device: str = "cpu"
 ) -> Model:
     """Load a model: a name, a path that ends in `.safetensors`, or None for the default.
 
-    `device` is 'auto' (CUDA, then Apple's MPS, then the CPU), 'cpu', 'cuda' or 'mps'.
+    `device` is 'cpu', or with torch installed 'cuda', 'mps', or 'auto' for the best that is
+    there.
 
     Raises: ModelError; ValueError for a device that is not there.
     """
     file = model if isinstance(model, ModelFile) else find(model)
     place = pick_device(device)
-    key = (file.sha256, str(place))
+    key = (file.sha256, place)
     with _lock:
         if key not in _loaded:
             _loaded[key] = read_model(file, place)
         return _loaded[key]
 
 
-def read_model(file: ModelFile, device: torch.device) -> Model:
+def read_model(file: ModelFile, device: str) -> Model:
     """Read and check a model file, whether or not it is loaded already.
 
     Raises: ModelError.
@@ -63,38 +64,28 @@ def read_model(file: ModelFile, device: torch.device) -> Model:
 def check_model(data: bytes) -> None:
     """Check a model file's bytes. Raises: ModelCorruptError."""
     sha256 = hashlib.sha256(data).hexdigest()
-    parse_model(data, sha256=sha256, device=torch.device("cpu"))
+    parse_model(data, sha256=sha256)
 
 
 def parse_model(
-    data: bytes, *, sha256: str, device: torch.device, dtype: Float = np.float32
+    data: bytes, *, sha256: str, device: str = "cpu", dtype: Float = np.float32
 ) -> Model:
-    """Read a model file of any known architecture, its hash checked. `dtype` is that of the
-    prior's arithmetic.
+    """Read a model file of any known architecture, its hash checked.
 
-    Raises: ModelCorruptError.
+    Networks will run on `device`, 'cpu', 'cuda' or 'mps'; `dtype` is that of the prior's
+    arithmetic.
+
+    Raises: ModelError.
     """
     architecture = model_file.read_metadata(data).get("architecture", "")
-    parse = _PARSERS.get(architecture)
-    if parse is None:
+    reader = _READERS.get(architecture)
+    if reader is None:
         raise ModelCorruptError(
             f"the model's architecture is {architecture!r}, "
-            f"this program knows {', '.join(_PARSERS)}",
+            f"this program knows {', '.join(_READERS)}",
             hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
         )
-    return parse(data, sha256=sha256, device=device, dtype=dtype)
-
-
-def pick_device(device: str) -> torch.device:
-    """Resolve a device's name. Raises ValueError if it is not there."""
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
-    if not present.get(device, False):
-        there = ", ".join(name for name, is_there in present.items() if is_there)
-        raise ValueError(f"device {device!r} is not available; this machine has: {there}")
-    return torch.device(device)
+    model: Model = import_module(reader).parse_model(
+        data, sha256=sha256, device=device, dtype=dtype
+    )
+    return model

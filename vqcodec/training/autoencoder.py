@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.config import AutoencoderConfig
-from vqcodec.models.vqvae import VqVae
+from vqcodec.networks.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
+from vqcodec.networks.codebook import Codebook, nearest
+from vqcodec.networks.model_files import VqVaeParts
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distributed import gathered, share, take_first
-from vqcodec.training.networks.autoencoder import Decoder, Encoder, codeword_images, psnr_of_mse
-from vqcodec.training.networks.codebook import Codebook, nearest
 from vqcodec.training.precision import autocast
 
 _VALIDATION_SIDE = 256
@@ -48,7 +48,7 @@ class AutoencoderStage:
         pictures: Pictures,
         validation: list[Path],
         device: torch.device,
-        start: VqVae | None = None,
+        start: VqVaeParts | None = None,
     ) -> None:
         """`start` gives the first weights; its codewords replace the plain steps."""
         self.schedule = recipe.train.autoencoder

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqcodec.networks.product import Block, Codebooks
 from vqcodec.prior.units import FRACTION_VECTOR as FRACTION
 from vqcodec.prior.units import GROUP_SIZES, VECTOR_MAX
-from vqcodec.training.networks.product import Block, Codebooks
 
 _NEVER = 40.0
 """Bits of a codeword that does not occur."""

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vqcodec.networks.latent_prior import precision_of
+from vqcodec.networks.product import Block, Codebooks, take
 from vqcodec.training.cells import match_marginals, prices, start_codebooks
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures
 from vqcodec.training.distributed import rank, wait
-from vqcodec.training.networks.latent_prior import precision_of
-from vqcodec.training.networks.product import Block, Codebooks, take
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo
 

@@ -19,8 +19,8 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
+from vqcodec.tables import from_table
 from vqcodec.training.distortion import MS_SSIM_SIDE
-from vqcodec.training.tables import from_table
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
-from vqcodec.models.photo import Parts
-from vqcodec.training.klt import best_octaves, blocks
-from vqcodec.training.networks.latent_prior import LatentPrior, raw_of
-from vqcodec.training.networks.pixelcnn import Pointwise
-from vqcodec.training.networks.rectified import (
+from vqcodec.networks.latent_prior import LatentPrior, raw_of
+from vqcodec.networks.model_files import PhotoParts
+from vqcodec.networks.pixelcnn import Pointwise
+from vqcodec.networks.rectified import (
     RectifiedBlock,
     RectifiedConv,
     deep_analysis,
     rectified_synthesis,
 )
-from vqcodec.training.networks.transform import Block, Gains, Synthesis
+from vqcodec.networks.transform import Block, Gains, Synthesis
+from vqcodec.training.klt import best_octaves, blocks
 from vqcodec.training.transform import Photo
 
 _REACH = 3.0
@@ -57,7 +57,7 @@ def blank(
 def grow(
     config: DeepTransformConfig,
     prior: LatentPriorConfig,
-    start: Parts,
+    start: PhotoParts,
     pixels: Tensor,
     lambdas: Tensor,
     dtype: torch.dtype = torch.float32,
@@ -92,7 +92,7 @@ def grow(
     return photo
 
 
-def _require_part(start: Parts, config: DeepTransformConfig, prior: LatentPriorConfig) -> None:
+def _require_part(start: PhotoParts, config: DeepTransformConfig, prior: LatentPriorConfig) -> None:
     """Check what growth relies on. Raises ValueError."""
     old, known = start.config, start.prior.config
     depths = (config.analysis_depths, config.synthesis_depths)
@@ -138,7 +138,7 @@ def _extend(new: Tensor | None, old: Tensor | None, added: Tensor) -> None:
     new.copy_(torch.cat([old, added]))
 
 
-def _details(start: Parts, pixels: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _details(start: PhotoParts, pixels: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return `count` new details: patterns of the synthesis (768, count), orthonormal, and of
     the analysis, weight (count, 3, 16, 16) and bias (count,).
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.training.networks.transform import Analysis, Gains, Synthesis
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
 
 _RATIOS = (4, 2, 2)
 

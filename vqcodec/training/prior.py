@@ -19,13 +19,13 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from vqcodec.models.vqvae import VqVae
+from vqcodec.networks.codebook import nearest
+from vqcodec.networks.model_files import VqVaeParts
+from vqcodec.networks.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
 from vqcodec.training.distributed import rank, share, wait
-from vqcodec.training.networks.codebook import nearest
-from vqcodec.training.networks.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.training.precision import autocast
 
 Grid = NDArray[np.uint16]
@@ -48,7 +48,7 @@ class PriorStage:
         validation: list[Grid],
         codebook: Tensor,
         device: torch.device,
-        start: VqVae | None = None,
+        start: VqVaeParts | None = None,
     ) -> None:
         """`grids` holds, for each of the pictures, its views; `codebook` is (K, D).
 
@@ -63,7 +63,7 @@ class PriorStage:
         torch.manual_seed(recipe.seed + 1)
         self.module = PixelCNN(recipe.prior).to(device)
         if start is not None:
-            self.module.load_integers(start.prior_tensors)
+            self.module.load_state_dict(start.prior.state_dict())
         else:
             self.module.start_from(codebook)
         crop = self.schedule.crop

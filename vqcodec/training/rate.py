@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from vqcodec.training.networks.latent_prior import bits
+from vqcodec.networks.latent_prior import bits
 
 
 def candidate_bits(latents: Tensor, means: Tensor, scales: Tensor, temperature: float) -> Tensor:

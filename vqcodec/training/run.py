@@ -10,7 +10,15 @@ import torch
 
 from vqcodec.models import photo, vqvae
 from vqcodec.models.file import read_metadata
-from vqcodec.registry.load import read_model
+from vqcodec.networks.model_files import (
+    PhotoParts,
+    VqVaeParts,
+    read_photo,
+    read_vqvae,
+    write_photo,
+    write_vqvae,
+)
+from vqcodec.networks.product import Codebooks
 from vqcodec.registry.store import find, read_verified
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.canvas import find_fonts
@@ -21,7 +29,6 @@ from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.distributed import rank, share, wait
 from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Reporter, Trainer, heard
-from vqcodec.training.networks.product import Codebooks
 from vqcodec.training.precision import lower_dtype
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
 from vqcodec.training.product import ProductStage
@@ -95,7 +102,7 @@ def _train_vqvae(
 ) -> bytes:
     """Train autoencoder, then prior."""
     share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
-    start = _start(recipe, device) if recipe.start else None
+    start = _vqvae_start(recipe) if recipe.start else None
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     if not any(min(picture_size(path)) >= least for path in held_out):
         raise ValueError(f"no validation picture is at least {least} pixels high and wide")
@@ -114,15 +121,15 @@ def _train_vqvae(
     second = PriorStage(recipe, grids, pictures, checked, codebook, device, start)
     # A prior of other indices, as after more steps of the autoencoder, is of no use.
     Trainer(second, run, reporter).run(resume=resume and known)
-    return vqvae.model_bytes(
-        name=recipe.name,
-        licence=recipe.licence,
-        description=recipe.description,
+    parts = VqVaeParts(
         config=recipe.autoencoder,
         encoder=first.module.encoder,
         codebook=codebook,
         decoder=first.module.decoder,
         prior=second.module,
+    )
+    return write_vqvae(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
     )
 
 
@@ -155,19 +162,17 @@ def _train_photo(
     )
     second = ProductStage(recipe, module, codebooks, pictures, held_out, device)
     Trainer(second, run, reporter).run(resume=resume)
-    return photo.model_bytes(
-        name=recipe.name,
-        licence=recipe.licence,
-        description=recipe.description,
-        parts=photo.Parts(
-            config=recipe.transform,
-            product=recipe.product,
-            analysis=module.analysis,
-            synthesis=module.synthesis,
-            gains=module.gains,
-            prior=module.prior,
-            codebooks=codebooks,
-        ),
+    parts = PhotoParts(
+        config=recipe.transform,
+        product=recipe.product,
+        analysis=module.analysis,
+        synthesis=module.synthesis,
+        gains=module.gains,
+        prior=module.prior,
+        codebooks=codebooks,
+    )
+    return write_photo(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
     )
 
 
@@ -213,26 +218,31 @@ def _begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> P
     return grow(recipe.transform, recipe.latent_prior, start, pixels, lambdas, dtype)
 
 
-def _photo_start(recipe: PhotoRecipe) -> photo.Parts:
+def _photo_start(recipe: PhotoRecipe) -> PhotoParts:
     parts = _photo_parts(recipe.start)
     if (parts.config, parts.prior.config) != (recipe.transform, recipe.latent_prior):
-        raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
+        raise _other_architecture(recipe.start)
     return parts
 
 
-def _photo_parts(start: str) -> photo.Parts:
-    """Read a model of architecture photo-1. Raises ValueError if it is of another."""
-    file = find(start)
-    data = read_verified(file)
-    if read_metadata(data).get("architecture") != photo.ARCHITECTURE:
-        raise ValueError(f"start: {start} has another architecture than the recipe")
-    return photo.model_parts(data)
+def _photo_parts(start: str) -> PhotoParts:
+    return read_photo(_model_data(start, photo.ARCHITECTURE))
 
 
-def _start(recipe: Recipe, device: torch.device) -> vqvae.VqVae:
-    start = read_model(find(recipe.start), device)
-    if not isinstance(start, vqvae.VqVae) or (
-        (start.config, start.prior_config) != (recipe.autoencoder, recipe.prior)
-    ):
-        raise ValueError(f"start: {recipe.start} has another architecture than the recipe")
-    return start
+def _vqvae_start(recipe: Recipe) -> VqVaeParts:
+    parts = read_vqvae(_model_data(recipe.start, vqvae.ARCHITECTURE))
+    if (parts.config, parts.prior.config) != (recipe.autoencoder, recipe.prior):
+        raise _other_architecture(recipe.start)
+    return parts
+
+
+def _model_data(start: str, architecture: str) -> bytes:
+    """Return the bytes of a model's file. Raises ValueError if it is of another architecture."""
+    data = read_verified(find(start))
+    if read_metadata(data).get("architecture") != architecture:
+        raise _other_architecture(start)
+    return data
+
+
+def _other_architecture(start: str) -> ValueError:
+    return ValueError(f"start: {start} has another architecture than the recipe")

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import PriorConfig
+from vqcodec.networks import fixedpoint as fx
 from vqcodec.prior import units
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
-from vqcodec.training.networks import fixedpoint as fx
 
 
 class WedgeConv(nn.Module):

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vqcodec.engines.layers import Box
 from vqcodec.models.config import TransformConfig
-from vqcodec.models.model import Box
 
 
 class Block(nn.Module):

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.networks import fixedpoint as fx
+from vqcodec.networks.pixelcnn import Pointwise, WedgeConv
 from vqcodec.prior import units
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
-from vqcodec.training.networks import fixedpoint as fx
-from vqcodec.training.networks.pixelcnn import Pointwise, WedgeConv
 
 _SCALE_MIN = 0.11
 """The smallest scale: narrower Gaussians put all their mass into one cell anyway."""

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig
-from vqcodec.training.networks.transform import Analysis, Block, Synthesis
+from vqcodec.networks.transform import Analysis, Block, Synthesis
 
 
 class RectifiedConv(nn.Conv2d):

@@ -1,0 +1,95 @@
+"""Small networks with random weights, as they train."""
+
+from __future__ import annotations
+
+import torch
+from conftest import LATENT_PRIOR, TRANSFORM
+
+from vqcodec.models.config import AutoencoderConfig, PriorConfig, ProductConfig
+from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.model_files import PhotoParts, VqVaeParts
+from vqcodec.networks.pixelcnn import PixelCNN
+from vqcodec.networks.product import Block, Codebooks
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
+
+CODEBOOK = 24
+
+
+def random_prior(config: PriorConfig, seed: int = 0) -> PixelCNN:
+    """A prior with opinions: its logits spread over several bits."""
+    torch.manual_seed(seed)
+    prior = PixelCNN(config)
+    with torch.no_grad():
+        prior.embedding.mul_(3.0)
+        prior.output.weight.mul_(4.0)
+        for layer in (prior.first, *prior.layers, prior.hidden, prior.output):
+            layer.bias.uniform_(-0.3, 0.6)
+    return prior
+
+
+def random_vqvae() -> VqVaeParts:
+    torch.manual_seed(7)
+    config = AutoencoderConfig(hidden=16, residual_blocks=2, code_dim=6, codebook_size=CODEBOOK)
+    encoder, decoder = Encoder(config), Decoder(config)
+    with torch.no_grad():
+        for module in (encoder, decoder):
+            for parameter in module.parameters():
+                parameter.mul_(2.0)
+    return VqVaeParts(
+        config=config,
+        encoder=encoder,
+        codebook=torch.randn(CODEBOOK, 6),
+        decoder=decoder,
+        prior=random_prior(PriorConfig(codebook_size=CODEBOOK, embedding=5, channels=12, layers=2)),
+    )
+
+
+def random_codebooks(seed: int) -> Codebooks:
+    """Blocks of every size; the second slice has none, as a quiet one would."""
+    rng = torch.Generator().manual_seed(seed)
+    slices = []
+    for first, counts in ((0, {1: 2, 2: 1, 4: 1}), (8, {}), (16, {8: 1})):
+        blocks = []
+        for d, count in counts.items():
+            channels = torch.arange(first, first + count * d).view(count, d)
+            first += count * d
+            size = 7 if d == 1 else 20
+            vectors = 3.0 * torch.randn(count, size, d, generator=rng)
+            bias = -torch.rand(count, size, generator=rng)
+            blocks.append(Block(channels, vectors, bias, torch.asinh(vectors), -bias))
+        slices.append(blocks)
+    return Codebooks(slices, torch.randn(24, generator=rng) * (torch.arange(24) // 8 == 1))
+
+
+def random_latent_prior() -> LatentPrior:
+    """A prior with opinions."""
+    torch.manual_seed(3)
+    prior = LatentPrior(LATENT_PRIOR, TRANSFORM)
+    with torch.no_grad():
+        prior.quality.weight.normal_()
+        for parameter in prior.parameters():
+            if parameter.dim() == 1:
+                parameter.uniform_(-0.3, 0.6)
+        for output in prior.output:
+            output.weight.mul_(3.0)
+    return prior
+
+
+def random_photo() -> PhotoParts:
+    torch.manual_seed(5)
+    analysis, synthesis, gains = Analysis(TRANSFORM), Synthesis(TRANSFORM), Gains(TRANSFORM)
+    with torch.no_grad():
+        for module in (analysis, synthesis):
+            for name, parameter in module.named_parameters():
+                # Blocks begin as the identity: without this their halo would not matter.
+                parameter.normal_(0.0, 0.1) if "second" in name else parameter.mul_(2.0)
+    return PhotoParts(
+        config=TRANSFORM,
+        product=ProductConfig(codebook_size=32),
+        analysis=analysis,
+        synthesis=synthesis,
+        gains=gains,
+        prior=random_latent_prior(),
+        codebooks=[random_codebooks(seed) for seed in range(3)],
+    )

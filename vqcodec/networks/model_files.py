@@ -1,0 +1,154 @@
+"""Networks that were trained to model files, and back for training that goes on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vqcodec.models import file, photo, vqvae
+from vqcodec.models.config import (
+    AutoencoderConfig,
+    LatentPriorConfig,
+    PriorConfig,
+    ProductConfig,
+    TransformConfig,
+)
+from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.pixelcnn import PixelCNN
+from vqcodec.networks.product import Codebooks, export, reals
+from vqcodec.networks.transform import Analysis, Gains, Synthesis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VqVaeParts:
+    """What a model of `vqvae-pixelcnn-1` is made of while it trains."""
+
+    config: AutoencoderConfig
+    encoder: Encoder
+    codebook: Tensor
+    """(K, D) codewords."""
+    decoder: Decoder
+    prior: PixelCNN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoParts:
+    """What a model of `photo-1` is made of while it trains."""
+
+    config: TransformConfig
+    product: ProductConfig
+    analysis: Analysis
+    synthesis: Synthesis
+    gains: Gains
+    prior: LatentPrior
+    codebooks: list[Codebooks]
+
+
+def write_vqvae(parts: VqVaeParts, *, name: str, licence: str, description: str) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    tensors: dict[str, Tensor] = {"codebook": parts.codebook.float()}
+    tensors |= _halves(parts.encoder, "encoder") | _halves(parts.decoder, "decoder")
+    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
+    metadata = {
+        "architecture": vqvae.ARCHITECTURE,
+        "name": name,
+        "licence": licence,
+        "description": description,
+        "autoencoder": dataclasses.asdict(parts.config),
+        "prior": dataclasses.asdict(parts.prior.config),
+    }
+    return _write(tensors, metadata)
+
+
+def read_vqvae(data: bytes) -> VqVaeParts:
+    """Undo `write_vqvae`. Raises: ModelError."""
+    vqvae.parse_model(data, sha256="")  # every check there is
+    metadata, tensors = file.read_metadata(data), _tensors(data)
+    config = file.read_config(AutoencoderConfig, metadata["autoencoder"])
+    parts = VqVaeParts(
+        config=config,
+        encoder=Encoder(config),
+        codebook=tensors["codebook"],
+        decoder=Decoder(config),
+        prior=PixelCNN(file.read_config(PriorConfig, metadata["prior"])),
+    )
+    parts.encoder.load_state_dict(file.under(tensors, "encoder."))
+    parts.decoder.load_state_dict(file.under(tensors, "decoder."))
+    parts.prior.load_integers(file.under(tensors, "prior."))
+    return parts
+
+
+def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    tensors = _halves(parts.analysis, "analysis") | _halves(parts.synthesis, "synthesis")
+    octaves = parts.gains.octaves
+    qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
+    tensors["gains"] = parts.gains(qualities.float())[:, :, 0, 0].float()
+    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
+    for quality, books in enumerate(parts.codebooks, 1):
+        exported = export(books, parts.prior.config.slices)
+        tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
+    metadata = {
+        "architecture": photo.ARCHITECTURE,
+        "name": name,
+        "licence": licence,
+        "description": description,
+        "transform": dataclasses.asdict(parts.config),
+        "latent_prior": dataclasses.asdict(parts.prior.config),
+        "product": dataclasses.asdict(parts.product),
+    }
+    return _write(tensors, metadata)
+
+
+def read_photo(data: bytes) -> PhotoParts:
+    """Undo `write_photo`. Raises: ModelError."""
+    photo.parse_model(data, sha256="")  # every check there is
+    metadata, tensors = file.read_metadata(data), _tensors(data)
+    config = file.read_config(TransformConfig, metadata["transform"])
+    prior_config = file.read_config(LatentPriorConfig, metadata["latent_prior"])
+    parts = PhotoParts(
+        config=config,
+        product=file.read_config(ProductConfig, metadata["product"]),
+        analysis=Analysis(config),
+        synthesis=Synthesis(config),
+        gains=Gains(config),
+        prior=LatentPrior(prior_config, config),
+        codebooks=[
+            reals(file.under(tensors, f"codebooks.{quality}."), prior_config.slices)
+            for quality in range(1, config.qualities + 1)
+        ],
+    )
+    parts.analysis.load_state_dict(file.under(tensors, "analysis."))
+    parts.synthesis.load_state_dict(file.under(tensors, "synthesis."))
+    parts.prior.load_integers(file.under(tensors, "prior."))
+    with torch.no_grad():
+        parts.gains.octaves.copy_(torch.log2(tensors["gains"]))
+    return parts
+
+
+def _halves(module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Return a network's weights in float16."""
+    return {f"{prefix}.{key}": value.half() for key, value in module.state_dict().items()}
+
+
+def _write(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
+    return file.write({key: _array(value) for key, value in tensors.items()}, metadata)
+
+
+def _array(tensor: Tensor) -> NDArray:
+    array: NDArray = tensor.detach().cpu().numpy()
+    return array
+
+
+def _tensors(data: bytes) -> dict[str, Tensor]:
+    return {
+        key: torch.from_numpy(np.array(value)) for key, value in file.read_tensors(data).items()
+    }
