@@ -49,6 +49,10 @@ class LimitError(FormatError):
     """The file asks for more than the reader's limits allow."""
 
 
+class PixelLimitError(LimitError):
+    """The file has more pixels than the reader is willing to decode."""
+
+
 class ModelError(VqcError):
     """The model is wrong or missing."""
 

@@ -58,20 +58,22 @@ def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     except ModelError:
         name = None
     payload = sum(map(len, container.tiles))
-    pixels = header.width * header.height
+    height, width = header.shape
+    rows, columns = header.grid
+    pixels = height * width
     return Inspection(
         bytes=len(data),
-        width=header.width,
-        height=header.height,
+        width=width,
+        height=height,
         mode=header.mode.name.lower(),
         quality=header.quality,
         model=header.model.hex(),
         model_name=name,
-        grid=(header.rows, header.columns),
+        grid=(rows, columns),
         tiles=header.tile_count,
         bpp=8 * len(data) / pixels,
         ratio=3 * pixels / len(data),
         payload_bytes=payload,
-        bits_per_position=8 * payload / (header.rows * header.columns),
+        bits_per_position=8 * payload / (rows * columns),
         spans=tuple(spans(container)),
     )

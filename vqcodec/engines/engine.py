@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec import processors
-from vqcodec.engines.layers import Box, Network
+from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelError
+from vqcodec.grid import Box
 
 TORCH_HINT = "pip install 'vqcodec[torch]'"
 
