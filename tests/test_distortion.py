@@ -9,7 +9,7 @@ from conftest import photo
 from torch import Tensor
 
 from vqcodec import metrics
-from vqcodec.training.distortion import distortion, ms_ssim
+from vqcodec.networks.distortion import distortion, ms_ssim
 
 
 def tensor(pixels: np.ndarray) -> Tensor:

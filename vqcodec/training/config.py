@@ -19,8 +19,8 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
+from vqcodec.networks.distortion import MS_SSIM_SIDE
 from vqcodec.tables import from_table
-from vqcodec.training.distortion import MS_SSIM_SIDE
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import bits
 from vqcodec.training.canvas import Fonts
 from vqcodec.training.config import DeepPhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
-from vqcodec.training.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.pages import page
 from vqcodec.training.precision import autocast

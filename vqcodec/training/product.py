@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqcodec.networks.distortion import distortion
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Codebooks, take
 from vqcodec.training.codebooks import cheapest
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
-from vqcodec.training.distortion import distortion
 from vqcodec.training.distributed import share
 from vqcodec.training.precision import autocast
 from vqcodec.training.transform import Photo, rate_weights, spread_qualities

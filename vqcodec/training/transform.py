@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqcodec.networks.distortion import distortion
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
-from vqcodec.training.distortion import distortion
 from vqcodec.training.distributed import rank, share, size
 from vqcodec.training.klt import start_as_blocks
 from vqcodec.training.precision import autocast
