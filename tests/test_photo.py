@@ -14,7 +14,7 @@ from test_models import damaged
 from torch import Tensor
 
 import vqcodec
-from vqcodec.codec.search import Found, Setting, between, largest_within, setting
+from vqcodec.codec.search import OutOfReachError, Setting, Target, between, setting
 from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
 from vqcodec.image.transform import decode_indices, measure_pixels
@@ -151,18 +151,28 @@ def test_qualities_become_settings() -> None:
 def test_searches_find_the_best_that_fits() -> None:
     asked = []
 
-    def attempt(told: Setting) -> Found[float]:
+    def attempt(told: Setting) -> float:
         asked.append(told)
-        quality = told.quality + 1.0 - told.weight
-        return Found(quality, 100.0 * quality)
+        return told.real
 
-    assert largest_within(attempt, 8, 437.0, "bytes") == 4.3125
+    def reached(quality: float) -> float:
+        return 100.0 * quality
+
+    size = Target(
+        attempt=attempt, qualities=8, reached=reached, limit=437.0, at_most=True, unit="bytes"
+    )
+    assert size.search() == 4.3125
     assert len(asked) < 12
-    assert largest_within(attempt, 8, 5000.0, "bytes") == 8.5
-    with pytest.raises(ValueError, match=r"least .* is 50 bytes"):
-        largest_within(attempt, 8, 49.0, "bytes")
+    assert replace(size, limit=5000.0).search() == 8.5
+    with pytest.raises(OutOfReachError, match=r"least .* is 50 bytes"):
+        replace(size, limit=49.0).search()
     with pytest.raises(ValueError, match="no qualities"):
-        largest_within(attempt, 0, 49.0, "bytes")
+        replace(size, qualities=0).search()
+    fidelity = replace(size, limit=437.0, at_most=False, unit="dB")
+    assert fidelity.search() == 4.375
+    assert replace(fidelity, limit=49.0).search() == 0.5
+    with pytest.raises(OutOfReachError, match=r"most .* is 850 dB"):
+        replace(fidelity, limit=851.0).search()
 
 
 def test_targets(photo_like: Photo) -> None:

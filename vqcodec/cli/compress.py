@@ -18,6 +18,7 @@ from vqcodec.cli.options import (
     running_options,
 )
 from vqcodec.cli.running import run_all
+from vqcodec.codec.effort import HIGHEST, LOWEST, TUNES, Effort
 from vqcodec.codec.search import Wish
 from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
 
@@ -48,6 +49,25 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         "--target-bpp", type=float, help="Best quality of at most so many bits per pixel."
     ),
     click.option("--target-psnr", type=float, help="Smallest file of at least this PSNR in dB."),
+)
+@grouped(
+    "effort",
+    Effort,
+    click.option(
+        "--effort",
+        type=click.IntRange(LOWEST, HIGHEST),
+        default=LOWEST,
+        show_default=True,
+        help="Above 1 the indices are refined for better pixels in fewer bytes: seconds at 2, "
+        "minutes at 9. Needs torch.",
+    ),
+    click.option(
+        "--tune",
+        type=click.Choice(list(TUNES)),
+        default="both",
+        show_default=True,
+        help="What refinement calls better pixels.",
+    ),
 )
 @grouped(
     "reading",
@@ -101,6 +121,7 @@ def command(
     model: str | None,
     prior: str,
     wish: Wish,
+    effort: Effort,
     reading: Reading,
     removal: Removal,
     compute: Compute,
@@ -116,6 +137,7 @@ def command(
         device=compute.device,
         prior=prior == "model",
         wish=wish,
+        effort=effort,
         reading=reading,
         removal=removal,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,10 @@ from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
 from vqcodec.grid import Box, area_of, bounding, meet, size_of, within
 from vqcodec.models.model import Model
-from vqcodec.prior.chooser import Chooser
+from vqcodec.prior.chooser import Chooser, KnownIndices
 from vqcodec.prior.context import Context, Prior
 from vqcodec.prior.wavefront import Step
 
-_T = TypeVar("_T")
 _U = TypeVar("_U")
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
@@ -109,19 +108,46 @@ def encode_grid(
     Also returns the indices that they hold, int32 (rows, columns, G).
     """
     boxes = header.tiles()
+    if header.mode is Mode.PRIOR:
+
+        def choose(tiles: Sequence[Box]) -> Chooser:
+            return model.chooser([measured[box] for box in tiles], header.quality, weight)
+
+        return _encode(model, header, choose, progress)
+    grid = np.zeros((*header.grid, model.groups(header.quality)), dtype=np.int32)
+    streams: list[bytes] = []
+    for box in boxes:
+        grid[box] = model.nearest(measured[box], header.quality)
+        streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
+        if progress is not None:
+            progress(area_of(box))
+    return tuple(streams), grid
+
+
+def encode_indices(model: Model, header: Header, grid: Indices) -> tuple[bytes, ...]:
+    """Return the streams of tiles, range-coded, that hold indices int32 (rows, columns, G)."""
+    parts = model.prior_of(header.quality).parts
+
+    def choose(tiles: Sequence[Box]) -> Chooser:
+        flat = [grid[box].reshape(-1, grid.shape[2]) for box in tiles]
+        return KnownIndices(parts, np.concatenate(flat))
+
+    return _encode(model, header, choose, None)[0]
+
+
+def _encode(
+    model: Model,
+    header: Header,
+    choose: Callable[[Sequence[Box]], Chooser],
+    progress: Progress | None,
+) -> tuple[tuple[bytes, ...], Indices]:
+    """Range-code the indices that are chosen for tiles; return their streams and the indices."""
+    prior, boxes = model.prior_of(header.quality), header.tiles()
     grid = np.zeros((*header.grid, model.groups(header.quality)), dtype=np.int32)
     streams: list[bytes] = []
     for batch in _batches(boxes, range(len(boxes))):
         own = [boxes[tile] for tile in batch]
-        tiles = [measured[box] for box in own]
-        if header.mode is Mode.PRIOR:
-            streams += _write_tiles(model, header.quality, tiles, weight, own, grid, progress)
-            continue
-        for box, tile in zip(own, tiles, strict=True):
-            grid[box] = model.nearest(tile, header.quality)
-            streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
-            if progress is not None:
-                progress(area_of(box))
+        streams += _write_tiles(prior, choose, own, grid, progress)
     return tuple(streams), grid
 
 
@@ -204,45 +230,43 @@ def _read_tiles(
 
 
 def _write_tiles(
-    model: Model,
-    quality: int,
-    tiles: Sequence[NDArray],
-    weight: float,
+    prior: Prior,
+    choose: Callable[[Sequence[Box]], Chooser],
     boxes: Sequence[Box],
     grid: Indices,
     progress: Progress | None,
 ) -> list[bytes]:
     """Return the range-coded streams of a batch of tiles, and put their indices into the grid."""
-    prior = model.prior_of(quality)
     kernel = prior.kernel()
     if kernel is None:
-        encoders = [Encoder() for _ in tiles]
-        chooser = model.chooser(tiles, quality, weight)
-        code_tiles(prior, encoders, boxes, grid, chooser, progress)
+        encoders = [Encoder() for _ in boxes]
+        code_tiles(prior, encoders, boxes, grid, choose(boxes), progress)
         return [encoder.finish() for encoder in encoders]
 
-    def encode(tile: NDArray, box: Box) -> bytes:
-        stream, grid[box] = kernel.encode(model.chooser([tile], quality, weight), size_of(box))
+    def encode(box: Box) -> bytes:
+        stream, grid[box] = kernel.encode(choose([box]), size_of(box))
         return stream
 
     streams = []
-    for stream, box in zip(_in_threads(encode, tiles, boxes), boxes, strict=True):
+    for stream, box in zip(_in_threads(encode, boxes), boxes, strict=True):
         streams.append(stream)
         if progress is not None:
             progress(area_of(box))
     return streams
 
 
-def _in_threads(
-    code: Callable[[_T, Box], _U], tiles: Sequence[_T], boxes: Sequence[Box]
-) -> Iterator[_U]:
-    """Code tiles, as many at once as there are threads; yield what comes of each in order."""
-    count = min(processors.threads(), len(tiles)) if len(tiles) > 1 else 1
+def _in_threads(code: Callable[..., _U], *each: Sequence[Any]) -> Iterator[_U]:
+    """Code tiles, as many at once as there are threads; yield what comes of each in order.
+
+    `code` is given one of each of the sequences.
+    """
+    tiles = len(each[0])
+    count = min(processors.threads(), tiles) if tiles > 1 else 1
     if count == 1:
-        yield from map(code, tiles, boxes)
+        yield from map(code, *each)
         return
     with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(code, tiles, boxes)
+        yield from pool.map(code, *each)
 
 
 def _unpack_tiles(

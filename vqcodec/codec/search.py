@@ -61,6 +61,10 @@ def _is_finite(value: object) -> bool:
         return False
 
 
+class OutOfReachError(ValueError):
+    """No quality of the model meets a target."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a model is told."""
@@ -69,6 +73,11 @@ class Setting:
     """1..Q, or 0 for a model without qualities."""
     weight: float
     """Of bits against distance, 0.5 to 1.5."""
+
+    @property
+    def real(self) -> float:
+        """The quality as a real number, which `between` turns into this."""
+        return self.quality + 1.0 - self.weight
 
 
 def setting(quality: float | None, qualities: int) -> Setting:
@@ -93,63 +102,57 @@ def between(quality: float, qualities: int) -> Setting:
     return Setting(level, 1.0 + level - quality)
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """An attempt and how far it went."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(Generic[T]):
+    """A limit, and the search for the best encoding within it."""
 
-    result: T
-    reached: float
-
-
-def largest_within(
-    attempt: Callable[[Setting], Found[T]], qualities: int, limit: float, what: str
-) -> T:
-    """Return the attempt of the highest quality that reaches at most `limit`.
-
-    `what` words the error: ValueError if even the lowest quality reaches more, or the
-    model has no qualities.
+    attempt: Callable[[Setting], T]
+    """Encodes."""
+    qualities: int
+    """Of the model."""
+    reached: Callable[[T], float]
+    """Measures an encoding; grows with quality."""
+    limit: float
+    at_most: bool
+    """Whether an encoding may reach so much at most, and the highest quality is the best, or has
+    to at least, and the lowest is.
     """
-    return _bisect(attempt, qualities, lambda reached: reached <= limit, "least", what)
+    unit: str
 
+    def is_met(self, reached: float) -> bool:
+        """Tell whether so much is within the limit."""
+        return reached <= self.limit if self.at_most else reached >= self.limit
 
-def smallest_reaching(
-    attempt: Callable[[Setting], Found[T]], qualities: int, least: float, what: str
-) -> T:
-    """Return the attempt of the lowest quality that reaches at least `least`.
+    def search(self) -> T:
+        """Return the encoding of the best quality within the limit.
 
-    Raises ValueError if even the highest quality does not, or the model has no qualities.
-    """
-    return _bisect(attempt, qualities, lambda reached: reached >= least, "most", what)
+        Raises: OutOfReachError if no quality is; ValueError if the model has no qualities.
+        """
+        if not self.qualities:
+            raise ValueError("the model has no qualities to search")
+        # Multiples of 1/STEP from one half below the lowest quality to one half above the highest.
+        fitting, failing = STEP // 2, self.qualities * STEP + STEP // 2
+        if not self.at_most:
+            fitting, failing = failing, fitting
+        best, reached = self._try(fitting)
+        if not self.is_met(reached):
+            end = "least" if self.at_most else "most"
+            raise OutOfReachError(
+                f"the {end} that this picture can have is {reached:.6g} {self.unit}"
+            )
+        last, reached = self._try(failing)
+        if self.is_met(reached):
+            return last
+        while abs(failing - fitting) > 1:
+            middle = (fitting + failing) // 2
+            found, reached = self._try(middle)
+            if self.is_met(reached):
+                best, fitting = found, middle
+            else:
+                failing = middle
+        return best
 
-
-def _bisect(
-    attempt: Callable[[Setting], Found[T]],
-    qualities: int,
-    fits: Callable[[float], bool],
-    end: str,
-    what: str,
-) -> T:
-    """Return the fitting attempt nearest to where qualities stop fitting.
-
-    `end` tells which end of the qualities fits best, "least" or "most".
-    """
-    if not qualities:
-        raise ValueError("the model has no qualities to search")
-    # Multiples of 1/STEP from one half below the lowest quality to one half above the highest.
-    fitting, failing = STEP // 2, qualities * STEP + STEP // 2
-    if end == "most":
-        fitting, failing = failing, fitting
-    best = attempt(between(fitting / STEP, qualities))
-    if not fits(best.reached):
-        raise ValueError(f"the {end} that this picture can have is {best.reached:.6g} {what}")
-    last = attempt(between(failing / STEP, qualities))
-    if fits(last.reached):
-        return last.result
-    while abs(failing - fitting) > 1:
-        middle = (fitting + failing) // 2
-        found = attempt(between(middle / STEP, qualities))
-        if fits(found.reached):
-            best, fitting = found, middle
-        else:
-            failing = middle
-    return best.result
+    def _try(self, quality: int) -> tuple[T, float]:
+        """Encode at a multiple of 1/STEP; return the encoding and what it reaches."""
+        encoded = self.attempt(between(quality / STEP, self.qualities))
+        return encoded, self.reached(encoded)

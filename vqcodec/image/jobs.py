@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared
+from vqcodec.codec.effort import Effort
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
 from vqcodec.errors import SourceKeptError, VqcWarning
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vqcodec.image.accounting import Inventory
     from vqcodec.image.pipeline import Encoded
     from vqcodec.models.model import Model
+    from vqcodec.refinement.refiner import Refiner
 
 _RAW = "camera raw: develop them first"
 _HEIF = "pip install pillow-heif reads them"
@@ -49,6 +51,8 @@ ADVICE = dict.fromkeys((".heic", ".heif", ".hif"), _HEIF) | dict.fromkeys(
 
 _LOSSY = {".jpg", ".jpeg", ".jfif", ".webp", ".avif", *ADVICE}
 _LARGER = "the result is larger"
+_STEP = 3.0
+"""How long a step of refinement takes, where all else takes 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +91,21 @@ class Compression:
     device: str = "cpu"
     prior: bool = True
     wish: Wish = field(default_factory=Wish)
+    effort: Effort = field(default_factory=Effort)
     reading: Reading = field(default_factory=Reading)
     removal: Removal = field(default_factory=Removal)
 
     def ready(self) -> Callable[[Job, Bar], Outcome]:
-        """Load the model. Raises: ModelError; ValueError for a device that is not there."""
+        """Load the model, and what refines its indices.
+
+        Raises: ModelError; ValueError for a device that is not there, or an effort that is not
+        possible.
+        """
+        from vqcodec.image.refining import refiner_of
         from vqcodec.registry.load import load_model
 
-        return partial(self._compress, load_model(self.model, device=self.device))
+        model = load_model(self.model, device=self.device)
+        return partial(self._compress, model, refiner_of(model, self.effort, self.device))
 
     def foresee(self, job: Job) -> Outcome:
         """Tell what would be lost of a picture that is to be deleted."""
@@ -108,9 +119,10 @@ class Compression:
     def seconds(self, job: Job) -> float:
         """Guess by the file's size."""
         lossy = PurePath(job.source).suffix.lower() in _LOSSY
-        return _megabytes(job.source) * (10.0 if lossy else 1.0)
+        refining = 1.0 + _STEP * self.effort.steps
+        return _megabytes(job.source) * (10.0 if lossy else 1.0) * refining
 
-    def _compress(self, model: Model, job: Job, bar: Bar) -> Outcome:
+    def _compress(self, model: Model, refiner: Refiner | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.image.pipeline import encode
         from vqcodec.image.reading import read_picture
 
@@ -126,7 +138,14 @@ class Compression:
                 strip=self.reading.strip,
                 modified=_modified(job.source) if self.reading.mtime else None,
             )
-            encoded = encode(source.picture, model, self.wish, prior=self.prior, progress=progress)
+            encoded = encode(
+                source.picture,
+                model,
+                self.wish,
+                prior=self.prior,
+                refiner=refiner,
+                progress=progress,
+            )
         check = partial(_confirm, job, bar, model, encoded)
         job.write(encoded.data, check if self.removal.verify or removes else None)
         before, after = len(original), len(encoded.data)

@@ -7,20 +7,15 @@ import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
-from vqcodec.codec.search import (
-    Found,
-    Setting,
-    Wish,
-    largest_within,
-    setting,
-    smallest_reaching,
-)
+from vqcodec.codec.effort import Effort
+from vqcodec.codec.search import Setting, Target, Wish, setting
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
 from vqcodec.grid import Box, area_of, bounding, covering, scaled, whole, widened, within
@@ -28,6 +23,7 @@ from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of
+from vqcodec.image.refining import Refinement, refiner_of
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
@@ -35,6 +31,9 @@ from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import BytesLike, bytes_of
+
+if TYPE_CHECKING:
+    from vqcodec.refinement.refiner import Refiner
 
 Progress = Callable[[float], None]
 """Is called with the part that is done, 0 to 1."""
@@ -52,6 +51,8 @@ def compress(
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    effort: int = 1,
+    tune: str = "both",
     value_range: Range | None = None,
     device: str = "cpu",
     prior: bool = True,
@@ -68,9 +69,11 @@ def compress(
     ending in `.safetensors`, or None for the default; `device` is as for `load_model`.
     `quality` is 1 to the model's highest, steps between included; or instead of it, the best
     quality is searched whose file has at most `target_size` bytes or `target_bpp` bits per
-    pixel, or the lowest with at least `target_psnr` dB. `prior=False` codes indices at fixed
-    length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha is always
-    kept. What else of the picture is not kept is warned of (`VqcWarning`).
+    pixel, or the lowest with at least `target_psnr` dB. `effort` 2 to 9 refines the indices, the
+    longer the higher, to fewer bits and less distortion; that is the mean squared error for
+    `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False` codes
+    indices at fixed length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha
+    is always kept. What else of the picture is not kept is warned of (`VqcWarning`).
 
     Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
     an argument that cannot be taken, a quality out of range or a target out of reach;
@@ -79,9 +82,11 @@ def compress(
     wish = Wish(
         quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
     )
+    wanted = Effort(effort=effort, tune=tune)
     picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
     loaded = _model(model, device)
-    return encode(picture, loaded, wish, prior=prior, progress=progress).data
+    refiner = refiner_of(loaded, wanted, device)
+    return encode(picture, loaded, wish, prior=prior, refiner=refiner, progress=progress).data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class Encoded:
     header: Header
     indices: Indices
     picture: Picture
+    setting: Setting
+    """What the model was told."""
 
 
 def encode(
@@ -100,9 +107,10 @@ def encode(
     wish: Wish,
     *,
     prior: bool = True,
+    refiner: Refiner | None = None,
     progress: Progress | None = None,
 ) -> Encoded:
-    """Compress as `compress` does, and keep what `confirm` needs.
+    """Compress as `compress` does, with what `refiner_of` loaded, and keep what `confirm` needs.
 
     Raises: ValueError as `compress` does.
     """
@@ -116,9 +124,11 @@ def encode(
         stride_log2=model.stride.bit_length() - 1,
         tile_log2=TILE_LOG2,
     )
+    if refiner is not None and not prior:
+        raise ValueError("indices of fixed length cannot be refined: all of them cost the same")
     most, least = wish.bytes_at_most(height * width), wish.target_psnr
-    searches = most is not None or least is not None
-    count = None if searches else counter(progress, 2 * math.prod(header.grid))
+    is_single = most is None and least is None and refiner is None
+    count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
     chunks = to_chunks(picture)
 
@@ -126,24 +136,28 @@ def encode(
         chosen = replace(header, quality=told.quality)
         streams, grid = encode_grid(model, chosen, measured, told.weight, count)
         data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
-        return Encoded(data=data, header=chosen, indices=grid, picture=picture)
+        return Encoded(data=data, header=chosen, indices=grid, picture=picture, setting=told)
 
-    def sized(told: Setting) -> Found[Encoded]:
-        encoded = attempt(told)
-        return Found(encoded, len(encoded.data))
+    def size(encoded: Encoded) -> float:
+        return len(encoded.data)
 
-    area = whole(header.shape)
+    def fidelity(encoded: Encoded) -> float:
+        area = whole(header.shape)
+        pixels = decode_indices(model, encoded.indices, encoded.header.quality, area)
+        return psnr(picture.pixels, pixels)
 
-    def decoded(told: Setting) -> Found[Encoded]:
-        encoded = attempt(told)
-        pixels = decode_indices(model, encoded.indices, told.quality, area)
-        return Found(encoded, psnr(picture.pixels, pixels))
-
+    search = partial(Target, attempt=attempt, qualities=model.qualities)
+    target = None
     if most is not None:
-        return largest_within(sized, model.qualities, most, "bytes")
+        target = search(reached=size, limit=most, at_most=True, unit="bytes")
     if least is not None:
-        return smallest_reaching(decoded, model.qualities, least, "dB")
-    return attempt(wished)
+        target = search(reached=fidelity, limit=least, at_most=False, unit="dB")
+    if refiner is None:
+        return attempt(wished) if target is None else target.search()
+    refinement = Refinement(
+        refiner=refiner, model=model, measured=measured, attempt=attempt, progress=progress
+    )
+    return refinement.refined(attempt(wished)) if target is None else refinement.meet(target)
 
 
 def confirm(

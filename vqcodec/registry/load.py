@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 
 from vqcodec.engines.engine import pick_device
-from vqcodec.errors import ModelCorruptError
+from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.models import file as model_file
 from vqcodec.models.model import Model
 from vqcodec.prior.layer import Float
@@ -22,6 +22,8 @@ _READERS = {
 }
 """For each architecture the module whose `parse_model` reads its files."""
 _loaded: dict[tuple[str, str], Model] = {}
+_files: dict[str, ModelFile] = {}
+"""Where each loaded model was read, by its SHA-256."""
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     # A process that is forked while another thread loads a model would wait for it for ever.
@@ -46,7 +48,21 @@ def load_model(
     with _lock:
         if key not in _loaded:
             _loaded[key] = read_model(file, place)
+            _files[file.sha256] = file
         return _loaded[key]
+
+
+def file_of(model: Model) -> ModelFile:
+    """Return the file that a model was loaded from.
+
+    Raises ModelNotFoundError for one that `load_model` did not load.
+    """
+    file = _files.get(model.sha256)
+    if file is None:
+        raise ModelNotFoundError(
+            f"no file is known of the model {model.name} ({model.sha256[:16]}…)"
+        )
+    return file
 
 
 def read_model(file: ModelFile, device: str) -> Model:

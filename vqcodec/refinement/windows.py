@@ -1,0 +1,71 @@
+"""Windows of a picture, each refined by itself, so that memory does not grow with the picture.
+
+A window lies in one tile, as tiles are coded without each other. What is around it stays as
+it is, and is looked at as far as it matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vqcodec.container import Header
+from vqcodec.grid import Box, common, scaled, size_of, tiles, whole, widened
+
+_SIDE = 384
+"""Most pixels of a side."""
+_AROUND = 3
+"""Positions around a window that are computed with it. The networks reach farther, but what an
+index changes fades within these.
+"""
+_JUDGED = 1
+"""Positions around a window whose pixels count, as its indices show there too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Boxes of positions of the grid, and of pixels of the picture."""
+
+    inner: Box
+    """Positions whose indices are refined."""
+    coded: Box
+    """These and some around them in the same tile, whose bits count."""
+    drawn: Box
+    """These and some around them in any tile, which are decoded."""
+    canvas: Box
+    """Pixels of these, which may lie beyond the picture's edge."""
+    judged: Box
+    """Pixels whose distortion counts in refinement."""
+    pixels: Box
+    """Pixels of the inner positions."""
+
+
+def windows(header: Header) -> list[list[Window]]:
+    """Cut every tile into windows of about equal size; return those of each tile."""
+    stride = 1 << header.stride_log2
+    return [
+        [_window(header, tile, inner) for inner in cut(tile, max(1, _SIDE // stride))]
+        for tile in header.tiles()
+    ]
+
+
+def cut(tile: Box, most: int) -> list[Box]:
+    """Cut a tile into the fewest boxes of at most `most` positions an axis."""
+    origin = tuple(side.start for side in tile)
+    return [
+        tuple(slice(s.start + o, s.stop + o) for s, o in zip(box, origin, strict=True))
+        for box in tiles(size_of(tile), most)
+    ]
+
+
+def _window(header: Header, tile: Box, inner: Box) -> Window:
+    stride = 1 << header.stride_log2
+    picture, pixels = whole(header.shape), scaled(inner, stride)
+    drawn = common(widened(inner, _AROUND), whole(header.grid))
+    return Window(
+        inner=inner,
+        coded=common(widened(inner, _AROUND), tile),
+        drawn=drawn,
+        canvas=scaled(drawn, stride),
+        judged=common(widened(pixels, _JUDGED * stride), picture),
+        pixels=common(pixels, picture),
+    )
