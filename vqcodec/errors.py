@@ -69,6 +69,14 @@ class PictureError(VqcError):
     """A picture to be compressed cannot be read."""
 
 
+class PictureSizeError(PictureError):
+    """A picture to be compressed has more pixels than the caller allows."""
+
+
+class SampleRangeError(PictureError):
+    """Nothing says which of a picture's samples are black and white."""
+
+
 class VerificationError(VqcError):
     """What was written does not decode to what was coded."""
 

@@ -76,7 +76,7 @@ class Removal:
 
     def __post_init__(self) -> None:
         if self.remove_source and self.verify is False:
-            raise ValueError("--remove-source and --no-verify exclude each other")
+            raise ValueError("a source is only removed after its result is verified")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

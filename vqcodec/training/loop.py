@@ -213,7 +213,7 @@ class Trainer:
         except (RuntimeError, KeyError) as error:
             raise ModelCorruptError(
                 f"{self._checkpoint}: checkpoint is of another recipe",
-                hint="start anew without --resume, or go back to the recipe it was made with",
+                hint="start anew, or go back to the recipe it was made with",
             ) from error
         return step
 
