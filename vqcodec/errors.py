@@ -21,6 +21,10 @@ class VqcWarning(UserWarning):
     """Something about the user's data that the result does not show."""
 
 
+class ModelWarning(VqcWarning):
+    """An installed model cannot be used; nothing is wrong with the file at hand."""
+
+
 class FormatError(VqcError):
     """The .vqc file is wrong."""
 

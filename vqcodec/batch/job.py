@@ -131,6 +131,8 @@ class Outcome:
     line: str = ""
     """What was done, or would be; empty if nothing was."""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Warnings that are not about the job but of models, each of them once in a run."""
     before: int = 0
     """Bytes of the input."""
     after: int = 0

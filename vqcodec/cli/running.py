@@ -113,6 +113,8 @@ def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
 
 def _tell(outcome: Outcome, is_piped: bool) -> None:
     source = outcome.job.source
+    for note in outcome.notes:
+        warn("models", note)
     for warning in outcome.warnings:
         warn(source, warning)
     if outcome.line:
