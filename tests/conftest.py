@@ -47,6 +47,21 @@ TRANSFORM = TransformConfig(
 LATENT_PRIOR = LatentPriorConfig(channels=16, layers=2, slices=(8, 8, 8), hidden=12)
 
 
+SMALL_PHOTO = {
+    "architecture": "photo-1",
+    "name": "small",
+    "transform": {
+        "widths": [8, 12, 16],
+        "depths": [0, 0, 1],
+        "latents": 12,
+        "details": 4,
+        "qualities": 4,
+    },
+    "latent_prior": {"channels": 16, "layers": 1, "slices": [4, 4, 4], "hidden": 8},
+}
+"""A recipe of photo-1, but for its training."""
+
+
 @pytest.fixture(scope="session")
 def photo_data() -> bytes:
     return (MODELS / "random-photo.safetensors").read_bytes()

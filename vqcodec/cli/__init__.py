@@ -1,7 +1,7 @@
 """The command line: `vqcodec COMMAND`.
 
 Each command is a module that is imported when it runs, so `--help` stays quick
-and only commands that need torch load it. Errors are one line on stderr:
+and only training and the benchmark load torch. Errors are one line on stderr:
 the exit codes are those that `--help` lists.
 """
 

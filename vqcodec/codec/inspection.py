@@ -1,4 +1,4 @@
-"""What a .vqc file consists of, without decoding it. Loads no torch."""
+"""What a .vqc file consists of, without decoding it or importing what decodes."""
 
 from __future__ import annotations
 

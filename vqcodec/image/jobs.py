@@ -1,7 +1,7 @@
 """What is done with one picture file, as `vqcodec.batch` has it done with many.
 
-Copies of these classes are sent to processes that are still without torch. Therefore
-everything that loads torch is imported where it is used.
+Copies of these classes are sent to processes that have loaded nothing yet, and options are read
+before anything is decoded. Therefore what is slow to import is imported where it is used.
 """
 
 from __future__ import annotations
