@@ -1,7 +1,12 @@
-"""Which engine runs a network on which device."""
+"""Which engine runs a network on which device.
+
+On CPUs that is ONNX Runtime where it is installed, else torch. The environment variable
+VQCODEC_ENGINE forces one of them: "onnxruntime" or "torch".
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,7 +19,8 @@ from vqcodec import processors
 from vqcodec.engines.layers import Box, Network
 from vqcodec.errors import ModelError
 
-TORCH_HINT = "pip install 'vqcodec[torch]'"
+VARIABLE = "VQCODEC_ENGINE"
+_TORCH_HINT = "pip install 'vqcodec[torch]'"
 
 
 class Engine(Protocol):
@@ -34,16 +40,19 @@ def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -
 
     `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type.
 
-    Raises ModelError where neither ONNX Runtime nor torch is installed.
+    Raises ModelError where no engine is installed; ValueError for a wrong VQCODEC_ENGINE.
     """
-    if device == "cpu" and find_spec("onnxruntime"):
+    forced = os.environ.get(VARIABLE, "")
+    if forced not in ("", "onnxruntime", "torch"):
+        raise ValueError(f"{VARIABLE} is {forced!r}, not 'onnxruntime' or 'torch'")
+    if forced != "torch" and device == "cpu" and find_spec("onnxruntime"):
         from vqcodec.engines.ort import OrtEngine
 
         return OrtEngine(network, weights)
     if not find_spec("torch"):
         raise ModelError(
             "neither onnxruntime nor torch is installed to run networks",
-            hint=f"pip install onnxruntime, or {TORCH_HINT} where that has no wheel",
+            hint=f"pip install onnxruntime, or where it has no wheel: {_TORCH_HINT}",
         )
     processors.load_torch()
     from vqcodec.engines.torch_engine import TorchEngine
@@ -62,7 +71,7 @@ def pick_device(device: str) -> str:
     if not find_spec("torch"):
         if device == "auto":
             return "cpu"
-        raise ValueError(f"device {device!r} needs torch: {TORCH_HINT}")
+        raise ValueError(f"device {device!r} needs torch: {_TORCH_HINT}")
     torch = _torch()
     there = {
         "cuda": torch.cuda.is_available(),
