@@ -13,7 +13,8 @@ import exactness
 import numpy as np
 import pytest
 import torch
-from case import How, Sample, check, vectors
+from case import How, check
+from samples import Sample, vectors
 
 from vqcodec.container import parse, serialise
 from vqcodec.engines.engine import VARIABLE

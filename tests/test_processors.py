@@ -99,7 +99,7 @@ print(sorted(n for n in os.environ if n in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     "load",
     [
         "from vqcodec import processors; processors.load_torch()",
-        "from vqcodec.engines.engine import pick_device; pick_device('auto')",
+        "from vqcodec.engines.devices import pick_device; pick_device('auto')",
         "import os; os.environ['VQCODEC_ENGINE'] = 'torch'; import vqcodec; vqcodec.load_model()",
     ],
 )
@@ -113,8 +113,9 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(load: str)
 FORKING = """
 import multiprocessing, sys
 import numpy as np
-import vqcodec, torch
-torch.set_num_threads(2)
+import vqcodec
+from vqcodec import processors
+processors.prepare(2)
 picture = np.random.default_rng(0).integers(0, 255, (160, 160, 3), dtype=np.uint8)
 def work(number):
     data = vqcodec.compress(picture, model=sys.argv[1])
@@ -122,16 +123,18 @@ def work(number):
 here = work(0)
 with multiprocessing.get_context("fork").Pool(2) as pool:
     assert pool.map(work, range(4)) == [here] * 4
-print("same", torch.get_num_threads())
+print("same")
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork")
-def test_forked_processes_work(photo_data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_forked_processes_work(engine: str, photo_data: bytes, tmp_path: Path) -> None:
+    pytest.importorskip(engine)
     model = tmp_path / "model.safetensors"
     model.write_bytes(photo_data)
     code = FORKING.replace("sys.argv[1]", repr(str(model)))
-    assert printed(code) == "same 2\n"
+    assert printed(code, VQCODEC_ENGINE=engine) == "same\n"
 
 
 # A thread holds the models' lock while a process is forked.

@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec import processors
+from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.engines.layers import Box, Network
 from vqcodec.errors import ModelError
 
 VARIABLE = "VQCODEC_ENGINE"
-_TORCH_HINT = "pip install 'vqcodec[torch]'"
 
 
 class Engine(Protocol):
@@ -52,44 +51,9 @@ def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -
     if not find_spec("torch"):
         raise ModelError(
             "neither onnxruntime nor torch is installed to run networks",
-            hint=f"pip install onnxruntime, or where it has no wheel: {_TORCH_HINT}",
+            hint=f"pip install onnxruntime, or where it has no wheel: {TORCH_HINT}",
         )
     processors.load_torch()
     from vqcodec.engines.torch_engine import TorchEngine
 
     return TorchEngine(network, weights, device)
-
-
-def pick_device(device: str) -> str:
-    """Resolve the name of a device: 'cpu', 'cuda', 'mps', or 'auto' for the best there is.
-
-    All but the first are torch's; 'auto' without torch is 'cpu'. Raises ValueError for one that
-    is not there.
-    """
-    if device == "cpu":
-        return device
-    if not find_spec("torch"):
-        if device == "auto":
-            return "cpu"
-        raise ValueError(f"device {device!r} needs torch: {_TORCH_HINT}")
-    torch = _torch()
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    present = [name for name, is_there in there.items() if is_there]
-    if device == "auto":
-        return present[0]
-    if device not in present:
-        raise ValueError(
-            f"device {device!r} is not available; this machine has: {', '.join(present)}"
-        )
-    return device
-
-
-def _torch() -> ModuleType:
-    processors.load_torch()
-    import torch
-
-    return torch
