@@ -8,6 +8,7 @@ any other's; $VQCODEC_BENCH_PICTURE names another one.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vqcodec.codec.coding import code_tiles, decode_grid, encode_grid
 from vqcodec.container import parse
 from vqcodec.entropy.coder import Encoder
 from vqcodec.entropy.tables import surpluses
+from vqcodec.grid import size_of
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior.chooser import KnownIndices
@@ -90,7 +92,7 @@ def test_entropy_decode_by_wavefront(
 ) -> None:
     container = parse(data)
     benchmark(decode_grid, model, container.header, container.tiles)
-    benchmark.extra_info["positions"] = container.header.rows * container.header.columns
+    benchmark.extra_info["positions"] = math.prod(container.header.grid)
 
 
 @pytest.mark.benchmark(group="entropy decoding")
@@ -105,7 +107,7 @@ def test_entropy_decode_position_by_position(benchmark: BenchmarkFixture, model:
 @pytest.mark.benchmark(group="entropy decoding parts")
 def test_prior_network_alone(benchmark: BenchmarkFixture, data: bytes, model: VqVae) -> None:
     header = parse(data).header
-    sizes = [(header.row_edges[1], header.column_edges[1])] * header.tile_count
+    sizes = [size_of(header.tiles()[0])] * header.tile_count
 
     def walk() -> None:
         context = model.prior.context(sizes)

@@ -99,7 +99,7 @@ def parse(data):
     if r.u8() != 1:
         raise Version("version")
     if r.u8() != 1:
-        raise Version("media type")
+        raise Version("media type")  # sound and clips are reserved
     mode = r.u8()
     if mode > 1:
         raise Version("mode")

@@ -30,7 +30,7 @@ from vqcodec.registry.load import parse_model
 CORPUS = Path(__file__).parent / "corpus"
 PIXELS = 1 << 10
 """Larger pictures are refused, so that an execution is short."""
-_HEADER = Header(mode=Mode.PRIOR, width=20, height=18, model=bytes(8), stride_log2=4, tile_log2=6)
+_HEADER = Header(mode=Mode.PRIOR, shape=(18, 20), model=bytes(8), stride_log2=4, tile_log2=6)
 _PICTURE = np.arange(20 * 18 * 3, dtype=np.uint8).reshape(18, 20, 3)
 
 
@@ -51,7 +51,7 @@ def decode(data: bytes) -> None:
         header = parse(data, limits).header
         model = _models().get(header.model, next(iter(_models().values())))
         image = decompress(data, model=model, max_pixels=PIXELS)
-        assert image.size == (header.width, header.height)
+        assert image.size == header.shape[::-1]
     except VqcError:
         return
 
@@ -65,7 +65,7 @@ def salvage(data: bytes) -> None:
         header = recover(data, limits).container.header
         model = _models().get(header.model, next(iter(_models().values())))
         found = salvaged(data, model=model, max_pixels=PIXELS)
-        assert found.image.size == (header.width, header.height)
+        assert found.image.size == header.shape[::-1]
         assert all(0 <= tile.number < header.tile_count for tile in found.lost)
         whole = decompress(data, model=model, max_pixels=PIXELS)
         assert not found.losses

@@ -27,15 +27,10 @@ from samples import Sample, frozen, vectors
 
 from vqcodec import processors
 from vqcodec.codec import coding
-from vqcodec.codec.coding import (
-    Indices,
-    code_tiles,
-    decode_grid,
-    encode_grid,
-    tile_boxes,
-)
+from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
+from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model
 from vqcodec.models.vqvae import VqVae
@@ -96,7 +91,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
         made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
         if serialise(made) != sample.data:
             differs.append(name)
-    *others, last = tile_boxes(header)
+    *others, last = header.tiles()
     if others:
         alone = decode_grid(model, header, container.tiles, [len(others)])
         if not np.array_equal(alone, grid[last]):
@@ -104,7 +99,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
     if sample.pixels is not None:
         expected = np.asarray(Image.open(sample.pixels).convert("RGB")).astype(int)
         pixels = decode_indices(model, grid, header.quality, window=how.window)
-        most = int(np.abs(pixels[: header.height, : header.width] - expected).max())
+        most = int(np.abs(pixels[whole(header.shape)] - expected).max())
         if most > sample.bound:
             differs.append(f"pixels by {most}")
     return differs, tables
@@ -112,7 +107,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
 
 def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], str]:
     """Return the streams of known indices, and the hash of their tables of frequencies."""
-    boxes = tile_boxes(header)
+    boxes = header.tiles()
     streams, tables = [b""] * len(boxes), [b""] * len(boxes)
     for batch in coding._batches(boxes, range(len(boxes))):
         known = [grid[boxes[tile]] for tile in batch]

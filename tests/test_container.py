@@ -2,21 +2,23 @@ from __future__ import annotations
 
 import re
 import zlib
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vqcodec
 from vqcodec.container import (
     Chunk,
     Container,
     Header,
     Limits,
+    Medium,
     Mode,
     layout,
     parse,
+    recover,
     serialise,
     spans,
 )
@@ -27,6 +29,7 @@ from vqcodec.errors import (
     FormatError,
     LimitError,
     NotVqcError,
+    PixelLimitError,
     TruncatedError,
     VersionError,
 )
@@ -38,8 +41,7 @@ SPEC = (Path(__file__).parent.parent / "format" / "SPEC.md").read_text(encoding=
 def header(**changes: object) -> Header:
     fields = {
         "mode": Mode.PRIOR,
-        "width": 10,
-        "height": 4,
+        "shape": (4, 10),
         "model": MODEL,
         "stride_log2": 2,
         "tile_log2": 6,
@@ -71,13 +73,13 @@ def resealed(data: bytes, **edits: bytes) -> bytes:
 
 
 containers = st.builds(
-    lambda mode, quality, size, model, logs, chunks, seed: Container(
+    lambda medium, mode, quality, sizes, model, logs, chunks, seed: Container(
         header=(
             h := Header(
+                medium=medium,
                 mode=mode,
                 quality=quality,
-                width=size[0],
-                height=size[1],
+                shape=sizes[: len(medium.axes)],
                 model=model,
                 stride_log2=logs[0],
                 tile_log2=logs[1],
@@ -86,9 +88,10 @@ containers = st.builds(
         chunks=tuple(Chunk(type=t, data=d) for t, d in sorted(chunks.items())),
         tiles=tuple(bytes([seed % 251]) * ((seed * (k + 1)) % 7) for k in range(h.tile_count)),
     ),
+    st.sampled_from(Medium),
     st.sampled_from(Mode),
     st.integers(0, 255),
-    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(1, 9)),
     st.binary(min_size=8, max_size=8),
     st.tuples(st.integers(0, 6), st.integers(4, 10)),
     st.dictionaries(
@@ -102,7 +105,7 @@ containers = st.builds(
 @given(containers)
 def test_parse_undoes_serialise(container: Container) -> None:
     data = serialise(container)
-    assert parse(data) == container
+    assert parse(data, Limits(media=frozenset(Medium))) == container
     found = spans(container)
     assert [span.offset for span in found] == [
         sum(s.size for s in found[:k]) for k in range(len(found))
@@ -163,7 +166,7 @@ def test_every_bit_flip_is_detected() -> None:
         (CorruptError, {"width": b"\x8a\0"}),
         (CorruptError, {"width": b"\xff\xff\xff\xff\xff\1"}),
         (CorruptError, {"width": b"\xff\xff\xff\xff\x1f"}),
-        (LimitError, {"width": varint(1 << 23), "height": varint(1 << 6)}),
+        (PixelLimitError, {"width": varint(1 << 23), "height": varint(1 << 6)}),
         (TruncatedError, {"width": varint(1 << 20), "height": varint(1 << 8)}),
         (CorruptError, {"stride_log2": b"\7"}),
         (CorruptError, {"tile_log2": b"\3"}),
@@ -222,6 +225,34 @@ def test_trailing_bytes_are_rejected() -> None:
         parse(serialise(spec_example()) + b"\0")
 
 
+@pytest.mark.parametrize("medium", set(Medium) - {Medium.PICTURE})
+def test_who_reads_pictures_refuses_other_media_in_one_line(medium: Medium) -> None:
+    shape = tuple(range(20, 20 + len(medium.axes)))
+    other = header(medium=medium, shape=shape)
+    data = serialise(Container(header=other, tiles=(b"",) * other.tile_count))
+    for use in (parse, recover, vqcodec.inspect, vqcodec.verify, vqcodec.decompress):
+        with pytest.raises(VersionError, match=f"holds {medium.noun}, not a picture") as caught:
+            use(data)
+        assert "upgrade" in caught.value.hint
+    with pytest.raises(VersionError, match="holds a picture, not"):
+        parse(serialise(spec_example()), Limits(media=frozenset({medium})))
+
+
+def test_media_that_are_not_known_ask_for_a_newer_program() -> None:
+    for number in set(range(256)) - set(Medium):
+        data = resealed(serialise(spec_example()), media_type=bytes([number]))
+        with pytest.raises(VersionError, match=f"media type {number} is not known") as caught:
+            parse(data, Limits(media=frozenset(Medium)))
+        assert "upgrade" in caught.value.hint
+
+
+def test_a_shape_has_a_size_for_each_axis_of_its_medium() -> None:
+    for medium in Medium:
+        for count in set(range(5)) - {len(medium.axes)}:
+            with pytest.raises(CorruptError, match="number of sizes"):
+                header(medium=medium, shape=(4,) * count)
+
+
 def test_pixel_limit_is_an_option() -> None:
     data = serialise(spec_example())
     with pytest.raises(LimitError):
@@ -231,7 +262,7 @@ def test_pixel_limit_is_an_option() -> None:
 
 def test_overhead_of_one_tile() -> None:
     payload = bytes(100_000)
-    large = header(width=16383, height=16383, stride_log2=6, tile_log2=8)
+    large = header(shape=(16383, 16383), stride_log2=6, tile_log2=8)
     data = serialise(Container(header=large, tiles=(payload,)))
     assert len(data) - len(payload) <= 40
 
@@ -258,13 +289,3 @@ def test_spec_header_table_is_the_header() -> None:
         assert offset is None or offset == span.offset
         assert size in (str(span.size), "1-5")
     assert len(fields) == 12
-
-
-@given(st.integers(1, 5000), st.integers(4, 10))
-def test_tile_edges_cut_evenly(indices: int, tile_log2: int) -> None:
-    edges = layout.tile_edges(indices, tile_log2)
-    sizes = [b - a for a, b in pairwise(edges)]
-    assert edges[0] == 0
-    assert edges[-1] == indices
-    assert max(sizes) <= 1 << tile_log2
-    assert max(sizes) - min(sizes) <= 1

@@ -20,8 +20,10 @@ from test_training import RECIPE, Silent
 from torch import Tensor, nn
 
 import vqcodec
+from vqcodec.tables import from_table
+from vqcodec.training.architectures import load_recipe
 from vqcodec.training.autoencoder import AutoencoderStage
-from vqcodec.training.config import PhotoRecipe, ScheduleConfig, from_table, load_recipe
+from vqcodec.training.config import PhotoRecipe, ScheduleConfig
 from vqcodec.training.data import Pictures, draws, find_pictures
 from vqcodec.training.distributed import agree, any_of, gathered, joined, means, rank, share, size
 from vqcodec.training.loop import InterruptedRunError, Trainer
@@ -32,6 +34,7 @@ PROCESSES = 2
 LIMIT = 120.0
 CPU = torch.device("cpu")
 PHOTO_TABLE = {
+    "architecture": "photo-1",
     "name": "small",
     "transform": {
         "widths": [8, 12, 16],

@@ -85,7 +85,7 @@ def test_the_corpus_is_valid(name: str, path: Path) -> None:
     targets.TARGETS[name](data)
     if name == "decode":
         model = targets._models()[parse(data).header.model]
-        assert vqcodec.verify(data, model=model).shape[0] == parse(data).header.rows
+        assert vqcodec.verify(data, model=model).shape[0] == parse(data).header.grid[0]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -192,9 +192,7 @@ def test_forged_sizes_take_no_memory() -> None:
 
 
 def holding(kind: bytes, data: bytes, side: int = 16) -> Container:
-    header = Header(
-        mode=Mode.FIXED, width=side, height=side, model=bytes(8), stride_log2=2, tile_log2=6
-    )
+    header = Header(mode=Mode.FIXED, shape=(side, side), model=bytes(8), stride_log2=2, tile_log2=6)
     return Container(header=header, chunks=(Chunk(type=kind, data=data),), tiles=(b"",))
 
 
@@ -348,7 +346,7 @@ from vqcodec.errors import CorruptError
 
 resident = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 prefix, model = next((p, m) for p, m in targets._models().items() if m.stride == 4)
-header = Header(mode=Mode.PRIOR, width=1 << 14, height=1 << 14, model=prefix,
+header = Header(mode=Mode.PRIOR, shape=(1 << 14, 1 << 14), model=prefix,
                 stride_log2=2, tile_log2=6)
 data = serialise(Container(header=header, tiles=(b"",) * header.tile_count))
 before = resident()

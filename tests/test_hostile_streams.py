@@ -113,8 +113,7 @@ def one_tile(model: Model, stream: bytes, mode: Mode = Mode.PRIOR) -> Container:
     """A picture of the largest tile there is."""
     header = Header(
         mode=mode,
-        width=1024 * model.stride,
-        height=1024 * model.stride,
+        shape=(1024 * model.stride, 1024 * model.stride),
         model=bytes.fromhex(model.sha256)[:8],
         stride_log2=model.stride.bit_length() - 1,
         tile_log2=10,
@@ -183,7 +182,7 @@ def test_salvage_decodes_each_batch_once(mode: Mode, monkeypatch: pytest.MonkeyP
     found = decode_grid(model, header, tiles, lost=lost)
     assert lost == wrong
     assert len(calls) == 1
-    for number, box in enumerate(coding.tile_boxes(header)):
+    for number, box in enumerate(header.tiles()):
         assert np.array_equal(found[box], grid[box] * (number not in wrong))
 
 
@@ -219,7 +218,7 @@ def test_alpha_leaves_pillows_limit_alone(monkeypatch: pytest.MonkeyPatch) -> No
 def tiled(tiles: int) -> Container:
     """A picture of so many tiles in a row, with a chunk."""
     header = Header(
-        mode=Mode.PRIOR, width=16 * tiles, height=16, model=bytes(8), stride_log2=0, tile_log2=4
+        mode=Mode.PRIOR, shape=(16, 16 * tiles), model=bytes(8), stride_log2=0, tile_log2=4
     )
     chunk = Chunk(type=ALPHA, data=b"")
     streams = tuple(bytes(number % 3) for number in range(tiles))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -20,11 +21,12 @@ from samples import frozen, vectors
 
 import vqcodec
 from vqcodec import processors
-from vqcodec.codec.coding import code_tiles, decode_grid, size_of, tile_boxes
+from vqcodec.codec.coding import code_tiles, decode_grid
 from vqcodec.container import Mode, parse
 from vqcodec.entropy.coder import Decoder, Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError
+from vqcodec.grid import Size, area_of
 from vqcodec.models.photo import Photo
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
@@ -33,7 +35,6 @@ from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical, Gaussian, Slices
 from vqcodec.prior.kernel import Kernel, pack
 from vqcodec.prior.trunk import Trunk
-from vqcodec.prior.wavefront import Size
 from vqcodec.registry.load import parse_model
 
 LEVELS = [level for level in kernel.levels() if level != kernel.NUMPY]
@@ -113,7 +114,7 @@ def test_files_and_vectors(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None
     model = parse_model(sample.model.read_bytes(), sha256=container.header.model.hex())
     prior = model.prior_of(container.header.quality)
     monkeypatch.setenv(kernel.VARIABLE, kernel.NUMPY)
-    areas = [np.prod(size_of(box)) for box in tile_boxes(container.header)]
+    areas = [area_of(box) for box in container.header.tiles()]
     smallest = areas.index(min(areas))
     tile = decode_grid(model, container.header, container.tiles, [smallest])
     the_same_everywhere(prior, tile, container.tiles[smallest])
@@ -386,7 +387,7 @@ def test_progress_counts_every_position(tiles: bytes, photo_like: Photo) -> None
     container = parse(tiles)
     told: list[int] = []
     decode_grid(photo_like, container.header, container.tiles, progress=told.append)
-    assert sum(told) == container.header.rows * container.header.columns
+    assert sum(told) == math.prod(container.header.grid)
     assert len(told) == container.header.tile_count == 6
 
 

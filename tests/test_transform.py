@@ -11,7 +11,8 @@ from conftest import photo
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
-from vqcodec.training.config import PhotoRecipe, from_table
+from vqcodec.tables import from_table
+from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.transform import TransformStage
 
@@ -88,6 +89,7 @@ def test_training_lowers_rate_and_distortion(tmp_path: Path) -> None:
     for k in range(4):
         photo(96, 80, seed=k).save(tmp_path / f"a-{k}.png")
     table = {
+        "architecture": "photo-1",
         "name": "small",
         "transform": {
             "widths": [8, 12, 16],

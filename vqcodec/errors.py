@@ -49,6 +49,10 @@ class LimitError(FormatError):
     """The file asks for more than the reader's limits allow."""
 
 
+class PixelLimitError(LimitError):
+    """The file has more pixels than the reader is willing to decode."""
+
+
 class ModelError(VqcError):
     """The model is wrong or missing."""
 
@@ -63,6 +67,14 @@ class ModelCorruptError(ModelError):
 
 class PictureError(VqcError):
     """A picture to be compressed cannot be read."""
+
+
+class PictureSizeError(PictureError):
+    """A picture to be compressed has more pixels than the caller allows."""
+
+
+class SampleRangeError(PictureError):
+    """Nothing says which of a picture's samples are black and white."""
 
 
 class VerificationError(VqcError):

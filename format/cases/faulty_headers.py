@@ -100,7 +100,7 @@ def header() -> Iterator[Case]:
         model="paper",
         expect="NotVqc",
     )
-    for name, values in (("version", (0, 2)), ("media_type", (0, 2)), ("mode", (2, 255))):
+    for name, values in (("version", (0, 2)), ("media_type", (0, 2, 3, 255)), ("mode", (2, 255))):
         rules = {
             "version": "u8 | version | 1",
             "media_type": "u8 | media type | 1",
@@ -114,6 +114,23 @@ def header() -> Iterator[Case]:
                 rules[name],
                 **({"mode": value} if name == "mode" else {name: bytes([value])}),
             )
+    reserved = "a reader rejects them at the media type, whatever follows (`Version`)"
+    yield small(
+        "media-type-sound",
+        "Version",
+        "Sound, which has one size in the place of width and height.",
+        reserved,
+        media_type=b"\2",
+        height=b"",
+    )
+    yield small(
+        "media-type-clip",
+        "Version",
+        "A clip, which has three sizes in the place of width and height.",
+        reserved,
+        media_type=b"\3",
+        height=varint(5) + varint(9),
+    )
     for side in ("width", "height"):
         for value in (0, 2**24, 2**32 - 1):
             yield small(
@@ -288,6 +305,13 @@ def orders() -> Iterator[Case]:
         "Version 2, and a wrong checksum.",
         version=b"\2",
         header_checksum=wrong,
+    )
+    yield order(
+        "media-type-width",
+        "Version",
+        "A media type that version 1 does not have, and a width of 0.",
+        media_type=b"\2",
+        width=b"\0",
     )
     yield order("mode-width", "Version", "Mode 2, and a width of 0.", mode=2, width=b"\0")
     yield order(

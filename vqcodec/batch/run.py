@@ -136,7 +136,7 @@ def _describe_end(process: BaseProcess) -> Failure:
     if code >= 0:
         return Failure(f"the process that worked on it ended with exit code {code}")
     name = signal.Signals(-code).name
-    hint = "memory may have run out: fewer --jobs take less" if name == "SIGKILL" else ""
+    hint = "memory may have run out: fewer processes at once take less" if name == "SIGKILL" else ""
     return Failure(f"the process that worked on it was ended by {name}", hint)
 
 

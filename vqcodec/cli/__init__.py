@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from vqcodec.batch.job import EXPECTED, Failure
 from vqcodec.cli.running import EXIT_SALVAGED
-from vqcodec.cli.terminal import echo, report
+from vqcodec.cli.terminal import echo, report, report_failure
 
 _COMMANDS = {
     "compress": "Compress pictures to .vqc files.",
@@ -131,7 +131,7 @@ def main() -> NoReturn:
         sys.stderr.close()
     except EXPECTED as error:
         failure = Failure.of(error)
-        report(failure.message, failure.hint)
+        report_failure(failure)
         code = failure.code
     sys.exit(code)
 

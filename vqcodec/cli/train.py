@@ -85,7 +85,7 @@ def command(
     import torch
 
     from vqcodec.engines.devices import pick_device
-    from vqcodec.training.config import load_recipe
+    from vqcodec.training.architectures import load_recipe
     from vqcodec.training.distributed import joined, rank
     from vqcodec.training.loop import InterruptedRunError
     from vqcodec.training.run import train

@@ -8,11 +8,9 @@ as the prior is exact.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -20,14 +18,14 @@ from numpy.typing import NDArray
 
 from vqcodec import processors
 from vqcodec.container import Header, Mode
-from vqcodec.engines.layers import Box
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
+from vqcodec.grid import Box, area_of, bounding, meet, size_of, within
 from vqcodec.models.model import Model
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Context, Prior
-from vqcodec.prior.wavefront import Size, Step
+from vqcodec.prior.wavefront import Step
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -110,8 +108,8 @@ def encode_grid(
 
     Also returns the indices that they hold, int32 (rows, columns, G).
     """
-    boxes = tile_boxes(header)
-    grid = np.zeros((header.rows, header.columns, model.groups(header.quality)), dtype=np.int32)
+    boxes = header.tiles()
+    grid = np.zeros((*header.grid, model.groups(header.quality)), dtype=np.int32)
     streams: list[bytes] = []
     for batch in _batches(boxes, range(len(boxes))):
         own = [boxes[tile] for tile in batch]
@@ -123,7 +121,7 @@ def encode_grid(
             grid[box] = model.nearest(tile, header.quality)
             streams.append(pack_fixed(grid[box].ravel(), model.codebook_size))
             if progress is not None:
-                progress(math.prod(size_of(box)))
+                progress(area_of(box))
     return tuple(streams), grid
 
 
@@ -137,14 +135,14 @@ def decode_grid(
 ) -> Indices:
     """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G).
 
-    The rows and columns are those of `box_of` the wanted tiles; memory is taken for no others.
+    The rows and columns are those that bound the wanted tiles; memory is taken for no others.
     Raises CorruptError if a stream is not one that an encoder writes, unless there is a set
     `lost`: then such tiles are put into it, tiles that are in it already are left out, and the
     indices of both are 0.
     """
-    boxes = tile_boxes(header)
+    boxes = header.tiles()
     wanted = range(len(boxes)) if wanted is None else wanted
-    around = box_of(boxes, wanted)
+    around = bounding(boxes[tile] for tile in wanted)
     grid = np.zeros((*size_of(around), model.groups(header.quality)), dtype=np.int32)
     decode = _read_tiles if header.mode is Mode.PRIOR else _unpack_tiles
     held = wanted if lost is None else [tile for tile in wanted if tile not in lost]
@@ -201,7 +199,7 @@ def _read_tiles(
         if not right:
             wrong.append(number)
         elif progress is not None:
-            progress(math.prod(size_of(boxes[number])))
+            progress(area_of(boxes[number]))
     return wrong
 
 
@@ -231,7 +229,7 @@ def _write_tiles(
     for stream, box in zip(_in_threads(encode, tiles, boxes), boxes, strict=True):
         streams.append(stream)
         if progress is not None:
-            progress(math.prod(size_of(box)))
+            progress(area_of(box))
     return streams
 
 
@@ -270,51 +268,13 @@ def _unpack_tiles(
                 raise
             wrong.append(number)
         if progress is not None:
-            progress(math.prod(size_of(box)))
+            progress(area_of(box))
     return wrong
 
 
-def tile_boxes(header: Header) -> list[Box]:
-    """Return rows and columns of every tile, row by row."""
-    down, across = header.row_edges, header.column_edges
-    return [
-        (slice(top, bottom), slice(left, right))
-        for top, bottom in pairwise(down)
-        for left, right in pairwise(across)
-    ]
-
-
-def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
-    """Return the numbers of the tiles that share an index with the given rows and columns."""
-    return [
-        number
-        for number, (r, c) in enumerate(tile_boxes(header))
-        if r.start < rows.stop and rows.start < r.stop
-        if c.start < columns.stop and columns.start < c.stop
-    ]
-
-
-def box_of(boxes: Sequence[Box], tiles: Sequence[int]) -> Box:
-    """Return the smallest box that one tile or more are in."""
-    rows, columns = zip(*(boxes[tile] for tile in tiles), strict=True)
-    return (
-        slice(min(side.start for side in rows), max(side.stop for side in rows)),
-        slice(min(side.start for side in columns), max(side.stop for side in columns)),
-    )
-
-
-def within(outer: Box, inner: Box) -> Box:
-    """Count the rows and columns of `inner` from the first ones of `outer` on."""
-    rows, columns = (
-        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-    )
-    return rows, columns
-
-
-def size_of(box: Box) -> Size:
-    """Return how many rows and columns a box has."""
-    rows, columns = box
-    return rows.stop - rows.start, columns.stop - columns.start
+def tiles_touching(header: Header, box: Box) -> list[int]:
+    """Return the numbers of the tiles that share a position with a box."""
+    return [number for number, tile in enumerate(header.tiles()) if meet(tile, box)]
 
 
 def _chunks(bounds: Sequence[int], logits: int) -> Iterator[range]:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vqcodec.container import Limits, Span, parse, spans
+from vqcodec.container import Container, Limits, Span, parse, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import BytesLike, bytes_of
@@ -52,26 +52,33 @@ def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     """
     data = bytes_of(data)
     container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
+    return describe(container, len(data))
+
+
+def describe(container: Container, size: int) -> Inspection:
+    """Do what `inspect` does with a file of `size` bytes that has been parsed."""
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
     except ModelError:
         name = None
     payload = sum(map(len, container.tiles))
-    pixels = header.width * header.height
+    height, width = header.shape
+    rows, columns = header.grid
+    pixels = height * width
     return Inspection(
-        bytes=len(data),
-        width=header.width,
-        height=header.height,
+        bytes=size,
+        width=width,
+        height=height,
         mode=header.mode.name.lower(),
         quality=header.quality,
         model=header.model.hex(),
         model_name=name,
-        grid=(header.rows, header.columns),
+        grid=(rows, columns),
         tiles=header.tile_count,
-        bpp=8 * len(data) / pixels,
-        ratio=3 * pixels / len(data),
+        bpp=8 * size / pixels,
+        ratio=3 * pixels / size,
         payload_bytes=payload,
-        bits_per_position=8 * payload / (header.rows * header.columns),
+        bits_per_position=8 * payload / (rows * columns),
         spans=tuple(spans(container)),
     )

@@ -10,8 +10,6 @@ from vqcodec.errors import CorruptError
 SIGNATURE = b"\x8bVQC\r\n\x1a\n"
 """High bit, name, CRLF, end-of-file, LF: text transfers break it visibly, as with PNG."""
 VERSION = 1
-MEDIA_PICTURE = 1
-"""The only media type of version 1: one still picture, 8-bit RGB."""
 MODEL_BYTES = 8
 """Leading bytes of the model file's SHA-256."""
 CRC_BYTES = 4
@@ -20,7 +18,7 @@ STRIDE_LOG2_MAX = 6
 TILE_LOG2_MIN = 4
 TILE_LOG2_MAX = 10
 SIDE_MAX = (1 << 24) - 1
-"""Largest width or height, pixels."""
+"""Largest size along an axis, such as width or height, pixels."""
 VARINT_BYTES_MAX = 5
 VARINT_MAX = (1 << 32) - 1
 
@@ -42,6 +40,34 @@ KNOWN_CHUNKS = frozenset(
 )
 
 
+class Medium(IntEnum):
+    """What a file holds. Only pictures have files yet; the other numbers are reserved."""
+
+    PICTURE = 1
+    """One still picture, 8-bit RGB."""
+    SOUND = 2
+    CLIP = 3
+    """Frames of one size, one after the other."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the sizes that a header gives, in the order of the file."""
+        return _AXES[self]
+
+    @property
+    def noun(self) -> str:
+        """What a file of this medium is said to hold."""
+        return _NOUNS[self]
+
+
+_AXES = {
+    Medium.PICTURE: ("width", "height"),
+    Medium.SOUND: ("samples",),
+    Medium.CLIP: ("width", "height", "frames"),
+}
+_NOUNS = {Medium.PICTURE: "a picture", Medium.SOUND: "sound", Medium.CLIP: "a clip"}
+
+
 class Mode(IntEnum):
     """How a tile's indices are coded."""
 
@@ -56,7 +82,9 @@ class Limits:
     """What a reader is willing to take."""
 
     pixels: int = 1 << 28
-    """Most pixels of a picture."""
+    """Most pixels of a picture; of other media, most elements of their shape."""
+    media: frozenset[Medium] = frozenset({Medium.PICTURE})
+    """The media that it can decode."""
 
 
 def is_critical(chunk_type: bytes) -> bool:
@@ -72,9 +100,3 @@ def check_chunk_type(chunk_type: bytes) -> None:
     right = len(chunk_type) == CHUNK_TYPE_BYTES and chunk_type.isalnum()
     if not right or not chunk_type[:1].isalpha():
         raise CorruptError(f"chunk type {chunk_type!r} is not four ASCII letters or digits")
-
-
-def tile_edges(indices: int, tile_log2: int) -> tuple[int, ...]:
-    """Cut a side of `indices` into equal tiles of at most 2^tile_log2; return n + 1 edges."""
-    count = -(-indices >> tile_log2)
-    return tuple(k * indices // count for k in range(count + 1))

@@ -12,6 +12,7 @@ both places: bytes that are missing, too many or changed take with them what the
 
 from __future__ import annotations
 
+import math
 import zlib
 from array import array
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from itertools import count
 from typing import TypeAlias
 
 from vqcodec.container import layout
-from vqcodec.container.layout import Limits, Mode
+from vqcodec.container.layout import Limits, Medium, Mode
 from vqcodec.container.types import Chunk, Container, Header
 from vqcodec.errors import (
     ChecksumError,
@@ -27,6 +28,7 @@ from vqcodec.errors import (
     FormatError,
     LimitError,
     NotVqcError,
+    PixelLimitError,
     TruncatedError,
     VersionError,
 )
@@ -147,30 +149,38 @@ class _Reader:
             )
 
     def _header(self) -> tuple[Header, int]:
-        media = self._byte("media type")
-        if media != layout.MEDIA_PICTURE:
-            raise VersionError(f"media type {media} is not known to this program", hint=_NEWER)
+        medium = self._medium()
         mode = self._byte("mode")
         if mode not in tuple(Mode):
             raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
         quality = self._byte("quality")
-        width = self._varint("width", 1, layout.SIDE_MAX)
-        height = self._varint("height", 1, layout.SIDE_MAX)
-        if width * height > self._limits.pixels:
-            raise LimitError(
-                f"{width}x{height} is {width * height} pixels, the limit is {self._limits.pixels}",
-                hint="--max-pixels raises the limit",
-            )
+        sizes = [self._varint(name, 1, layout.SIDE_MAX) for name in medium.axes]
+        pixels = math.prod(sizes)
+        if pixels > self._limits.pixels:
+            shape = "x".join(map(str, sizes))
+            raise PixelLimitError(f"{shape} is {pixels} pixels, the limit is {self._limits.pixels}")
         header = Header(
+            medium=medium,
             mode=Mode(mode),
             quality=quality,
-            width=width,
-            height=height,
+            shape=tuple(reversed(sizes)),
             model=self._take("model", layout.MODEL_BYTES),
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
             tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
+
+    def _medium(self) -> Medium:
+        number = self._byte("media type")
+        try:
+            medium = Medium(number)
+        except ValueError:
+            message = f"media type {number} is not known to this program"
+            raise VersionError(message, hint=_NEWER) from None
+        if medium not in self._limits.media:
+            readable = " or ".join(sorted(medium.noun for medium in self._limits.media))
+            raise VersionError(f"the file holds {medium.noun}, not {readable}", hint=_NEWER)
+        return medium
 
     def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY

@@ -42,8 +42,7 @@ def _fields(container: Container) -> Iterator[tuple[str, int]]:
     header, tiles = container.header, container.tiles
     yield "signature", len(layout.SIGNATURE)
     yield from _bytes("version", "media type", "mode", "quality")
-    yield "width", len(varint(header.width))
-    yield "height", len(varint(header.height))
+    yield from ((name, len(varint(length))) for name, length in header.sizes())
     yield "model", layout.MODEL_BYTES
     yield from _bytes("stride_log2", "tile_log2", "chunk count")
     if len(tiles) > TILES_LISTED:

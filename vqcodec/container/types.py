@@ -4,70 +4,69 @@ constructors check every range that SPEC.md states, so reader and writer agree.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from vqcodec import grid
 from vqcodec.container import layout
-from vqcodec.container.layout import Mode
+from vqcodec.container.layout import Medium, Mode
 from vqcodec.errors import CorruptError
+from vqcodec.grid import Box, Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The picture's geometry and how it is coded. Raises CorruptError if out of range."""
+    """The geometry of what a file holds, and how it is coded.
 
+    Raises CorruptError if out of range.
+    """
+
+    medium: Medium = Medium.PICTURE
     mode: Mode
     quality: int = 0
     """0..255; 0 where the model has no qualities."""
-    width: int
-    """Pixels, 1..2^24-1."""
-    height: int
-    """Pixels, 1..2^24-1."""
+    shape: Size
+    """Sizes in the order of an array's axes, 1..2^24-1 each: height and width of a picture."""
     model: bytes
     """First 8 bytes of the model file's SHA-256."""
     stride_log2: int
-    """Pixels per index along each side are 2^stride_log2, 0..6."""
+    """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..6."""
     tile_log2: int
-    """Tiles have at most 2^tile_log2 indices along each side, 4..10."""
+    """Tiles have at most 2^tile_log2 positions along each axis, 4..10."""
 
     def __post_init__(self) -> None:
+        axes = self.medium.axes
         _check("quality", self.quality, 0, 255)
-        _check("width", self.width, 1, layout.SIDE_MAX)
-        _check("height", self.height, 1, layout.SIDE_MAX)
+        _check("number of sizes", len(self.shape), len(axes), len(axes))
+        for name, length in self.sizes():
+            _check(name, length, 1, layout.SIDE_MAX)
         _check("model prefix length", len(self.model), layout.MODEL_BYTES, layout.MODEL_BYTES)
         _check("stride_log2", self.stride_log2, 0, layout.STRIDE_LOG2_MAX)
         _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX)
 
-    @property
-    def rows(self) -> int:
-        """Rows of the index grid."""
-        return -(-self.height >> self.stride_log2)
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield names and values of the shape's sizes in the order of the file."""
+        return zip(self.medium.axes, reversed(self.shape), strict=True)
 
     @property
-    def columns(self) -> int:
-        """Columns of the index grid."""
-        return -(-self.width >> self.stride_log2)
-
-    @property
-    def row_edges(self) -> tuple[int, ...]:
-        """First row of each row of tiles, and the end."""
-        return layout.tile_edges(self.rows, self.tile_log2)
-
-    @property
-    def column_edges(self) -> tuple[int, ...]:
-        """First column of each column of tiles, and the end."""
-        return layout.tile_edges(self.columns, self.tile_log2)
+    def grid(self) -> Size:
+        """Lengths of the grid of positions: rows and columns of a picture."""
+        return grid.divided(self.shape, 1 << self.stride_log2)
 
     @property
     def tile_count(self) -> int:
         """Number of tiles."""
-        size = 1 << self.tile_log2
-        return -(-self.rows // size) * -(-self.columns // size)
+        return grid.tile_count(self.grid, 1 << self.tile_log2)
+
+    def tiles(self) -> list[Box]:
+        """Return the boxes of the grid that are tiles, in the order of the file."""
+        return grid.tiles(self.grid, 1 << self.tile_log2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Data beside the picture. Raises CorruptError if its type is not four ASCII
+    """Data beside the tiles. Raises CorruptError if its type is not four ASCII
     letters or digits, the first one a letter, or it has more than 2^28 bytes.
     """
 
@@ -87,7 +86,7 @@ class Container:
     chunks: tuple[Chunk, ...] = field(default=())
     """In strictly ascending order of type."""
     tiles: tuple[bytes, ...]
-    """Streams of the tiles, row by row."""
+    """Streams of the tiles, in the order of `Header.tiles`."""
 
     def __post_init__(self) -> None:
         _check("number of tiles", len(self.tiles), self.header.tile_count, self.header.tile_count)

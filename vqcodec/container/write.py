@@ -12,8 +12,9 @@ def serialise(container: Container) -> bytes:
     """Write a .vqc file."""
     header = container.header
     out = bytearray(layout.SIGNATURE)
-    out += bytes((layout.VERSION, layout.MEDIA_PICTURE, header.mode, header.quality))
-    out += varint(header.width) + varint(header.height)
+    out += bytes((layout.VERSION, header.medium, header.mode, header.quality))
+    for _, length in header.sizes():
+        out += varint(length)
     out += header.model
     out += bytes((header.stride_log2, header.tile_log2, len(container.chunks)))
     for tile in container.tiles:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from vqcodec import processors
 from vqcodec.engines.devices import TORCH_HINT
-from vqcodec.engines.layers import Box, Network
+from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelError
+from vqcodec.grid import Box
 
 VARIABLE = "VQCODEC_ENGINE"
 

@@ -10,10 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Size: TypeAlias = tuple[int, int]
-"""Rows and columns."""
-Box: TypeAlias = tuple[slice, slice]
-"""Some rows and columns."""
+from vqcodec.grid import Box, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +172,11 @@ def crop_boxes(network: Network, size: Size, inner: Box) -> list[Box]:
     The network is given `size` rows and columns, of which those of `inner` are wanted. Both
     must be multiples of how many times smaller the network makes pictures.
     """
-    rows, columns = (
+    sides = (
         _crops(network.layers, _Extent(s.start, s.stop, length), 0, 1)[0]
         for s, length in zip(inner, size, strict=True)
     )
-    return list(zip(rows, columns, strict=True))
+    return list(zip(*sides, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

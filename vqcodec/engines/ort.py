@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from vqcodec import processors
 from vqcodec.engines.graph import INPUT, OUTPUT, crop_inputs, onnx_model
-from vqcodec.engines.layers import Box, Network, crop_boxes
+from vqcodec.engines.layers import Network, crop_boxes
+from vqcodec.grid import Box
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

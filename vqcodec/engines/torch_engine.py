@@ -13,7 +13,6 @@ from torch import Tensor
 
 from vqcodec.engines.layers import (
     Affine,
-    Box,
     Channels,
     Concatenation,
     Conv,
@@ -27,6 +26,7 @@ from vqcodec.engines.layers import (
     crop_boxes,
 )
 from vqcodec.engines.precision import full_precision
+from vqcodec.grid import Box
 
 
 class TorchEngine:

@@ -81,8 +81,8 @@ def unpack(container: Container) -> tuple[NDArray[np.uint8] | None, Metadata]:
         modified=None if modified is None else _MODIFIED.unpack(modified)[0],
     )
     opacity = container.chunk(layout.ALPHA)
-    size = (container.header.width, container.header.height)
-    return None if opacity is None else alpha.unpack(opacity, size), metadata
+    height, width = container.header.shape
+    return None if opacity is None else alpha.unpack(opacity, (width, height)), metadata
 
 
 def unusable(container: Container) -> dict[bytes, str]:

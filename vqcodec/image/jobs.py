@@ -6,6 +6,7 @@ everything that loads torch is imported where it is used.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import warnings
@@ -75,7 +76,7 @@ class Removal:
 
     def __post_init__(self) -> None:
         if self.remove_source and self.verify is False:
-            raise ValueError("--remove-source and --no-verify exclude each other")
+            raise ValueError("a source is only removed after its result is verified")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ class Compression:
         loss = source.inventory.loss
         warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
         warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
-        pixels = encoded.header.width * encoded.header.height
+        pixels = math.prod(encoded.header.shape)
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,

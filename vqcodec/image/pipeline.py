@@ -12,16 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from vqcodec.codec.coding import (
-    Indices,
-    box_of,
-    decode_grid,
-    encode_grid,
-    size_of,
-    tile_boxes,
-    tiles_touching,
-    within,
-)
+from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
 from vqcodec.codec.search import (
     Found,
     Setting,
@@ -31,13 +22,13 @@ from vqcodec.codec.search import (
     smallest_reaching,
 )
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
-from vqcodec.engines.layers import Box
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
+from vqcodec.grid import Box, area_of, bounding, covering, scaled, whole, widened, within
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of
-from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
+from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
@@ -116,19 +107,18 @@ def encode(
     Raises: ValueError as `compress` does.
     """
     height, width = picture.pixels.shape[:2]
-    whole = setting(wish.quality, model.qualities)
+    wished = setting(wish.quality, model.qualities)
     header = Header(
         mode=Mode.PRIOR if prior else Mode.FIXED,
-        quality=whole.quality,
-        width=width,
-        height=height,
+        quality=wished.quality,
+        shape=(height, width),
         model=bytes.fromhex(model.sha256)[:8],
         stride_log2=model.stride.bit_length() - 1,
         tile_log2=TILE_LOG2,
     )
     most, least = wish.bytes_at_most(height * width), wish.target_psnr
     searches = most is not None or least is not None
-    count = None if searches else counter(progress, 2 * header.rows * header.columns)
+    count = None if searches else counter(progress, 2 * math.prod(header.grid))
     measured = measure_pixels(model, picture.pixels, progress=count)
     chunks = to_chunks(picture)
 
@@ -142,7 +132,7 @@ def encode(
         encoded = attempt(told)
         return Found(encoded, len(encoded.data))
 
-    area = (slice(0, height), slice(0, width))
+    area = whole(header.shape)
 
     def decoded(told: Setting) -> Found[Encoded]:
         encoded = attempt(told)
@@ -153,7 +143,7 @@ def encode(
         return largest_within(sized, model.qualities, most, "bytes")
     if least is not None:
         return smallest_reaching(decoded, model.qualities, least, "dB")
-    return attempt(whole)
+    return attempt(wished)
 
 
 def confirm(
@@ -166,9 +156,9 @@ def confirm(
     """
     before, header = encoded.picture, encoded.header
     try:
-        container = parse(written, Limits(pixels=header.width * header.height))
+        container = parse(written, Limits(pixels=math.prod(header.shape)))
         alpha, metadata = unpack(container)
-        count = counter(progress, header.rows * header.columns)
+        count = counter(progress, math.prod(header.grid))
         decoder = model_of(container.header, model, "cpu")
         grid = decode_grid(decoder, container.header, container.tiles, progress=count)
     except FormatError as error:
@@ -229,15 +219,13 @@ def decode(
     header = container.header
     loaded = model_of(header, model, device)
     area = _area(crop, header)
-    box = positions_of(area, loaded.stride)
-    halo = loaded.decoder_halo
-    around = [slice(side.start - halo, side.stop + halo) for side in box]
-    wanted = tiles_touching(header, around[0], around[1])
-    boxes = tile_boxes(header)
-    coded = sum(math.prod(size_of(boxes[tile])) for tile in wanted)
-    count = counter(progress, coded + math.prod(size_of(box)))
+    box = covering(area, loaded.stride)
+    wanted = tiles_touching(header, widened(box, loaded.decoder_halo))
+    tiles = header.tiles()
+    boxes = [tiles[number] for number in wanted]
+    count = counter(progress, sum(map(area_of, boxes)) + area_of(box))
     grid = decode_grid(loaded, header, container.tiles, wanted, count)
-    decoded = scaled(box_of(boxes, wanted), loaded.stride)
+    decoded = scaled(bounding(boxes), loaded.stride)
     pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
     alpha, metadata = unpack(container)
     return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
@@ -268,7 +256,16 @@ def verify(
 
     Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """
-    container = parse(bytes_of(data), Limits(pixels=max_pixels))
+    return check(parse(bytes_of(data), Limits(pixels=max_pixels)), model=model, device=device)
+
+
+def check(
+    container: Container,
+    *,
+    model: Model | str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+) -> Indices:
+    """Do what `verify` does with a file that has been parsed."""
     unpack(container)
     return _indices(container, model, device)
 
@@ -283,16 +280,14 @@ def _indices(
 def _area(crop: Crop | None, header: Header) -> Box:
     """Return the rows and columns of a crop. Raises ValueError if it is not in the picture."""
     if crop is None:
-        return slice(0, header.height), slice(0, header.width)
+        return whole(header.shape)
     try:
         x, y, width, height = (operator.index(number) for number in crop)
     except (TypeError, ValueError) as error:
         raise ValueError(f"crop is {crop!r}, not four whole numbers x, y, width, height") from error
-    inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
-    if not inside:
-        raise ValueError(
-            f"crop {x},{y},{width},{height} is not inside {header.width}x{header.height} pixels"
-        )
+    rows, columns = header.shape
+    if not (0 <= x < x + width <= columns and 0 <= y < y + height <= rows):
+        raise ValueError(f"crop {x},{y},{width},{height} is not inside {columns}x{rows} pixels")
     return slice(y, y + height), slice(x, x + width)
 
 

@@ -7,14 +7,15 @@ continued into it, which is nearer to the truth than any fixed index.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
+from vqcodec.codec.coding import Indices, decode_grid
 from vqcodec.container import Header, Limits, recover
-from vqcodec.engines.layers import Box
+from vqcodec.grid import Box, common, scaled, whole
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
 from vqcodec.image.pipeline import Progress, counter, model_of
@@ -79,13 +80,13 @@ def salvage(
     remains = recover(bytes_of(data), Limits(pixels=max_pixels))
     container, header = remains.container, remains.container.header
     loaded = model_of(header, model, device)
-    count = counter(progress, 2 * header.rows * header.columns)
+    count = counter(progress, 2 * math.prod(header.grid))
     lost = set(remains.lost)
     grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
-    boxes = tile_boxes(header)
+    boxes = header.tiles()
     for number in sorted(lost):
         _continue_into(grid, boxes[number], loaded.decoder_halo)
-    area = (slice(0, header.height), slice(0, header.width))
+    area = whole(header.shape)
     pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
     tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
     for tile in tiles:
@@ -115,8 +116,5 @@ def _continue_into(grid: Indices, box: Box, halo: int) -> None:
 
 
 def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:
-    (top, bottom), (left, right) = (
-        (side.start << header.stride_log2, min(side.stop << header.stride_log2, most))
-        for side, most in zip(box, (header.height, header.width), strict=True)
-    )
-    return left, top, right - left, bottom - top
+    rows, columns = common(scaled(box, 1 << header.stride_log2), whole(header.shape))
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start

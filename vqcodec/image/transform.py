@@ -7,15 +7,27 @@ the picture.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec.codec.coding import Indices, Progress, size_of, within
-from vqcodec.engines.layers import Box
+from vqcodec.codec.coding import Indices, Progress
 from vqcodec.engines.samples import to_samples, to_unit
+from vqcodec.grid import (
+    Box,
+    Size,
+    area_of,
+    common,
+    covering,
+    divided,
+    scaled,
+    size_of,
+    whole,
+    widened,
+    windows,
+    within,
+)
 from vqcodec.models.model import Model
 
 Pixels = NDArray[np.uint8]
@@ -32,17 +44,18 @@ def measure_pixels(
     """
     stride, halo = model.stride, model.encoder_halo
     window = window or model.window
-    height, width = pixels.shape[:2]
-    rows, columns = -(-height // stride), -(-width // stride)
+    size = divided(pixels.shape[:2], stride)
     measured: NDArray | None = None
-    for inner, outer in _windows(slice(0, rows), slice(0, columns), rows, columns, window, halo):
-        cut = pixels[scaled(outer, stride)]
-        below = (outer[0].stop - outer[0].start) * stride - cut.shape[0]
-        beside = (outer[1].stop - outer[1].start) * stride - cut.shape[1]
+    for inner, outer in _windows(whole(size), size, window, halo):
+        source = scaled(outer, stride)
+        cut = pixels[source]
+        below, beside = (
+            wanted - there for wanted, there in zip(size_of(source), cut.shape, strict=False)
+        )
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
         part = model.measure(to_unit(filled), scaled(within(outer, inner), stride))
         if measured is None:
-            measured = np.empty((rows, columns, part.shape[2]), part.dtype)
+            measured = np.empty((*size, part.shape[2]), part.dtype)
         measured[inner] = part
         _tell(progress, inner)
     assert measured is not None  # no picture is empty
@@ -65,55 +78,25 @@ def decode_indices(
     """
     stride, halo = model.stride, model.decoder_halo
     window = window or model.window
-    rows, columns, _ = grid.shape
-    area = area or (slice(0, rows * stride), slice(0, columns * stride))
+    size = grid.shape[:2]
+    area = area or scaled(whole(size), stride)
     pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
-    for inner, outer in _windows(*positions_of(area, stride), rows, columns, window, halo):
+    for inner, outer in _windows(covering(area, stride), size, window, halo):
         rounded = to_samples(model.pixels(grid[outer], quality, within(outer, inner)))
         drawn = scaled(inner, stride)
         # The area may begin and end within a position.
-        wanted = _common(drawn, area)
+        wanted = common(drawn, area)
         pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
         _tell(progress, inner)
     return pixels
 
 
-def positions_of(area: Box, stride: int) -> Box:
-    """Return the rows and columns of positions that rows and columns of pixels belong to."""
-    rows, columns = (slice(s.start // stride, -(-s.stop // stride)) for s in area)
-    return rows, columns
-
-
-def scaled(box: Box, stride: int) -> Box:
-    """Return the rows and columns of pixels of rows and columns of positions."""
-    rows, columns = (slice(s.start * stride, s.stop * stride) for s in box)
-    return rows, columns
-
-
-def _windows(
-    area_rows: slice, area_columns: slice, rows: int, columns: int, window: int, halo: int
-) -> Iterator[tuple[Box, Box]]:
-    """Yield windows of the area, each with its surroundings clipped to the grid."""
-    for top in range(area_rows.start, area_rows.stop, window):
-        bottom = min(top + window, area_rows.stop)
-        for left in range(area_columns.start, area_columns.stop, window):
-            right = min(left + window, area_columns.stop)
-            yield (
-                (slice(top, bottom), slice(left, right)),
-                (
-                    slice(max(0, top - halo), min(rows, bottom + halo)),
-                    slice(max(0, left - halo), min(columns, right + halo)),
-                ),
-            )
-
-
-def _common(one: Box, other: Box) -> Box:
-    rows, columns = (
-        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return rows, columns
+def _windows(area: Box, size: Size, window: int, halo: int) -> Iterator[tuple[Box, Box]]:
+    """Yield windows of the area, each with its surroundings clipped to a grid of that size."""
+    for inner in windows(area, window):
+        yield inner, common(widened(inner, halo), whole(size))
 
 
 def _tell(progress: Progress | None, inner: Box) -> None:
     if progress is not None:
-        progress(math.prod(size_of(inner)))
+        progress(area_of(inner))

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec.engines.layers import Box
+from vqcodec.grid import Box
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Prior
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.engines.engine import Engine, make_engine
-from vqcodec.engines.layers import Box, Network
+from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
+from vqcodec.grid import Box
 from vqcodec.models import file, transform
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
 from vqcodec.prior import codebooks as integer_codebooks

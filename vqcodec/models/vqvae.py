@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.engines.engine import Engine, make_engine
-from vqcodec.engines.layers import Box, Network
+from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
+from vqcodec.grid import Box
 from vqcodec.models import autoencoder, file
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.prior.chooser import KnownIndices

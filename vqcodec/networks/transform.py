@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.engines.layers import Box
+from vqcodec.grid import Box
 from vqcodec.models.config import TransformConfig
 
 

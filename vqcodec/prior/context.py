@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.grid import Size
 from vqcodec.prior.heads import Head, Parts, Positions
 from vqcodec.prior.kernel import NUMPY, Kernel, Network, pack
 from vqcodec.prior.kernel import level as kernel_level
 from vqcodec.prior.layer import Floats
 from vqcodec.prior.trunk import Features, Trunk
-from vqcodec.prior.wavefront import Size, Step, steps
+from vqcodec.prior.wavefront import Step, steps
 
 
 @dataclass(frozen=True, eq=False)  # without slots, for the cached property

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from vqcodec.entropy.tables import POWERS
 from vqcodec.errors import CorruptError
+from vqcodec.grid import Size
 from vqcodec.prior.chooser import Chooser, LeastCost
 from vqcodec.prior.codebooks import Block
 from vqcodec.prior.heads import Categorical, Gaussian, Head
 from vqcodec.prior.layer import Layer
 from vqcodec.prior.taps import Taps
 from vqcodec.prior.trunk import Trunk
-from vqcodec.prior.wavefront import Size
 
 try:
     from vqcodec._kernel import native
@@ -72,14 +72,16 @@ class Kernel:
 
     def encode(self, chooser: Chooser, size: Size) -> tuple[bytes, NDArray[np.int32]]:
         """Return the stream of one tile, and its indices (rows, columns, G)."""
+        rows, columns = size
         if isinstance(chooser, LeastCost):
-            indices = np.empty((*size, self.groups), dtype=np.int32)
+            indices = np.empty((rows, columns, self.groups), dtype=np.int32)
             latents = np.ascontiguousarray(chooser.latents)
             weight = float(chooser.per_logit)
-            return self.network.encode(self.level, *size, indices, latents, weight), indices
+            stream = self.network.encode(self.level, rows, columns, indices, latents, weight)
+            return stream, indices
         indices = np.array(chooser.indices, dtype=np.int32, order="C")
-        indices = indices.reshape(*size, self.groups)
-        return self.network.encode(self.level, *size, indices, None, 0.0), indices
+        indices = indices.reshape(rows, columns, self.groups)
+        return self.network.encode(self.level, rows, columns, indices, None, 0.0), indices
 
 
 def pack(trunk: Trunk, head: Head) -> Network:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vqcodec.grid import Size
 from vqcodec.prior.layer import Float, Floats, Layer, Tensors, activate, limit
 from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
-from vqcodec.prior.wavefront import Integers, Size, Step, starts
+from vqcodec.prior.wavefront import Integers, Step, starts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

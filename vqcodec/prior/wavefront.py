@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.grid import Size
+
 Integers = NDArray[np.intp]
-Size = tuple[int, int]
-"""Rows and columns of a tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Step:
 
 
 def steps(sizes: Sequence[Size]) -> Iterator[Step]:
-    """Yield the steps of a batch of tiles in order; each position is in one step."""
+    """Yield the steps of a batch of tiles of rows and columns; each position is in one step."""
     rows, columns = np.array(sizes).T
     places = starts(rows * columns)
     for t in range(int((columns + 2 * rows).max()) - 2):

@@ -130,7 +130,8 @@ def find_by_prefix(prefix: bytes) -> ModelFile:
         )
     raise ModelNotFoundError(
         f"the file was made with model {digits}…, which is not installed",
-        hint="get that model's file and run `vqcodec models install FILE`, or give --model FILE",
+        hint="get that model's file, and give it as the model or install it: "
+        "`vqcodec models install FILE`",
     )
 
 

@@ -6,10 +6,7 @@ impossible value is a `ValueError` that names the key.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vqcodec.models.config import (
     AutoencoderConfig,
@@ -19,16 +16,7 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
-from vqcodec.tables import from_table
 from vqcodec.training.distortion import MS_SSIM_SIDE
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-DEEP_PHOTO = "photo-2"
-"""What `architecture` says in recipes of `DeepPhotoRecipe`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +117,8 @@ class TrainConfig:
 class Recipe:
     """Everything that decides what a training run makes, but for the pictures."""
 
+    architecture: str
+    """'vqvae-pixelcnn-1'."""
     name: str
     """Name of the model, a-z, 0-9 and '-'."""
     licence: str = "unspecified"
@@ -194,6 +184,8 @@ class PhotoTrainConfig:
 class PhotoRecipe:
     """Everything that decides what a run of `photo` makes, but for the pictures."""
 
+    architecture: str
+    """'photo-1'."""
     name: str
     """Name of the model, a-z, 0-9 and '-'."""
     licence: str = "unspecified"
@@ -307,34 +299,3 @@ AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe
 def _check_name(name: str) -> None:
     if not name or not all(c.islower() or c.isdigit() or c == "-" for c in name):
         raise ValueError("name must be made of a-z, 0-9 and '-'")
-
-
-def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> AnyRecipe:
-    """Read a recipe. The key `architecture` says what it makes; without it, a recipe with a
-    table `transform` is of photo-1's kind, another one of `paper`'s.
-
-    `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
-
-    Raises: ValueError for anything that is not a recipe, naming the key.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}") from error
-    for dotted, text in (overrides or {}).items():
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        *parents, leaf = dotted.split(".")
-        inner = table
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise ValueError(f"{dotted}: {parent} is not a table")
-        inner[leaf] = value
-    if "architecture" in table:
-        if table["architecture"] != DEEP_PHOTO:
-            raise ValueError(f"architecture must be {DEEP_PHOTO!r}, or left out")
-        return from_table(DeepPhotoRecipe, table)
-    return from_table(PhotoRecipe, table) if "transform" in table else from_table(Recipe, table)
