@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +23,25 @@ from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.photo import Photo
 from vqcodec.models.vqvae import VqVae, parse_model
 from vqcodec.prior import kernel
+
+_USES_TORCH = re.compile(
+    r"^(import|from) (torch|random_networks|vqcodec\.(networks|training))\b", re.MULTILINE
+)
+collect_ignore = (
+    []
+    if find_spec("torch")
+    else [
+        path.name
+        for path in Path(__file__).parent.glob("test_*.py")
+        if _USES_TORCH.search(path.read_text("utf-8"))
+    ]
+)
+"""Tests of training, where torch is not installed."""
+
+
+def pytest_report_header() -> str | None:
+    return f"no torch: without {', '.join(sorted(collect_ignore))}" if collect_ignore else None
+
 
 MODELS = Path(__file__).parent / "models"
 """Models with random weights; models/renew.py writes them."""

@@ -23,7 +23,6 @@ from vqcodec.image.colour import SRGB_CHROMATICITIES, SRGB_CURVE, PngColours, rg
 from vqcodec.image.picture import Picture
 from vqcodec.image.reading import Source, picture_of, read_picture
 from vqcodec.models.vqvae import VqVae
-from vqcodec.training.data import read_rgb
 
 MAX = 1 << 20
 
@@ -349,6 +348,9 @@ def test_orientation_in_xmp_alone_is_applied_too() -> None:
 
 
 def test_training_reads_what_the_codec_codes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from vqcodec.training.data import read_rgb
+
     side = np.arange(256, dtype=np.uint16)
     files = {
         "deep.png": png((side * 257).reshape(16, 16)),

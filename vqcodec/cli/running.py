@@ -83,7 +83,7 @@ def _run(
 
 def _computes_elsewhere(device: str) -> bool:
     """Tell whether the networks run on a device that several processes would only share."""
-    from vqcodec.engines.engine import pick_device
+    from vqcodec.engines.devices import pick_device
 
     return pick_device(device) != "cpu"
 

@@ -175,7 +175,7 @@ class Decompression:
         """Load the model, if one is given. Raises: ModelError; ValueError for a device that is
         not there.
         """
-        from vqcodec.engines.engine import pick_device
+        from vqcodec.engines.devices import pick_device
         from vqcodec.registry.load import load_model
 
         pick_device(self.device)
