@@ -74,8 +74,8 @@ class Photo:
 
     @property
     def window(self) -> int:
-        """64 positions are 1024 pixels."""
-        return 64
+        """80 positions are 1280 pixels."""
+        return 80
 
     def groups(self, quality: int) -> int:
         """Indices per position."""
