@@ -13,7 +13,7 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from frozen.renew import FROZEN, sums
 from PIL import Image
+from samples import Sample, frozen, vectors
 
+from vqcodec import processors
 from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid
 from vqcodec.container import Container, Header, Mode, parse, serialise
@@ -36,59 +37,8 @@ from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.registry.load import parse_model
-from vqcodec.registry.store import find_by_prefix
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _backends: Any = torch.backends
-VECTORS = FROZEN.parent.parent / "format" / "vectors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A .vqc file and what is known of it."""
-
-    name: str
-    data: bytes
-    model: Path
-    indices: str
-    """SHA-256, as format/vectors/README.md defines it."""
-    pixels: Path | None = None
-    bound: int = 1
-    """By how much samples may differ from `pixels`."""
-
-
-def frozen() -> Iterator[Sample]:
-    """Yield the frozen files, of shipped models."""
-    for name, digest in sums().items():
-        path = FROZEN / name
-        data = path.read_bytes()
-        image = path.with_suffix(".png")
-        yield Sample(
-            name=name,
-            data=data,
-            model=find_by_prefix(parse(data).header.model).path,
-            indices=digest,
-            pixels=image if image.exists() else None,
-        )
-
-
-def vectors() -> Iterator[Sample]:
-    """Yield the conformance vectors that decode, of models whose sums reach the limits."""
-    for group in ("valid", "limits"):
-        for path in sorted((VECTORS / group).glob("*.toml")):
-            says = tomllib.loads(path.read_text("utf-8"))
-            yield Sample(
-                name=f"{group}/{path.stem}.vqc",
-                data=path.with_suffix(".vqc").read_bytes(),
-                model=VECTORS / "models" / says["model"],
-                indices=says["indices_sha256"],
-                pixels=path.with_name(says["pixels"]) if "pixels" in says else None,
-                bound=says.get("pixels_differ_by", 1),
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +149,7 @@ def _batch(value: int) -> None:
 
 
 PUT: dict[str, Callable[[Any], object]] = {
-    "threads": torch.set_num_threads,
+    "threads": processors.prepare,
     "matmul": torch.set_float32_matmul_precision,
     "fp32_precision": _fp32_precision,
     "tf32": _tf32,
@@ -260,10 +210,10 @@ def main() -> None:
             "Python": platform.python_version(),
             "torch": torch.__version__,
             "NumPy": np.__version__,
-            "constriction": version("constriction"),
+            **{name: version(name) for name in ("constriction", "onnxruntime")},
         },
         "capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
+        "threads": processors.threads(),
     }
     print("\n" + json.dumps(facts | found))
 

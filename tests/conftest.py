@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +23,25 @@ from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.photo import Photo
 from vqcodec.models.vqvae import VqVae, parse_model
 from vqcodec.prior import kernel
+
+_USES_TORCH = re.compile(
+    r"^(import|from) (torch|random_networks|vqcodec\.(networks|training))\b", re.MULTILINE
+)
+collect_ignore = (
+    []
+    if find_spec("torch")
+    else [
+        path.name
+        for path in Path(__file__).parent.glob("test_*.py")
+        if _USES_TORCH.search(path.read_text("utf-8"))
+    ]
+)
+"""Tests of training, where torch is not installed."""
+
+
+def pytest_report_header() -> str | None:
+    return f"no torch: without {', '.join(sorted(collect_ignore))}" if collect_ignore else None
+
 
 MODELS = Path(__file__).parent / "models"
 """Models with random weights; models/renew.py writes them."""
@@ -45,6 +66,21 @@ TRANSFORM = TransformConfig(
     widths=(8, 12, 16), depths=(1, 1, 1), latents=24, details=8, qualities=3
 )
 LATENT_PRIOR = LatentPriorConfig(channels=16, layers=2, slices=(8, 8, 8), hidden=12)
+
+
+SMALL_PHOTO = {
+    "architecture": "photo-1",
+    "name": "small",
+    "transform": {
+        "widths": [8, 12, 16],
+        "depths": [0, 0, 1],
+        "latents": 12,
+        "details": 4,
+        "qualities": 4,
+    },
+    "latent_prior": {"channels": 16, "layers": 1, "slices": [4, 4, 4], "hidden": 8},
+}
+"""A recipe of photo-1, but for its training."""
 
 
 @pytest.fixture(scope="session")

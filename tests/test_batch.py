@@ -345,7 +345,7 @@ def test_a_process_that_is_killed_fails_its_file_alone(jobs: Callable[..., list[
     failures = {source: outcome.failure for source, outcome in found.items() if outcome.failure}
     assert set(failures) == {"0", "2"}
     assert "SIGKILL" in failures["0"].message
-    assert "--jobs" in failures["0"].hint
+    assert "fewer processes" in failures["0"].hint
     assert Path("3.out").exists()
     assert not Path("0.out").exists()
 

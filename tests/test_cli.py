@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from conftest import Run, one_line_error, photo
 from PIL import Image
 
+import vqcodec
 from vqcodec import processors
-from vqcodec.cli import _COMMANDS, main
+from vqcodec.cli import _COMMANDS, cli, main
+from vqcodec.container import read
 
 SPEC_EXAMPLE = bytes.fromhex(
     "8b5651430d0a1a0a 01010000 0a04 0123456789abcdef 0206 01 0496d0ab6b"
@@ -297,32 +302,6 @@ def _command(*arguments: str) -> str:
     return f"import sys; sys.argv = {argv}; from vqcodec.cli import main; main()"
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import vqcodec",
-        "import vqcodec.container",
-        "import vqcodec; vqcodec.inspect",
-        "import vqcodec; vqcodec.list_models()",
-        _command("--help"),
-        _command("inspect", "x.vqc"),
-        _command("models", "list"),
-    ],
-)
-def test_light_commands_do_not_load_torch(code: str, tmp_path: Path) -> None:
-    (tmp_path / "x.vqc").write_bytes(SPEC_EXAMPLE)
-    check = (
-        f"try:\n    {code}\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
-        "import sys\nassert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path, stdout=subprocess.PIPE)
-
-
-def test_container_is_standard_library_only() -> None:
-    check = "import vqcodec.container, sys; assert not {'torch', 'numpy'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", check], check=True)
-
-
 @pytest.fixture
 def with_qualities(run: Run, photo_data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "random-photo.safetensors"
@@ -604,25 +583,46 @@ def test_without_arguments_there_is_help(run: Run) -> None:
         assert "error" not in result.err
 
 
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        ("vqcodec ", {*_COMMANDS}),
-        ("vqcodec com", {"compress"}),
-        ("vqcodec compress --remove", {"--remove-source"}),
-    ],
-)
-def test_shell_completion_is_quick(words: str, found: set[str], tmp_path: Path) -> None:
-    check = (
-        f"try:\n    {_command()}\nexcept SystemExit:\n    pass\n"
-        "import sys\nassert not {'torch', 'vqcodec_bench.command'} & set(sys.modules)"
-    )
-    asking = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = subprocess.run(
-        [sys.executable, "-c", check],
-        env=os.environ | asking | {"_VQCODEC_COMPLETE": "bash_complete"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert {line.split(",")[1] for line in done.stdout.splitlines()} == found
+@pytest.mark.usefixtures("installed")
+def test_a_file_is_parsed_once_to_be_inspected_and_verified(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo().save("a.png")
+    assert run("compress", "a.png", "--model", "random").code == 0
+    parsed = []
+    parse = read._Reader.container
+    monkeypatch.setattr(read._Reader, "container", lambda self: parsed.append(1) or parse(self))
+    assert "verified" in run("inspect", "--verify", "a.vqc").out
+    assert len(parsed) == 1
+
+
+def test_only_commands_name_options() -> None:
+    """Errors of the package say what is wrong; which option helps, the command line adds."""
+    package = Path(vqcodec.__file__).parent
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in _COMMANDS]
+    parameters = [parameter for command in commands if command for parameter in command.params]
+    names = {name for parameter in parameters for name in parameter.opts if name[0] == "-"}
+    assert {"--max-pixels", "-f", "--resume"} <= names
+    option = re.compile(rf"(^|[\s`])({'|'.join(names)})([\s`,;.:]|$)")
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] in ("cli", "batch"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not option.search(node.value), f"{path}: {node.value}"
+
+
+@pytest.mark.usefixtures("installed")
+def test_errors_name_the_option_that_helps(run: Run) -> None:
+    photo().save("a.png")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save("real.tif")
+    assert run("compress", "a.png", "--model", "random").code == 0
+    fewer = ("--max-pixels", "9")
+    for arguments, option in (
+        (("inspect", "a.vqc", *fewer), "--max-pixels"),
+        (("decompress", "a.vqc", "-o", "b.png", *fewer), "--max-pixels"),
+        (("compress", "a.png", "-o", "b.vqc", *fewer), "--max-pixels"),
+        (("compress", "real.tif", "-o", "b.vqc"), "--range LOW HIGH"),
+    ):
+        assert option in one_line_error(run(*arguments), 1).split("; ")[1]

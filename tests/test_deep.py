@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from test_training import Silent
 
 from vqcodec.errors import ModelCorruptError, ModelNotFoundError
-from vqcodec.training.config import DataConfig, DeepPhotoRecipe, load_recipe
+from vqcodec.training.architectures import load_recipe
+from vqcodec.training.config import DataConfig, DeepPhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.deep import DeepTransformStage, flat_white
 from vqcodec.training.growth import blank

@@ -50,3 +50,14 @@ def test_gradients_exist_where_pictures_have_nothing_in_common() -> None:
     distortion(decoded, original, 600.0).total.sum().backward()  # type: ignore[no-untyped-call]
     assert decoded.grad is not None
     assert bool(decoded.grad.isfinite().all())
+
+
+def test_one_scale_that_is_unlike_leaves_the_gradients_of_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, 6, 6, generator=generator)
+    coarse = torch.nn.functional.interpolate(coarse, size=192, mode="bilinear")
+    fine = 0.1 * torch.rand(1, 3, 192, 192, generator=generator)
+    decoded = (1.0 - coarse + fine).requires_grad_()
+    ms_ssim(decoded, coarse + fine).sum().backward()  # type: ignore[no-untyped-call]
+    assert decoded.grad is not None
+    assert bool(decoded.grad.any())

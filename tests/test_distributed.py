@@ -14,14 +14,16 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from conftest import photo
+from conftest import SMALL_PHOTO, photo
 from safetensors.torch import load_file, save_file
 from test_training import RECIPE, Silent
 from torch import Tensor, nn
 
 import vqcodec
+from vqcodec.tables import from_table
+from vqcodec.training.architectures import load_recipe
 from vqcodec.training.autoencoder import AutoencoderStage
-from vqcodec.training.config import PhotoRecipe, ScheduleConfig, from_table, load_recipe
+from vqcodec.training.config import PhotoRecipe, ScheduleConfig
 from vqcodec.training.data import Pictures, draws, find_pictures
 from vqcodec.training.distributed import agree, any_of, gathered, joined, means, rank, share, size
 from vqcodec.training.loop import InterruptedRunError, Trainer
@@ -31,22 +33,6 @@ from vqcodec.training.transform import TransformStage, spread_qualities
 PROCESSES = 2
 LIMIT = 120.0
 CPU = torch.device("cpu")
-PHOTO_TABLE = {
-    "name": "small",
-    "transform": {
-        "widths": [8, 12, 16],
-        "depths": [0, 0, 1],
-        "latents": 12,
-        "details": 4,
-        "qualities": 4,
-    },
-    "latent_prior": {"channels": 16, "layers": 1, "slices": [4, 4, 4], "hidden": 8},
-    "train": {
-        "precision": "float32",
-        "transform": {"steps": 4, "batch": 4, "crop": 64, "optimiser": "muon", "average": 0.9},
-        "product": {"steps": 1},
-    },
-}
 
 
 class HeadsStage:
@@ -136,7 +122,23 @@ def autoencoder(folder: Path, update: str) -> dict[str, Tensor]:
 
 
 def transform(folder: Path, own: Path) -> dict[str, Any]:
-    recipe = from_table(PhotoRecipe, PHOTO_TABLE)
+    recipe = from_table(
+        PhotoRecipe,
+        SMALL_PHOTO
+        | {
+            "train": {
+                "precision": "float32",
+                "transform": {
+                    "steps": 4,
+                    "batch": 4,
+                    "crop": 64,
+                    "optimiser": "muon",
+                    "average": 0.9,
+                },
+                "product": {"steps": 1},
+            }
+        },
+    )
     paths = find_pictures(folder / "data")
     stage = TransformStage(recipe, Pictures(paths, recipe.data), paths[:1], CPU)
     batch = stage.batch(0)

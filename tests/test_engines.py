@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vqcodec.engines import ort
+from vqcodec.engines.engine import VARIABLE
 from vqcodec.engines.graph import crop_inputs, onnx_model
 from vqcodec.engines.layers import Network, crop_boxes, tensor_shapes
 from vqcodec.engines.ort import OrtEngine
 from vqcodec.engines.samples import to_samples
 from vqcodec.models import autoencoder, transform
 from vqcodec.models.config import AutoencoderConfig, TransformConfig
-from vqcodec.models.file import network_weights, read_tensors
 from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.model_files import read_photo, read_vqvae
 from vqcodec.networks.transform import Analysis, Synthesis
-from vqcodec.registry.load import load_model
-from vqcodec.registry.manifest import Entry, shipped
+from vqcodec.registry.load import parse_model
+from vqcodec.registry.store import find, read_verified
 
 pytest.importorskip("onnxruntime")
 
@@ -181,26 +182,27 @@ def test_weights_that_overflow_still_make_samples() -> None:
         assert to_samples(result).shape == (48, 48, 3)
 
 
-@pytest.mark.parametrize("entry", shipped(), ids=lambda entry: entry.name)
-def test_shipped_models_give_the_same_latents_and_pixels(entry: Entry) -> None:
-    model, tensors = load_model(entry.name, device="cpu"), read_tensors(entry.path.read_bytes())
-    if isinstance(model.config, TransformConfig):
-        prefixes = ("analysis", "synthesis")
-        both = (transform.analysis(model.config), transform.synthesis(model.config))
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+@pytest.mark.parametrize("name", ["photo", "paper"])
+def test_shipped_models_give_the_latents_and_pixels_of_their_torch_modules(
+    name: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, engine)
+    data = read_verified(find(name))
+    model: Any = parse_model(data, sha256="")
+    if name == "photo":
+        photo = read_photo(data)
+        modules, engines = (photo.analysis, photo.synthesis), (model.analysis, model.synthesis)
     else:
-        prefixes = ("encoder", "decoder")
-        both = (autoencoder.encoder(model.config), autoencoder.decoder(model.config))
-    forward, back = (
-        OrtEngine(network, network_weights(network, prefix, tensors))
-        for network, prefix in zip(both, prefixes, strict=True)
-    )
+        paper = read_vqvae(data)
+        modules, engines = (paper.encoder, paper.decoder), (model.encoder, model.decoder)
     y, x = np.mgrid[0:48, 0:64] / 64.0
     pixels = np.stack([y, x, 0.5 + 0.5 * np.sin(40 * x * y)]).astype(np.float32)
     with torch.inference_mode():
-        latents = getattr(model, prefixes[0])(torch.from_numpy(pixels)[None])
-        decoded = getattr(model, prefixes[1])(latents)[0].numpy()
-    assert close(forward.run(pixels), latents[0].numpy())
-    levels = to_samples(back.run(latents[0].numpy())).astype(int)
+        latents = modules[0](torch.from_numpy(pixels)[None])
+        decoded = modules[1](latents)[0].numpy()
+    assert close(engines[0].run(pixels), latents[0].numpy())
+    levels = to_samples(engines[1].run(latents[0].numpy())).astype(int)
     assert abs(levels - to_samples(decoded)).max() <= 1
 
 

@@ -13,9 +13,11 @@ import exactness
 import numpy as np
 import pytest
 import torch
-from case import How, Sample, check, vectors
+from case import How, check
+from samples import Sample, vectors
 
 from vqcodec.container import parse, serialise
+from vqcodec.engines.engine import VARIABLE
 from vqcodec.prior import heads, layer, trunk
 from vqcodec.prior.layer import Floats
 
@@ -27,6 +29,15 @@ NAMES = {
 }
 SAMPLES = [sample for sample in vectors() if sample.name in NAMES]
 ALL_OF_IT = next(each for each in exactness.CASES if each.name == "all of it")
+
+
+@pytest.fixture
+def with_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks are run by torch."""
+    monkeypatch.setenv(VARIABLE, "torch")
+    case._load.cache_clear()
+    yield
+    case._load.cache_clear()
 
 
 def found(samples: list[Sample]) -> list[list[str]]:
@@ -58,21 +69,19 @@ def each_operation_in(precision: str) -> Iterator[None]:
 
 @pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="needs torch 2.9")
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_the_precision_of_operations_does_not_matter(precision: str) -> None:
+def test_the_precision_of_operations_does_not_matter(precision: str, with_torch: None) -> None:
     with each_operation_in(precision):
         assert found(SAMPLES) == [[]] * len(SAMPLES)
 
 
-def test_the_default_dtype_does_not_matter() -> None:
+def test_the_default_dtype_does_not_matter(with_torch: None) -> None:
     before = torch.get_default_dtype()
-    case._load.cache_clear()
     try:
         for dtype in (torch.float64, torch.bfloat16):
             torch.set_default_dtype(dtype)
             assert found(SAMPLES) == [[]] * len(SAMPLES)
     finally:
         torch.set_default_dtype(before)
-        case._load.cache_clear()
 
 
 def test_rounding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

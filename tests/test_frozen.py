@@ -1,13 +1,14 @@
 """Files of version 1 decode for ever, to the same indices (format/SPEC.md, section 12).
 
-`python tests/frozen/renew.py MODEL` renews them where a model is replaced before its release.
+`python tests/frozen/renew.py MODEL` renews them where a model is replaced before its release, and
+`python tests/frozen/renew.py --sizes MODEL` alone says that other sizes are meant.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from frozen.renew import FROZEN, indices_sha256, sums
+from frozen.renew import FROZEN, PICTURES, SETTINGS, indices_sha256, size, sizes, sums
 from PIL import Image
 
 import vqcodec
@@ -34,3 +35,25 @@ def test_shipped_models_compress_well(model: str) -> None:
     assert len(data) < 0.5 * len(fixed)
     error = np.asarray(vqcodec.decompress(data, device="cpu")).astype(float) - np.asarray(image)
     assert np.square(error).mean() < 255**2 / 10**3  # 30 dB
+
+
+SIZES = [(model, setting) for model, settings in SETTINGS.items() for setting in settings]
+_WORDS = 8
+"""Bytes of the two words that a stream ends with, in files of which 1 % is less."""
+
+
+@pytest.mark.parametrize(("model", "setting"), SIZES, ids=map(" ".join, SIZES))
+def test_pictures_keep_their_sizes(model: str, setting: str) -> None:
+    """Within 1 %: another machine's rounding moves an index here and there."""
+    kept = sizes()[model][setting]
+    assert kept.keys() == PICTURES.keys()
+    for picture, expected in kept.items():
+        found = size(model, setting, picture)
+        assert abs(found - expected) <= max(0.01 * expected, _WORDS), picture
+
+
+def test_each_quality_has_its_size() -> None:
+    for picture in PICTURES:
+        by_quality = [sizes()["photo"][f"quality {q}"][picture] for q in range(1, 9)]
+        assert by_quality == sorted(set(by_quality))
+    assert vqcodec.load_model("photo").qualities == 8

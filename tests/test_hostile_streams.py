@@ -143,7 +143,7 @@ def test_a_tile_that_runs_out_of_words_is_left_at_once(words: int, lenient: bool
 def many_tiles(model: Model) -> Container:
     """2^28 pixels, of whose 4096 tiles all but the first are nothing that can be decoded."""
     fixed = one_tile(model, b"", Mode.FIXED).header
-    header = replace(fixed, width=1 << 14, height=1 << 14, tile_log2=6)
+    header = replace(fixed, shape=(1 << 14, 1 << 14), tile_log2=6)
     first = bytes(64 * 64 * 3 // 8)
     return Container(header=header, tiles=(first, *[b"?"] * (header.tile_count - 1)))
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from case import frozen, vectors
 from conftest import photo
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from samples import frozen, vectors
 
 import vqcodec
 from vqcodec import processors

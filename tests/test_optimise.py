@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from test_training import RECIPE, Silent
 from torch import Tensor, nn
 
-from vqcodec.training.config import ScheduleConfig, load_recipe
+from vqcodec.training.architectures import load_recipe
+from vqcodec.training.config import ScheduleConfig
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.muon import Muon, is_hidden, orthogonal
 from vqcodec.training.optimise import Average, Optimisers

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -93,26 +94,28 @@ print(sorted(n for n in os.environ if n in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """
 
 
+@pytest.mark.skipif(not find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize(
     "load",
     [
-        "import vqcodec; vqcodec.compress",
-        "from vqcodec import load_model",
-        "from vqcodec.cli.process import prepare; prepare(1)",
+        "from vqcodec import processors; processors.load_torch()",
+        "from vqcodec.engines.devices import pick_device; pick_device('auto')",
+        "import os; os.environ['VQCODEC_ENGINE'] = 'torch'; import vqcodec; vqcodec.load_model()",
     ],
 )
 def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(load: str) -> None:
     code = SETTINGS.format(load=load)
-    assert printed(code).split("\n")[:2] == ["['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY']", "[]"]
-    assert printed(code, OMP_WAIT_POLICY="ACTIVE").split("\n")[:2] == ["['OMP_WAIT_POLICY']"] * 2
+    assert printed(code).split("\n")[-3:-1] == ["['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY']", "[]"]
+    assert printed(code, OMP_WAIT_POLICY="ACTIVE").split("\n")[-3:-1] == ["['OMP_WAIT_POLICY']"] * 2
 
 
 # Two threads have worked here when processes are forked, which then have but one of them.
 FORKING = """
 import multiprocessing, sys
 import numpy as np
-import vqcodec, torch
-torch.set_num_threads(2)
+import vqcodec
+from vqcodec import processors
+processors.prepare(2)
 picture = np.random.default_rng(0).integers(0, 255, (160, 160, 3), dtype=np.uint8)
 def work(number):
     data = vqcodec.compress(picture, model=sys.argv[1])
@@ -120,16 +123,18 @@ def work(number):
 here = work(0)
 with multiprocessing.get_context("fork").Pool(2) as pool:
     assert pool.map(work, range(4)) == [here] * 4
-print("same", torch.get_num_threads())
+print("same")
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork")
-def test_forked_processes_work(photo_data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_forked_processes_work(engine: str, photo_data: bytes, tmp_path: Path) -> None:
+    pytest.importorskip(engine)
     model = tmp_path / "model.safetensors"
     model.write_bytes(photo_data)
     code = FORKING.replace("sys.argv[1]", repr(str(model)))
-    assert printed(code) == "same 2\n"
+    assert printed(code, VQCODEC_ENGINE=engine) == "same\n"
 
 
 # A thread holds the models' lock while a process is forked.

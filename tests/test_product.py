@@ -19,6 +19,7 @@ from vqcodec.models.photo import Photo
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.model_files import read_photo, write_photo
 from vqcodec.networks.product import Block
+from vqcodec.tables import from_table
 from vqcodec.training.cells import (
     channel_bits,
     group,
@@ -28,7 +29,7 @@ from vqcodec.training.cells import (
     start_codebooks,
 )
 from vqcodec.training.codebooks import cheapest, start_all
-from vqcodec.training.config import PhotoRecipe, from_table
+from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.product import ProductStage
 from vqcodec.training.run import train
@@ -36,6 +37,7 @@ from vqcodec.training.transform import TransformStage
 
 CPU = torch.device("cpu")
 RECIPE = {
+    "architecture": "photo-1",
     "name": "tiny",
     "licence": "CC0-1.0",
     "transform": {

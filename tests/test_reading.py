@@ -17,13 +17,12 @@ from PIL import Image, ImageCms
 
 import vqcodec
 from vqcodec.container import parse
-from vqcodec.errors import PictureError, VqcWarning
+from vqcodec.errors import PictureError, SampleRangeError, VqcWarning
 from vqcodec.image import metadata as image_metadata
 from vqcodec.image.colour import SRGB_CHROMATICITIES, SRGB_CURVE, PngColours, rgb_profile
 from vqcodec.image.picture import Picture
 from vqcodec.image.reading import Source, picture_of, read_picture
 from vqcodec.models.vqvae import VqVae
-from vqcodec.training.data import read_rgb
 
 MAX = 1 << 20
 
@@ -155,9 +154,8 @@ REALS = np.array([[-2.0, 0.0, 1.0, 3.0, np.nan, np.inf]], dtype=np.float32)
     ids=["float tiff", "int tiff", "pfm"],
 )
 def test_numbers_without_a_range_are_not_guessed_at(data: bytes) -> None:
-    with pytest.raises(PictureError, match="black and white") as caught:
+    with pytest.raises(SampleRangeError, match="black and white"):
         read(data)
-    assert "--range LOW HIGH" in caught.value.hint
     source = read(data, value_range=(-1.0, 1.0))
     first = source.picture.pixels[0, :4, 0].tolist()
     assert first in ([0, 128, 255, 255], [128, 128, 255, 255])
@@ -350,6 +348,9 @@ def test_orientation_in_xmp_alone_is_applied_too() -> None:
 
 
 def test_training_reads_what_the_codec_codes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from vqcodec.training.data import read_rgb
+
     side = np.arange(256, dtype=np.uint16)
     files = {
         "deep.png": png((side * 257).reshape(16, 16)),

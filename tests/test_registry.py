@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, one_line_error
+from conftest import Run, one_line_error, photo
 
 import vqcodec
 from vqcodec.cli.terminal import escaped
-from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, VqcWarning
-from vqcodec.registry import store
+from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelWarning
+from vqcodec.registry import load, store
 from vqcodec.registry.load import check_model
 from vqcodec.registry.manifest import shipped
 
@@ -184,7 +184,7 @@ def test_a_bad_file_among_installed_models_is_named_once_and_passed_over(
         assert store.find("random") == installed
         assert store.find_by_prefix(hashlib.sha256(model_data).digest()[:8]) == installed
     assert names == [*(entry.name for entry in shipped()), "random"]
-    assert [warning.category for warning in told] == [VqcWarning]
+    assert [warning.category for warning in told] == [ModelWarning]
     assert str(bad) in str(told[0].message)
     store._told.clear()  # as in another process
     result = run("models", "list")
@@ -194,6 +194,32 @@ def test_a_bad_file_among_installed_models_is_named_once_and_passed_over(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         vqcodec.list_models()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_a_bad_installed_model_is_named_once_by_a_command_of_many_files(
+    model_file: Path, no_installed_models: Path, run: Run, command: str, processes: int
+) -> None:
+    store.install(model_file)
+    for number in range(4):
+        photo(32, 32, seed=number).save(f"{number}.png")
+    files = [f"{number}.png" for number in range(4)]
+    if command == "decompress":
+        assert run("compress", *files, "--model", "random").code == 0
+        for file in files:
+            Path(file).unlink()
+        files = [f"{number}.vqc" for number in range(4)]
+    bad = no_installed_models / f"{'0' * 64}.safetensors"
+    bad.write_bytes(b"no model")
+    store._told.clear()  # as in another process
+    load._loaded.clear()
+    model = ("--model", "random") if command == "compress" else ()
+    result = run(command, *files, *model, "--jobs", processes)
+    assert result.code == 0
+    warned = [line for line in result.err.splitlines() if str(bad) in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("vqcodec: warning: models: ")
 
 
 def test_uninstall_and_its_errors_are_one_line(run: Run, model_file: Path) -> None:
@@ -274,5 +300,5 @@ def test_shipped_models_are_what_the_manifest_says() -> None:
 
 def test_devices(model_file: Path) -> None:
     assert vqcodec.load_model(model_file, device="auto")
-    with pytest.raises(ValueError, match="available"):
+    with pytest.raises(ValueError, match="none of cpu, cuda, mps, auto"):
         vqcodec.load_model(model_file, device="abacus")

@@ -12,12 +12,14 @@ from safetensors.torch import load_file
 
 import vqcodec
 from vqcodec.errors import VqcWarning
-from vqcodec.training.config import Recipe, ScheduleConfig, load_recipe
+from vqcodec.training.architectures import load_recipe
+from vqcodec.training.config import Recipe, ScheduleConfig
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.loop import InterruptedRunError, learning_rate, stop_requested
 from vqcodec.training.run import train
 
 RECIPE = """
+architecture = "vqvae-pixelcnn-1"
 name = "tiny"
 seed = 3
 [autoencoder]
@@ -240,6 +242,22 @@ def test_overrides_are_toml(tmp_path: Path) -> None:
     assert recipe.train.prior.steps == 9
     assert recipe.name == "other"
     assert recipe.data.scale == (0.7, 1.0)
+
+
+@pytest.mark.parametrize("name", ["paper-first", "paper", "small", "photo", "photo-2"])
+def test_recipes_say_their_architecture(name: str, tmp_path: Path) -> None:
+    path = Path(__file__).parent.parent / "train" / f"{name}.toml"
+    recipe = load_recipe(path)
+    row = f'architecture = "{recipe.architecture}"\n'
+    text = path.read_text()
+    assert text.count(row) == 1
+    bare = tmp_path / path.name
+    bare.write_text(text.replace(row, ""))
+    with pytest.raises(ValueError, match=f"architecture is missing.*'{recipe.architecture}'"):
+        load_recipe(bare)
+    bare.write_text(text.replace(row, 'architecture = ["photo-1"]\n'))
+    with pytest.raises(ValueError, match="it must be one of"):
+        load_recipe(bare)
 
 
 def test_incomplete_recipes_and_folders(tmp_path: Path) -> None:

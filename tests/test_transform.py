@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import photo
+from conftest import SMALL_PHOTO, photo
 
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
-from vqcodec.training.config import PhotoRecipe, from_table
+from vqcodec.tables import from_table
+from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.transform import TransformStage
 
@@ -87,23 +88,12 @@ def test_probabilities_of_all_integers_sum_to_one(mean: float, scale: float) -> 
 def test_training_lowers_rate_and_distortion(tmp_path: Path) -> None:
     for k in range(4):
         photo(96, 80, seed=k).save(tmp_path / f"a-{k}.png")
-    table = {
-        "name": "small",
-        "transform": {
-            "widths": [8, 12, 16],
-            "depths": [0, 0, 1],
-            "latents": 12,
-            "details": 4,
-            "qualities": 4,
-        },
-        "latent_prior": {"channels": 16, "layers": 1, "slices": [4, 4, 4], "hidden": 8},
-        "train": {
-            "precision": "float32",
-            "transform": {"steps": 40, "batch": 4, "crop": 64, "blocks": False},
-            "product": {"steps": 1},
-        },
+    training = {
+        "precision": "float32",
+        "transform": {"steps": 40, "batch": 4, "crop": 64, "blocks": False},
+        "product": {"steps": 1},
     }
-    recipe = from_table(PhotoRecipe, table)
+    recipe = from_table(PhotoRecipe, SMALL_PHOTO | {"train": training})
     paths = find_pictures(tmp_path)
     pictures = Pictures(paths, recipe.data)
     stage = TransformStage(recipe, pictures, paths[:2], torch.device("cpu"))

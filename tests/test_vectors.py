@@ -107,6 +107,7 @@ def test_reference_decodes(vector: Vector) -> None:
 
 @rejected
 @pytest.mark.usefixtures("installed")
+@pytest.mark.filterwarnings("ignore::vqcodec.errors.ModelWarning")  # of models that are faulty
 @pytest.mark.parametrize("read", [verify, vqcodec.decompress])
 def test_codec_rejects(vector: Vector, read: Any) -> None:
     with pytest.raises(vqcodec.VqcError) as caught:

@@ -403,7 +403,7 @@ def test_what_is_wrong_on_the_disk_is_found(
     [
         lambda e: dataclasses.replace(e, data=e.data + b"?"),
         lambda e: dataclasses.replace(e, indices=e.indices ^ 1),
-        lambda e: dataclasses.replace(e, header=dataclasses.replace(e.header, width=41)),
+        lambda e: dataclasses.replace(e, header=dataclasses.replace(e.header, shape=(30, 41))),
         *(
             lambda e, part=part: dataclasses.replace(
                 e, picture=dataclasses.replace(e.picture, **part)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 from pathlib import Path
 
-from vqcodec.registry.store import read_metadata
+from vqcodec.registry.store import read_file, read_metadata
+from vqcodec.storage import write_whole
 
 REGISTRY = Path(__file__).parent.parent / "vqcodec" / "registry"
 
@@ -23,7 +23,7 @@ REGISTRY = Path(__file__).parent.parent / "vqcodec" / "registry"
 def main(model: str, option: str = "") -> None:
     """Ship one model; with the option --default as the default one."""
     path = Path(model)
-    metadata = read_metadata(path)
+    data, metadata = read_file(path), read_metadata(path)
     name = str(metadata["name"])
     manifest = REGISTRY / "manifest.toml"
     text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
@@ -32,19 +32,18 @@ def main(model: str, option: str = "") -> None:
     entry = {
         "name": name,
         "file": f"{name}.safetensors",
-        "size": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
         "licence": metadata["licence"],
         "description": metadata["description"],
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
     target = REGISTRY / "weights" / str(entry["file"])
-    target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(path, target)
+    write_whole(target, data, overwrite=False)
     made = "\n[[model]]\n" + "\n".join(lines) + "\n"
     head, *others = text.partition("\n[[model]]\n")
     text = head + made + "".join(others) if option == "--default" else text + made
-    manifest.write_text(text, encoding="utf-8")
+    write_whole(manifest, text.encode(), overwrite=True)
 
 
 if __name__ == "__main__":

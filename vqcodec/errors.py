@@ -21,6 +21,10 @@ class VqcWarning(UserWarning):
     """Something about the user's data that the result does not show."""
 
 
+class ModelWarning(VqcWarning):
+    """An installed model cannot be used; nothing is wrong with the file at hand."""
+
+
 class FormatError(VqcError):
     """The .vqc file is wrong."""
 
@@ -67,6 +71,14 @@ class ModelCorruptError(ModelError):
 
 class PictureError(VqcError):
     """A picture to be compressed cannot be read."""
+
+
+class PictureSizeError(PictureError):
+    """A picture to be compressed has more pixels than the caller allows."""
+
+
+class SampleRangeError(PictureError):
+    """Nothing says which of a picture's samples are black and white."""
 
 
 class VerificationError(VqcError):

@@ -112,7 +112,7 @@ def _compare(source: Path, state: State) -> None:
     if state_of(source) != state:
         raise SourceKeptError(
             "kept: it changed after it was read, and the result holds what it was",
-            hint="compress it again with -f",
+            hint="compress it again",
         )
 
 
@@ -239,7 +239,7 @@ def _holds(target: Path, data: bytes) -> bool:
 
 
 def _exists() -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "exists and holds something else; -f overwrites it")
+    return FileExistsError(errno.EEXIST, "exists and holds something else")
 
 
 def _read_back(stream: IO[bytes]) -> bytes:

@@ -45,7 +45,10 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     if origin is dict and isinstance(value, dict):
         return {str(name): _convert(arguments[1], item, key) for name, item in value.items()}
     if hint is float and type(value) in (int, float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"{key}: an integer that no real number is near") from error
     if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
         return value
     raise ValueError(f"{key}: {value!r} does not fit {getattr(hint, '__name__', hint)}")

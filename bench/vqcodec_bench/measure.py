@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -25,6 +24,7 @@ from vqcodec import metrics
 from vqcodec.container.layout import Limits
 from vqcodec.image import reading
 from vqcodec.metrics import Pixels
+from vqcodec.storage import write_whole
 from vqcodec_bench.peers import Codec
 
 _FORMAT = 1
@@ -49,18 +49,12 @@ class Cache:
 
     def put(self, key: str, point: Point, shown: bytes) -> None:
         """Keep a result and what the page shows of it."""
-        self._write(self.shown(key), shown)
-        self._write(self.folder / f"{key}.json", json.dumps(point).encode())
+        write_whole(self.shown(key), shown, overwrite=True)
+        write_whole(self.folder / f"{key}.json", json.dumps(point).encode(), overwrite=True)
 
     def shown(self, key: str) -> Path:
         """Return the file that the page shows."""
         return self.folder / f"{key}.shown"
-
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
-        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-        partial.write_bytes(data)
-        os.replace(partial, path)
 
 
 def read_picture(path: Path) -> Pixels:

@@ -4,11 +4,17 @@
 
 compresses bench/hills.jpg with the shipped model of that name, and writes the files, their
 indices' hashes (`indices.sha256`) and the picture that one of them decodes to.
+
+    python tests/frozen/renew.py --sizes photo
+
+writes only how many bytes pictures take with that model (`sizes.json`), which an encoder that
+chooses indices otherwise may change.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +31,13 @@ FILES: dict[str, dict[str, dict[str, Any]]] = {
     "photo": {"photo": {}, "photo-low": {"quality": 1}, "photo-fixed": {"prior": False}},
 }
 """Of each model: names of files and how they are compressed; the first is decoded too."""
+SIZES = FROZEN / "sizes.json"
+PICTURES = {path.name: path for path in (SOURCE, FROZEN / "busy.png")}
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {"prior": {}, "fixed length": {"prior": False}},
+    "photo": {f"quality {quality}": {"quality": quality} for quality in range(1, 9)},
+}
+"""Of each model: how pictures are compressed whose sizes are kept."""
 
 
 def sums() -> dict[str, str]:
@@ -36,6 +49,27 @@ def sums() -> dict[str, str]:
 def indices_sha256(data: bytes) -> str:
     grid = vqcodec.indices(data, device="cpu")
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
+
+
+def sizes() -> dict[str, dict[str, dict[str, int]]]:
+    """Return bytes of .vqc files, by model, setting and picture."""
+    found: dict[str, dict[str, dict[str, int]]] = json.loads(SIZES.read_text(encoding="ascii"))
+    return found
+
+
+def size(model: str, setting: str, picture: str) -> int:
+    options = SETTINGS[model][setting]
+    with Image.open(PICTURES[picture]) as image:
+        return len(vqcodec.compress(image, model=model, device="cpu", **options))
+
+
+def renew_sizes(model: str) -> None:
+    found = sizes() if SIZES.exists() else {}
+    found[model] = {
+        setting: {picture: size(model, setting, picture) for picture in PICTURES}
+        for setting in SETTINGS[model]
+    }
+    SIZES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="ascii")
 
 
 def renew(model: str) -> None:
@@ -50,8 +84,16 @@ def renew(model: str) -> None:
     SUMS.write_text("".join(lines), encoding="ascii")
 
 
+def main(arguments: list[str]) -> None:
+    alone = "--sizes" in arguments
+    models = [argument for argument in arguments if argument != "--sizes"]
+    if not models or not FILES.keys() >= set(models):
+        raise SystemExit(f"usage: renew.py [--sizes] MODEL...; models are {', '.join(FILES)}")
+    for model in models:
+        renew_sizes(model)
+        if not alone:
+            renew(model)
+
+
 if __name__ == "__main__":
-    if not sys.argv[1:] or not FILES.keys() >= set(sys.argv[1:]):
-        raise SystemExit(f"usage: renew.py MODEL...; models are {', '.join(FILES)}")
-    for wanted in sys.argv[1:]:
-        renew(wanted)
+    main(sys.argv[1:])

@@ -100,6 +100,8 @@ class Failure:
     hint: str = ""
     code: int = 1
     """The exit code that it calls for: 2 if the caller is wrong."""
+    kind: type[Exception] = Exception
+    """The class of the error that it was."""
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
@@ -118,7 +120,7 @@ class Failure:
         if isinstance(error, MemoryError):
             text = text or "out of memory"
         hint = error.hint if isinstance(error, VqcError) else ""
-        return cls(text, hint, 2 if isinstance(error, ValueError) else 1)
+        return cls(text, hint, 2 if isinstance(error, ValueError) else 1, type(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,8 @@ class Outcome:
     line: str = ""
     """What was done, or would be; empty if nothing was."""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Warnings that are not about the job but of models, each of them once in a run."""
     before: int = 0
     """Bytes of the input."""
     after: int = 0

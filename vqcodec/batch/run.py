@@ -19,7 +19,7 @@ from types import FrameType
 
 from vqcodec import processors
 from vqcodec.batch.job import EXPECTED, Bar, Failure, Job, Outcome, Work, no_bar
-from vqcodec.errors import VqcWarning
+from vqcodec.errors import ModelWarning, VqcWarning
 
 Do = Callable[[Job, Bar], Outcome]
 
@@ -55,6 +55,7 @@ def run(
         for job in jobs:
             yield _attempt(do, job, bar)
         return
+    noted: set[str] = set()
     share = max(1, (threads or processors.granted()) // count)
     waiting = deque(jobs)
     workers: list[_Worker] = []
@@ -73,7 +74,9 @@ def run(
                 else:
                     workers.remove(worker)
                     workers.append(_Worker(work, share, waiting.popleft()))
-                yield outcome
+                new = tuple(note for note in outcome.notes if note not in noted)
+                noted.update(new)
+                yield replace(outcome, notes=new)
     finally:
         _end(workers)
 
@@ -136,7 +139,7 @@ def _describe_end(process: BaseProcess) -> Failure:
     if code >= 0:
         return Failure(f"the process that worked on it ended with exit code {code}")
     name = signal.Signals(-code).name
-    hint = "memory may have run out: fewer --jobs take less" if name == "SIGKILL" else ""
+    hint = "memory may have run out: fewer processes at once take less" if name == "SIGKILL" else ""
     return Failure(f"the process that worked on it was ended by {name}", hint)
 
 
@@ -151,12 +154,13 @@ def _serve(connection: Connection[Outcome | Exception, Job], work: Work, threads
     with suppress(EOFError):
         while True:
             job = connection.recv()
-            try:
-                do = do or work.ready()
-            except EXPECTED as error:
-                connection.send(error)
-                break
-            connection.send(_attempt(do, job, no_bar))
+            with _heard() as early:
+                try:
+                    do = do or work.ready()
+                except EXPECTED as error:
+                    connection.send(error)
+                    break
+            connection.send(_with_warnings(_attempt(do, job, no_bar), early))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -178,17 +182,30 @@ def _end_with_parent() -> None:
 
 
 def _attempt(do: Do, job: Job, bar: Bar) -> Outcome:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", VqcWarning)
+    with _heard() as caught:
         try:
             outcome = do(job, bar)
         except BrokenPipeError:
             raise
         except EXPECTED as error:
             outcome = Outcome(job=job, failure=Failure.of(error))
-    told = tuple(str(warning.message) for warning in caught)
-    return replace(outcome, warnings=told + outcome.warnings)
+    return _with_warnings(outcome, caught)
+
+
+@contextmanager
+def _heard() -> Iterator[list[warnings.WarningMessage]]:
+    """Collect the warnings that are meant for users."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", VqcWarning)
+        yield caught
+
+
+def _with_warnings(outcome: Outcome, caught: Sequence[warnings.WarningMessage]) -> Outcome:
+    """Put warnings before those that an outcome has."""
+    notes = tuple(str(w.message) for w in caught if issubclass(w.category, ModelWarning))
+    own = tuple(str(w.message) for w in caught if not issubclass(w.category, ModelWarning))
+    return replace(outcome, warnings=own + outcome.warnings, notes=notes + outcome.notes)
 
 
 @contextmanager

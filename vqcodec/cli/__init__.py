@@ -1,7 +1,7 @@
 """The command line: `vqcodec COMMAND`.
 
 Each command is a module that is imported when it runs, so `--help` stays quick
-and only commands that need torch load it. Errors are one line on stderr:
+and only training and the benchmark load torch. Errors are one line on stderr:
 the exit codes are those that `--help` lists.
 """
 
@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from vqcodec.batch.job import EXPECTED, Failure
 from vqcodec.cli.running import EXIT_SALVAGED
-from vqcodec.cli.terminal import echo, report
+from vqcodec.cli.terminal import echo, report, report_failure
 
 _COMMANDS = {
     "compress": "Compress pictures to .vqc files.",
@@ -131,7 +131,7 @@ def main() -> NoReturn:
         sys.stderr.close()
     except EXPECTED as error:
         failure = Failure.of(error)
-        report(failure.message, failure.hint)
+        report_failure(failure)
         code = failure.code
     sys.exit(code)
 

@@ -10,7 +10,8 @@ from vqcodec.batch.job import read_input
 from vqcodec.cli.options import Compute, compute_options, max_pixels_option, model_option
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
-from vqcodec.codec.inspection import Inspection, inspect
+from vqcodec.codec.inspection import Inspection, describe
+from vqcodec.container import Container, Limits, parse
 from vqcodec.errors import NotVqcError
 
 
@@ -39,10 +40,11 @@ def command(
     data = read_input(file)
     with warnings_shown(file):
         try:
-            found = inspect(data, max_pixels=max_pixels)
+            container = parse(data, Limits(pixels=max_pixels))
         except NotVqcError as error:
             return _inspect_picture(data, error, as_json=as_json)
-        digest = _verify(data, model, compute, max_pixels) if verify else None
+        found = describe(container, len(data))
+        digest = _verify(container, model, compute) if verify else None
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
         click.echo(json.dumps(found.as_dict() | extra, indent=2))  # ASCII, on many lines
@@ -75,13 +77,13 @@ def _inspect_picture(data: bytes, error: NotVqcError, *, as_json: bool) -> int:
     return 0
 
 
-def _verify(data: bytes, model: str | None, compute: Compute, max_pixels: int) -> str:
+def _verify(container: Container, model: str | None, compute: Compute) -> str:
     import hashlib
 
     prepare(compute.threads)
-    from vqcodec.image.pipeline import verify
+    from vqcodec.image.pipeline import check
 
-    grid = verify(data, model=model, device=compute.device, max_pixels=max_pixels)
+    grid = check(container, model=model, device=compute.device)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
 

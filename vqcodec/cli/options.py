@@ -12,6 +12,7 @@ import click
 
 from vqcodec.batch.plan import Existing, Outputs
 from vqcodec.container.layout import Limits
+from vqcodec.engines.devices import DEVICES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,7 +135,7 @@ def compute_options(default: str = "cpu") -> Callable[[F], F]:
         Compute,
         click.option(
             "--device",
-            type=click.Choice(["cpu", "cuda", "mps", "auto"]),
+            type=click.Choice(DEVICES),
             default=default,
             show_default=True,
             help="Where the networks run; all but the CPU need torch. "

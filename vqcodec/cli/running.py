@@ -14,7 +14,7 @@ from vqcodec.batch.run import processes_that_pay, run
 from vqcodec.cli.options import Compute, Running
 from vqcodec.cli.process import within_granted
 from vqcodec.cli.progress import bar, file_bar
-from vqcodec.cli.terminal import echo, report, warn, warnings_shown
+from vqcodec.cli.terminal import echo, report, report_failure, warn, warnings_shown
 
 EXIT_SALVAGED = 3
 
@@ -39,7 +39,7 @@ def run_all(
     for note in planned.notes:
         echo(f"vqcodec: {note}", err=True)
     for failure in planned.failures:
-        report(failure.message, failure.hint)
+        report_failure(failure)
     _tell_done(planned, outputs.existing, running.dry_run)
     threads = within_granted(compute.threads)
     is_piped = any(job.target == STREAM for job in jobs)
@@ -83,7 +83,7 @@ def _run(
 
 def _computes_elsewhere(device: str) -> bool:
     """Tell whether the networks run on a device that several processes would only share."""
-    from vqcodec.engines.engine import pick_device
+    from vqcodec.engines.devices import pick_device
 
     return pick_device(device) != "cpu"
 
@@ -113,6 +113,8 @@ def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
 
 def _tell(outcome: Outcome, is_piped: bool) -> None:
     source = outcome.job.source
+    for note in outcome.notes:
+        warn("models", note)
     for warning in outcome.warnings:
         warn(source, warning)
     if outcome.line:
@@ -120,9 +122,7 @@ def _tell(outcome: Outcome, is_piped: bool) -> None:
     if outcome.kept:
         report(f"{source}: kept: {', '.join(outcome.kept)}")
     if outcome.failure is not None:
-        message = outcome.failure.message
-        named = message if message.startswith(source) else f"{source}: {message}"
-        report(named, outcome.failure.hint)
+        report_failure(outcome.failure, source)
 
 
 def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import click
 
-from vqcodec.errors import VqcWarning
+from vqcodec.batch.job import Failure
+from vqcodec.errors import PictureSizeError, PixelLimitError, SampleRangeError, VqcWarning
 
 
 def escaped(text: str) -> str:
@@ -27,6 +28,22 @@ def echo(text: str, *, err: bool = False) -> None:
     """Print one line, on stderr if `err`, above the progress bars that are shown."""
     with _bars_cleared(err):
         click.echo(escaped(text), err=err)
+
+
+_OPTIONS: dict[type[Exception], str] = {
+    PixelLimitError: "--max-pixels raises the limit",
+    PictureSizeError: "--max-pixels raises the limit",
+    SampleRangeError: "give --range LOW HIGH",
+    FileExistsError: "-f overwrites it",
+}
+"""What can be done about errors by options, of which the rest of the package knows nothing."""
+
+
+def report_failure(failure: Failure, about: str = "") -> None:
+    """Print the line of a failure; it names the file that it is about."""
+    message = failure.message
+    named = message if message.startswith(about) else f"{about}: {message}"
+    report(named, failure.hint or _OPTIONS.get(failure.kind, ""))
 
 
 def report(message: str, hint: str = "") -> None:

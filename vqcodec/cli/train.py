@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -77,12 +78,14 @@ def command(
             f"{folder} holds a run; --resume continues it, --run starts elsewhere"
         )
 
+    if not find_spec("torch"):
+        raise click.UsageError("training needs torch: pip install 'vqcodec[train]'")
     prepare(compute.threads)
     processors.load_torch()
     import torch
 
-    from vqcodec.engines.engine import pick_device
-    from vqcodec.training.config import load_recipe
+    from vqcodec.engines.devices import pick_device
+    from vqcodec.training.architectures import load_recipe
     from vqcodec.training.distributed import joined, rank
     from vqcodec.training.loop import InterruptedRunError
     from vqcodec.training.run import train

@@ -1,4 +1,4 @@
-"""What a .vqc file consists of, without decoding it. Loads no torch."""
+"""What a .vqc file consists of, without decoding it or importing what decodes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vqcodec.container import Limits, Span, parse, spans
+from vqcodec.container import Container, Limits, Span, parse, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import BytesLike, bytes_of
@@ -52,6 +52,11 @@ def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     """
     data = bytes_of(data)
     container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
+    return describe(container, len(data))
+
+
+def describe(container: Container, size: int) -> Inspection:
+    """Do what `inspect` does with a file of `size` bytes that has been parsed."""
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
@@ -62,7 +67,7 @@ def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     rows, columns = header.grid
     pixels = height * width
     return Inspection(
-        bytes=len(data),
+        bytes=size,
         width=width,
         height=height,
         mode=header.mode.name.lower(),
@@ -71,8 +76,8 @@ def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
         model_name=name,
         grid=(rows, columns),
         tiles=header.tile_count,
-        bpp=8 * len(data) / pixels,
-        ratio=3 * pixels / len(data),
+        bpp=8 * size / pixels,
+        ratio=3 * pixels / size,
         payload_bytes=payload,
         bits_per_position=8 * payload / (rows * columns),
         spans=tuple(spans(container)),

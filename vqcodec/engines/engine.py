@@ -1,21 +1,26 @@
-"""Which engine runs a network on which device."""
+"""Which engine runs a network on which device.
+
+On CPUs that is ONNX Runtime where it is installed, else torch. The environment variable
+VQCODEC_ENGINE forces one of them: "onnxruntime" or "torch".
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec import processors
+from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelError
 from vqcodec.grid import Box
 
-TORCH_HINT = "pip install 'vqcodec[torch]'"
+VARIABLE = "VQCODEC_ENGINE"
 
 
 class Engine(Protocol):
@@ -35,53 +40,21 @@ def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -
 
     `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type.
 
-    Raises ModelError where neither ONNX Runtime nor torch is installed.
+    Raises ModelError where no engine is installed; ValueError for a wrong VQCODEC_ENGINE.
     """
-    if device == "cpu" and find_spec("onnxruntime"):
+    forced = os.environ.get(VARIABLE, "")
+    if forced not in ("", "onnxruntime", "torch"):
+        raise ValueError(f"{VARIABLE} is {forced!r}, not 'onnxruntime' or 'torch'")
+    if forced != "torch" and device == "cpu" and find_spec("onnxruntime"):
         from vqcodec.engines.ort import OrtEngine
 
         return OrtEngine(network, weights)
     if not find_spec("torch"):
         raise ModelError(
             "neither onnxruntime nor torch is installed to run networks",
-            hint=f"pip install onnxruntime, or {TORCH_HINT} where that has no wheel",
+            hint=f"pip install onnxruntime, or where it has no wheel: {TORCH_HINT}",
         )
     processors.load_torch()
     from vqcodec.engines.torch_engine import TorchEngine
 
     return TorchEngine(network, weights, device)
-
-
-def pick_device(device: str) -> str:
-    """Resolve the name of a device: 'cpu', 'cuda', 'mps', or 'auto' for the best there is.
-
-    All but the first are torch's; 'auto' without torch is 'cpu'. Raises ValueError for one that
-    is not there.
-    """
-    if device == "cpu":
-        return device
-    if not find_spec("torch"):
-        if device == "auto":
-            return "cpu"
-        raise ValueError(f"device {device!r} needs torch: {TORCH_HINT}")
-    torch = _torch()
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    present = [name for name, is_there in there.items() if is_there]
-    if device == "auto":
-        return present[0]
-    if device not in present:
-        raise ValueError(
-            f"device {device!r} is not available; this machine has: {', '.join(present)}"
-        )
-    return device
-
-
-def _torch() -> ModuleType:
-    processors.load_torch()
-    import torch
-
-    return torch

@@ -1,7 +1,7 @@
 """What is done with one picture file, as `vqcodec.batch` has it done with many.
 
-Copies of these classes are sent to processes that are still without torch. Therefore
-everything that loads torch is imported where it is used.
+Copies of these classes are sent to processes that have loaded nothing yet, and options are read
+before anything is decoded. Therefore what is slow to import is imported where it is used.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Removal:
 
     def __post_init__(self) -> None:
         if self.remove_source and self.verify is False:
-            raise ValueError("--remove-source and --no-verify exclude each other")
+            raise ValueError("a source is only removed after its result is verified")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ class Decompression:
         """Load the model, if one is given. Raises: ModelError; ValueError for a device that is
         not there.
         """
-        from vqcodec.engines.engine import pick_device
+        from vqcodec.engines.devices import pick_device
         from vqcodec.registry.load import load_model
 
         pick_device(self.device)

@@ -15,7 +15,7 @@ from typing import IO
 
 from PIL import Image
 
-from vqcodec.errors import PictureError
+from vqcodec.errors import PictureError, PictureSizeError
 
 _NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """What Pillow recognises by name but cannot read by itself."""
@@ -43,7 +43,7 @@ def is_picture(path: PurePath) -> bool:
 def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
     """Open and decode a picture, its size checked before it is decoded.
 
-    Raises: PictureError if Pillow cannot read it or it is too large.
+    Raises: PictureError if Pillow cannot read it; PictureSizeError if it is too large.
     """
     try:
         image = _recognised(file)
@@ -56,10 +56,7 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
         raise PictureError("not a picture that Pillow can read, or damaged") from error
     if image is None:
         raise PictureError("not a picture that Pillow can read, or damaged")
-    raise PictureError(
-        f"{image.width}x{image.height} is more than {max_pixels} pixels",
-        hint="--max-pixels (max_pixels in Python) raises the limit",
-    )
+    raise PictureSizeError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
 
 
 def _recognised(file: IO[bytes]) -> Image.Image | None:

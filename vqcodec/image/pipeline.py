@@ -270,7 +270,16 @@ def verify(
 
     Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """
-    container = parse(bytes_of(data), Limits(pixels=max_pixels))
+    return check(parse(bytes_of(data), Limits(pixels=max_pixels)), model=model, device=device)
+
+
+def check(
+    container: Container,
+    *,
+    model: Model | str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+) -> Indices:
+    """Do what `verify` does with a file that has been parsed."""
     unpack(container)
     return _indices(container, model, device)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vqcodec.errors import PictureError
+from vqcodec.errors import SampleRangeError
 from vqcodec.image import colour
 
 Range: TypeAlias = tuple[float, float]
@@ -111,9 +111,8 @@ def _to_bytes(image: Image.Image, samples: Samples, value_range: Range | None) -
         kind = "floating-point numbers" if image.mode == "F" else "integers of 32 bits"
         finite = values[np.isfinite(values)]
         span = f", here {finite.min():g} to {finite.max():g}" if finite.size else ""
-        raise PictureError(
-            f"its samples are {kind}{span}, of which nothing says what is black and white",
-            hint="give --range LOW HIGH (value_range=(low, high) in Python)",
+        raise SampleRangeError(
+            f"its samples are {kind}{span}, of which nothing says what is black and white"
         )
     levels = (
         values.astype(np.int64).clip(0, (1 << samples.bits) - 1) >> (samples.bits - 8)

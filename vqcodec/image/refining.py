@@ -20,7 +20,7 @@ from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.search import OutOfReachError, Setting, Target, between
 from vqcodec.container import Container, Limits, parse, serialise
-from vqcodec.engines.engine import TORCH_HINT
+from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model

@@ -51,7 +51,7 @@ def read_config(kind: type[_C], table: object) -> _C:
         raise ModelCorruptError(f"the model's {kind.__name__} has not the fields {sorted(fields)}")
     try:
         return from_table(kind, table)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # an integer may be no float
         raise ModelCorruptError(f"the model's {kind.__name__}: {error}") from error
 
 

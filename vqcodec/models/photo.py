@@ -74,8 +74,8 @@ class Photo:
 
     @property
     def window(self) -> int:
-        """64 positions are 1024 pixels."""
-        return 64
+        """80 positions are 1280 pixels."""
+        return 80
 
     def groups(self, quality: int) -> int:
         """Indices per position."""
@@ -114,8 +114,8 @@ class Photo:
         Raises CorruptError.
         """
         rows, columns, groups = indices.shape
-        scaled = self.codebooks[quality - 1].values(indices.reshape(-1, groups))
-        latents = (scaled / self.gains[quality - 1]).reshape(rows, columns, -1)
+        scaled = self.codebooks[quality - 1].values(indices.reshape(rows * columns, groups))
+        latents = (scaled / self.gains[quality - 1]).reshape(rows, columns, self.config.latents)
         return self.synthesis.run(latents.transpose(2, 0, 1), inner=inner)
 
 

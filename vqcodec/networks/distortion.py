@@ -2,6 +2,9 @@
 
 The mean squared error, and 1 - MS-SSIM (Wang, Simoncelli and Bovik, 2003) beside it: the
 one is as sure of noise on a wall as of noise in grass, the other keeps what shows.
+
+pytorch-msssim, which measures results (`vqcodec.metrics`), serves no training: where one scale of
+a channel is unlike its original it returns 0 with no gradient at all, which no step leaves again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor
 from vqcodec.codec.coding import Indices
 from vqcodec.codec.effort import Effort
 from vqcodec.container import Header
-from vqcodec.engines.engine import pick_device
+from vqcodec.engines.devices import pick_device
 from vqcodec.engines.precision import full_precision
 from vqcodec.grid import within
 from vqcodec.models.model import Model

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import numpy as np
 
-from vqcodec.engines.engine import pick_device
+from vqcodec.engines.devices import pick_device
 from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.models import file as model_file
 from vqcodec.models.model import Model

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, VqcWarning
+from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelWarning
 from vqcodec.models import header
 from vqcodec.registry.manifest import shipped
 from vqcodec.storage import write_whole
@@ -57,7 +57,7 @@ def installed_folder() -> Path:
 def list_models() -> list[ModelFile]:
     """List shipped models, the default one first, then installed ones.
 
-    Installed files that are no models are left out, with a VqcWarning the first time.
+    Installed files that are no models are left out, with a ModelWarning the first time.
     """
     models = [
         ModelFile(
@@ -130,7 +130,8 @@ def find_by_prefix(prefix: bytes) -> ModelFile:
         )
     raise ModelNotFoundError(
         f"the file was made with model {digits}…, which is not installed",
-        hint="get that model's file and run `vqcodec models install FILE`, or give --model FILE",
+        hint="get that model's file, and give it as the model or install it: "
+        "`vqcodec models install FILE`",
     )
 
 
@@ -235,7 +236,7 @@ def _several(model: str, hashes: list[str]) -> ModelNotFoundError:
 def _tell_once(message: str) -> None:
     if message not in _told:
         _told.add(message)
-        warnings.warn(message, VqcWarning, stacklevel=3)
+        warnings.warn(message, ModelWarning, stacklevel=3)
 
 
 def _described(path: Path, sha256: str, metadata: dict[str, object], source: str) -> ModelFile:

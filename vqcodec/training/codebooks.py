@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Block, Codebooks, take
+from vqcodec.storage import write_whole
 from vqcodec.training.cells import match_marginals, prices, start_codebooks
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import Pictures
@@ -64,9 +64,7 @@ def start_all(
             for quality, made in enumerate(_start(recipe, photo, given, pictures, device, progress))
             for name, value in made.state_dict().items()
         }
-        partial = cache.with_suffix(".partial")
-        save_file(tensors, partial)
-        os.replace(partial, cache)
+        write_whole(cache, save(tensors), overwrite=True)
     wait()
     return _from_tensors(load_file(cache), recipe)
 

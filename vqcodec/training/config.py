@@ -6,10 +6,7 @@ impossible value is a `ValueError` that names the key.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vqcodec.models.config import (
     AutoencoderConfig,
@@ -20,15 +17,6 @@ from vqcodec.models.config import (
     TransformConfig,
 )
 from vqcodec.networks.distortion import MS_SSIM_SIDE
-from vqcodec.tables import from_table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-DEEP_PHOTO = "photo-2"
-"""What `architecture` says in recipes of `DeepPhotoRecipe`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +30,27 @@ class DataConfig:
     '*' is every other source together. Empty: all pictures alike."""
     cache_mib: int = 2048
     """Decoded pictures kept in memory, MiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRecipe:
+    """What recipes of all architectures have."""
+
+    architecture: str
+    """What is trained: a name in `vqcodec.training.architectures`."""
+    name: str
+    """Name of the model, a-z, 0-9 and '-'."""
+    licence: str = "unspecified"
+    """Licence of the weights."""
+    description: str = ""
+    """One line on the model, for `vqcodec models list`."""
+    seed: int = 0
+    """Seed of every random draw."""
+    data: DataConfig = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        if not self.name or not all(c.islower() or c.isdigit() or c == "-" for c in self.name):
+            raise ValueError("name must be made of a-z, 0-9 and '-'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,26 +135,17 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(BaseRecipe):
     """Everything that decides what a training run makes, but for the pictures."""
 
-    name: str
-    """Name of the model, a-z, 0-9 and '-'."""
-    licence: str = "unspecified"
-    """Licence of the weights."""
-    description: str = ""
-    """One line on the model, for `vqcodec models list`."""
-    seed: int = 0
-    """Seed of every random draw."""
     start: str = ""
     """Model whose weights training starts from, a name or a file; empty: random weights."""
     autoencoder: AutoencoderConfig
     prior: PriorConfig
-    data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        BaseRecipe.__post_init__(self)
         if self.prior.codebook_size != self.autoencoder.codebook_size:
             raise ValueError("prior.codebook_size must equal autoencoder.codebook_size")
         side = self.train.autoencoder.crop // self.autoencoder.stride
@@ -191,28 +191,19 @@ class PhotoTrainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoRecipe:
+class PhotoRecipe(BaseRecipe):
     """Everything that decides what a run of `photo` makes, but for the pictures."""
 
-    name: str
-    """Name of the model, a-z, 0-9 and '-'."""
-    licence: str = "unspecified"
-    """Licence of the weights."""
-    description: str = ""
-    """One line on the model, for `vqcodec models list`."""
-    seed: int = 0
-    """Seed of every random draw."""
     start: str = ""
     """Model whose weights and codebooks training goes on from, a name or a file, without
     the first stage; empty: random weights."""
     transform: TransformConfig
     latent_prior: LatentPriorConfig
     product: ProductConfig = field(default_factory=ProductConfig)
-    data: DataConfig = field(default_factory=DataConfig)
     train: PhotoTrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        BaseRecipe.__post_init__(self)
         for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
             if stage.crop % self.transform.stride:
                 raise ValueError(f"train.{name}.crop must be a multiple of {self.transform.stride}")
@@ -266,29 +257,18 @@ class DeepPhotoTrainConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepPhotoRecipe:
+class DeepPhotoRecipe(BaseRecipe):
     """Everything that decides what a run of `photo-2` makes, but for the pictures."""
 
-    architecture: str
-    """'photo-2'."""
-    name: str
-    """Name of the model, a-z, 0-9 and '-'."""
-    licence: str = "unspecified"
-    """Licence of the weights."""
-    description: str = ""
-    """One line on the model, for `vqcodec models list`."""
-    seed: int = 0
-    """Seed of every random draw."""
     start: str
     """What training goes on from: a model of architecture photo-1, a name or a file, or a folder
     of weights as train/checkpoint.py writes it."""
     transform: DeepTransformConfig
     latent_prior: LatentPriorConfig
-    data: DataConfig = field(default_factory=DataConfig)
     train: DeepPhotoTrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        BaseRecipe.__post_init__(self)
         settings, stride = self.train.transform, self.transform.analysis.stride
         for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
             if side % stride:
@@ -302,39 +282,3 @@ class DeepPhotoRecipe:
 
 
 AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe
-
-
-def _check_name(name: str) -> None:
-    if not name or not all(c.islower() or c.isdigit() or c == "-" for c in name):
-        raise ValueError("name must be made of a-z, 0-9 and '-'")
-
-
-def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> AnyRecipe:
-    """Read a recipe. The key `architecture` says what it makes; without it, a recipe with a
-    table `transform` is of photo-1's kind, another one of `paper`'s.
-
-    `overrides` maps dotted keys to TOML values, as `--set a.b=c` gives.
-
-    Raises: ValueError for anything that is not a recipe, naming the key.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}") from error
-    for dotted, text in (overrides or {}).items():
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        *parents, leaf = dotted.split(".")
-        inner = table
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise ValueError(f"{dotted}: {parent} is not a table")
-        inner[leaf] = value
-    if "architecture" in table:
-        if table["architecture"] != DEEP_PHOTO:
-            raise ValueError(f"architecture must be {DEEP_PHOTO!r}, or left out")
-        return from_table(DeepPhotoRecipe, table)
-    return from_table(PhotoRecipe, table) if "transform" in table else from_table(Recipe, table)

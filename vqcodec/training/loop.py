@@ -10,7 +10,6 @@ of the step (see `data`), a resumed run continues exactly. Of several processes
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -20,10 +19,11 @@ from types import FrameType
 from typing import Any, Protocol
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.storage import write_whole
 from vqcodec.training.config import ScheduleConfig
 from vqcodec.training.data import prefetch
 from vqcodec.training.distributed import agree, any_of, means, parallel, rank, wait
@@ -195,9 +195,8 @@ class Trainer:
             for part, values in parts.items()
             for name, value in values.items()
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"step": str(step)})
-        os.replace(partial, self._checkpoint)
+        data = save(tensors, metadata={"step": str(step)})
+        write_whole(self._checkpoint, data, overwrite=True)
 
     def _load(self) -> int:
         with safe_open(self._checkpoint, framework="pt") as file:
@@ -214,7 +213,7 @@ class Trainer:
         except (RuntimeError, KeyError) as error:
             raise ModelCorruptError(
                 f"{self._checkpoint}: checkpoint is of another recipe",
-                hint="start anew without --resume, or go back to the recipe it was made with",
+                hint="start anew, or go back to the recipe it was made with",
             ) from error
         return step
 
@@ -243,7 +242,7 @@ class Log:
             return
         rows = self._path.read_text(encoding="utf-8").splitlines()
         keep = [row for row in rows if not self._is_later(json.loads(row), step)]
-        self._path.write_text("".join(row + "\n" for row in keep), encoding="utf-8")
+        write_whole(self._path, "".join(row + "\n" for row in keep).encode(), overwrite=True)
 
     def note(self, kind: str, values: Mapping[str, Any]) -> None:
         """Append a row of what was found before the first step."""

@@ -8,7 +8,6 @@ will when it codes. For the last part of the steps it runs on its integer grid.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from vqcodec.networks.codebook import nearest
 from vqcodec.networks.model_files import VqVaeParts
 from vqcodec.networks.pixelcnn import PixelCNN, bits_per_index
+from vqcodec.storage import write_whole
 from vqcodec.training.autoencoder import Autoencoder, usage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
@@ -136,9 +136,7 @@ def index_pictures(
     if rank() == 0:
         stored = _index(autoencoder, recipe, pictures, device, progress)
         named = {f"{p}.{v}": g for p, row in enumerate(stored) for v, g in enumerate(row)}
-        partial = cache.with_suffix(".partial")
-        save_file(named, partial, metadata={"origin": origin})
-        os.replace(partial, cache)
+        write_whole(cache, save(named, metadata={"origin": origin}), overwrite=True)
     wait()
     stored = stored or _stored(cache, origin, len(pictures), views)
     if stored is None:

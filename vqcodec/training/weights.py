@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.storage import write_whole
 from vqcodec.training.transform import Photo
 
 _FILES = {"analysis": ("analysis.", "gains."), "synthesis": ("synthesis.", "prior.")}
@@ -46,13 +47,12 @@ def read_average(checkpoint: Path) -> dict[str, Tensor]:
 
 def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
     """Write the weights, by their names in `Photo`, to the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, prefixes in _FILES.items():
         tensors: dict[str, Tensor] = {}
         for key, value in weights.items():
             if key.startswith(prefixes):
                 tensors |= _packed(key, value.detach().cpu().float())
-        save_file(tensors, folder / f"{name}.safetensors")
+        write_whole(folder / f"{name}.safetensors", save(tensors), overwrite=True)
 
 
 def holds_weights(folder: Path) -> bool:

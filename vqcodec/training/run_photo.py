@@ -1,0 +1,69 @@
+"""The stages of architecture photo-1: the transform with noise, then everything with codebooks."""
+
+from __future__ import annotations
+
+from vqcodec.models import photo
+from vqcodec.networks.model_files import PhotoParts, read_photo, write_photo
+from vqcodec.networks.product import Codebooks
+from vqcodec.training.codebooks import start_all
+from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.distributed import rank, share
+from vqcodec.training.loop import Trainer
+from vqcodec.training.product import ProductStage
+from vqcodec.training.start import Run, model_data, other_architecture
+from vqcodec.training.transform import Photo, TransformStage
+
+RECIPE = PhotoRecipe
+
+
+def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
+    """Train the transform with noise, then everything with codebooks."""
+    share(recipe.train.product.batch, "train.product.batch")
+    cache = run.folder / "codebooks.safetensors"
+    if not run.resume and rank() == 0:
+        cache.unlink(missing_ok=True)
+    given: list[Codebooks] | None = None
+    if recipe.start:
+        parts = _start(recipe)
+        module = Photo(parts.analysis, parts.synthesis, parts.gains, parts.prior).to(run.device)
+        given = [codebooks.to(run.device) for codebooks in parts.codebooks]
+    else:
+        first = TransformStage(recipe, run.pictures, run.held_out, run.device)
+        Trainer(first, run.folder, run.reporter).run(resume=run.resume)
+        module = first.module
+    run.reporter.start("codebooks", 0, recipe.transform.qualities)
+    codebooks = start_all(
+        recipe,
+        module,
+        given,
+        run.pictures,
+        cache,
+        run.device,
+        lambda done: run.reporter.step("codebooks", done, {}),
+    )
+    second = ProductStage(recipe, module, codebooks, run.pictures, run.held_out, run.device)
+    Trainer(second, run.folder, run.reporter).run(resume=run.resume)
+    parts = PhotoParts(
+        config=recipe.transform,
+        product=recipe.product,
+        analysis=module.analysis,
+        synthesis=module.synthesis,
+        gains=module.gains,
+        prior=module.prior,
+        codebooks=codebooks,
+    )
+    return write_photo(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
+    )
+
+
+def _start(recipe: PhotoRecipe) -> PhotoParts:
+    parts = photo_parts(recipe.start)
+    if (parts.config, parts.prior.config) != (recipe.transform, recipe.latent_prior):
+        raise other_architecture(recipe.start)
+    return parts
+
+
+def photo_parts(start: str) -> PhotoParts:
+    """Read a model of architecture photo-1. Raises: as `model_data`."""
+    return read_photo(model_data(start, photo.ARCHITECTURE))

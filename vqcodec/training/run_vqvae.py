@@ -1,0 +1,61 @@
+"""The stages of architecture vqvae-pixelcnn-1: autoencoder, then prior."""
+
+from __future__ import annotations
+
+from vqcodec.models import vqvae
+from vqcodec.networks.model_files import VqVaeParts, read_vqvae, write_vqvae
+from vqcodec.training.autoencoder import AutoencoderStage
+from vqcodec.training.config import Recipe
+from vqcodec.training.data import picture_size
+from vqcodec.training.distributed import share
+from vqcodec.training.loop import Trainer
+from vqcodec.training.prior import PriorStage, index_files, index_pictures
+from vqcodec.training.start import Run, model_data, other_architecture
+
+RECIPE = Recipe
+
+
+def train_stages(recipe: Recipe, run: Run) -> bytes:
+    """Train autoencoder, then prior."""
+    share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
+    start = _start(recipe) if recipe.start else None
+    least = recipe.train.prior.crop * recipe.autoencoder.stride
+    if not any(min(picture_size(path)) >= least for path in run.held_out):
+        raise ValueError(f"no validation picture is at least {least} pixels high and wide")
+
+    first = AutoencoderStage(recipe, run.pictures, run.held_out, run.device, start)
+    Trainer(first, run.folder, run.reporter).run(resume=run.resume)
+
+    cache = run.folder / "indices.safetensors"
+    run.reporter.start("indexing", 0, len(run.pictures))
+    grids, known = index_pictures(
+        first.module,
+        recipe,
+        run.pictures,
+        cache,
+        run.device,
+        lambda done: run.reporter.step("indexing", done, {}),
+    )
+    run.pictures.forget()
+    checked = index_files(first.module, recipe, run.held_out, run.device)
+    codebook = first.module.codebook.vectors
+    second = PriorStage(recipe, grids, run.pictures, checked, codebook, run.device, start)
+    # A prior of other indices, as after more steps of the autoencoder, is of no use.
+    Trainer(second, run.folder, run.reporter).run(resume=run.resume and known)
+    parts = VqVaeParts(
+        config=recipe.autoencoder,
+        encoder=first.module.encoder,
+        codebook=codebook,
+        decoder=first.module.decoder,
+        prior=second.module,
+    )
+    return write_vqvae(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
+    )
+
+
+def _start(recipe: Recipe) -> VqVaeParts:
+    parts = read_vqvae(model_data(recipe.start, vqvae.ARCHITECTURE))
+    if (parts.config, parts.prior.config) != (recipe.autoencoder, recipe.prior):
+        raise other_architecture(recipe.start)
+    return parts
