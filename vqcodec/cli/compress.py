@@ -58,8 +58,8 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         type=click.IntRange(LOWEST, HIGHEST),
         default=LOWEST,
         show_default=True,
-        help="Above 1 the indices are refined for better pixels in fewer bytes: seconds at 2, "
-        "minutes at 9. Needs torch.",
+        help="Above 1 the indices are refined for better pixels in fewer bytes: half a minute at "
+        "2, many minutes at 9. Needs torch.",
     ),
     click.option(
         "--tune",
