@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="a folder that is not there yet")
     parser.add_argument("--transfers", type=int, default=4, help="folders to make")
-    parser.add_argument("--room", type=float, default=56.0, help="MiB in each of them")
+    parser.add_argument("--room", type=float, default=54.0, help="MiB in each of them")
     parser.add_argument("--pages", type=int, default=3000, help="drawn pages")
     options = parser.parse_args()
     recipe = load_recipe(options.recipe)
