@@ -25,7 +25,8 @@ from slim import Manifest, load_slim, save_slim
 from stage import ParcelStage, enlarged
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.training.config import DeepPhotoRecipe, load_recipe
+from vqcodec.training.architectures import load_recipe
+from vqcodec.training.config import DeepPhotoRecipe
 from vqcodec.training.growth import blank
 from vqcodec.training.loop import Log, learning_rate, stop_requested
 from vqcodec.training.optimise import Average, Optimisers

@@ -23,8 +23,9 @@ from safetensors import safe_open
 from slim import save_slim, slim_files
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.training.architectures import load_recipe
 from vqcodec.training.canvas import find_fonts
-from vqcodec.training.config import DeepPhotoRecipe, load_recipe
+from vqcodec.training.config import DeepPhotoRecipe
 from vqcodec.training.data import centre, find_pictures, read_rgb
 from vqcodec.training.deep import VALIDATION_SIDE, DeepTransformStage
 from vqcodec.training.pages import page
