@@ -30,7 +30,8 @@ from vqcodec.training.precision import autocast
 from vqcodec.training.rate import candidate_bits
 from vqcodec.training.transform import Photo, rate_weights, spread_qualities
 
-_VALIDATION_SIDE = 256
+VALIDATION_SIDE = 256
+"""Of each validation picture the middle, at most this wide and high, counts."""
 _PAGES = 4
 _FLAT = 9
 """White is flat where a square of this side is white, pixels."""
@@ -64,13 +65,13 @@ class DeepTransformStage:
         self.module = module.to(device)
         self._lambdas = rate_weights(settings.lambdas, recipe.transform.qualities, device)
         stride = recipe.transform.analysis.stride
-        self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
+        self._validation = [centre(read_rgb(path), VALIDATION_SIDE, stride) for path in validation]
         least = MS_SSIM_SIDE if settings.ms_ssim else stride
         if any(min(crop.shape[2:]) < least for crop in self._validation):
             raise ValueError(f"validation pictures must be at least {least} pixels high and wide")
         generators = (np.random.default_rng([recipe.seed, 7, number]) for number in range(_PAGES))
         self._pages = [
-            torch.from_numpy(page(rng, _VALIDATION_SIDE, fonts)).permute(2, 0, 1)[None]
+            torch.from_numpy(page(rng, VALIDATION_SIDE, fonts)).permute(2, 0, 1)[None]
             for rng in generators
         ]
 
