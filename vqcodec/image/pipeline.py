@@ -142,9 +142,8 @@ def encode(
         return len(encoded.data)
 
     def fidelity(encoded: Encoded) -> float:
-        area = whole(header.shape)
-        pixels = decode_indices(model, encoded.indices, encoded.header.quality, area)
-        return psnr(picture.pixels, pixels)
+        quality, area = encoded.header.quality, whole(header.shape)
+        return psnr(picture.pixels, decode_indices(model, encoded.indices, quality, area))
 
     search = partial(Target, attempt=attempt, qualities=model.qualities)
     target = None
@@ -154,9 +153,7 @@ def encode(
         target = search(reached=fidelity, limit=least, at_most=False, unit="dB")
     if refiner is None:
         return attempt(wished) if target is None else target.search()
-    refinement = Refinement(
-        refiner=refiner, model=model, measured=measured, attempt=attempt, progress=progress
-    )
+    refinement = Refinement(refiner, model, measured, attempt, progress)
     return refinement.refined(attempt(wished)) if target is None else refinement.meet(target)
 
 

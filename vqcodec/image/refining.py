@@ -48,7 +48,7 @@ def refiner_of(model: Model, effort: Effort, device: str) -> Refiner | None:
     return load_refiner(model, effort, device)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Refinement:
     """Refinement of one picture's encodings."""
 
