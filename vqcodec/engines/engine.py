@@ -32,7 +32,8 @@ class Engine(Protocol):
 def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -> Engine:
     """Make what runs a network on 'cpu', 'cuda' or 'mps'.
 
-    `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type.
+    `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type but for those
+    of integer layers.
 
     Raises ModelError where neither ONNX Runtime nor torch is installed.
     """
