@@ -41,20 +41,20 @@ class Network:
     def digits(self, name, *shape):
         return self.file.tensor(name, "I8", shape, -64, 64)
 
-    def bits(self, name, n, most):
+    def bits(self, name, most, n=1):
         return self.file.tensor(name, "U8", (n,), 0, most)
 
     def convolution(self, name, n, largest):
         """Of activations up to `largest`."""
         weight = self.digits(name + ".weight", n, n, 3, 3)
         bias = self.file.tensor(name + ".bias", "I32", (n,))
-        shift = self.bits(name + ".shift", n, 20)
+        shift = self.bits(name + ".shift", 20, n)
         check(name, largest * size_of(weight) + np.abs(bias))
         return lambda x: nearest(correlate(weight, x) + column(bias), shift)
 
     def block(self, name, n):
         """The layer, and by how much it changes the stream at most."""
-        read, write = self.bits(name + ".input", n, 16), self.bits(name + ".output", n, 16)
+        read, write = self.bits(name + ".input", 16), self.bits(name + ".output", 16)
         first = self.convolution(name + ".first", n, 128)
         second = self.convolution(name + ".second", n, 255)
 
@@ -68,12 +68,12 @@ class Network:
 
     def wide(self, name, inputs, outputs, size):
         """The layer, and its results at most."""
-        read = self.bits(name + ".input", inputs, 9)
+        read = self.bits(name + ".input", 9)
         high, low = (
             self.digits(f"{name}.{digit}", outputs, inputs, size, size) for digit in ("high", "low")
         )
         bias = self.file.tensor(name + ".bias", "I32", (outputs,))
-        shift = self.bits(name + ".shift", outputs, 20)
+        shift = self.bits(name + ".shift", 20, outputs)
         crossed = 128 * (size_of(high) + size_of(low))
         check(name, crossed)
         total = 8 * 128 * size_of(high) + (crossed >> 4) + 1 + np.abs(bias)

@@ -51,7 +51,7 @@ class WideConv:
     rows and columns of zeros on each side.
 
     What it computes and which values are allowed says format/SPEC.md, section 9, "Exact
-    synthesis". Tensors: `name`.input (inputs,) and `name`.shift (outputs,) uint8, `name`.high and
+    synthesis". Tensors: `name`.input (1,) and `name`.shift (outputs,) uint8, `name`.high and
     `name`.low (outputs, inputs, size, size) int8, `name`.bias (outputs,) int32.
     """
 
@@ -65,7 +65,7 @@ class WideConv:
 class IntegerBlock:
     """Residual block of integers: two 3x3 convolutions, see "Exact synthesis" too.
 
-    Tensors: `name`.input and `name`.output (channels,) uint8; for the parts first and second
+    Tensors: `name`.input and `name`.output (1,) uint8; for the parts first and second
     `name`.`part`.weight (channels, channels, 3, 3) int8, .bias (channels,) int32 and .shift
     (channels,) uint8.
     """
@@ -191,16 +191,15 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
                 shapes[f"{name}.weight"] = (inputs, outputs, 4, 4)
                 shapes[f"{name}.bias"] = (outputs,)
             case WideConv(name=name, inputs=inputs, outputs=outputs, size=size):
-                shapes[f"{name}.input"] = (inputs,)
+                shapes[f"{name}.input"] = (1,)
                 for digit in ("high", "low"):
                     shapes[f"{name}.{digit}"] = (outputs, inputs, size, size)
                 shapes |= {f"{name}.bias": (outputs,), f"{name}.shift": (outputs,)}
             case IntegerBlock(name=name, channels=channels):
-                shapes[f"{name}.input"] = (channels,)
+                shapes |= {f"{name}.{key}": (1,) for key in ("input", "output")}
                 for part in ("first", "second"):
                     shapes[f"{name}.{part}.weight"] = (channels, channels, 3, 3)
                     shapes |= {f"{name}.{part}.{key}": (channels,) for key in ("bias", "shift")}
-                shapes[f"{name}.output"] = (channels,)
     return shapes
 
 

@@ -45,10 +45,10 @@ class Writer(Protocol):
 def block(to: Writer, layer: IntegerBlock, tensors: Tensors, x: str) -> str:
     """Add an integer block that reads the float32 stream `x`."""
     name = layer.name
-    a = _quantise(to, x, tensors[f"{name}.input"])
+    a = _quantise(to, x, _shift(tensors[f"{name}.input"]))
     h = _convolution(to, f"{name}.first", tensors, a, _SIGNED_ZERO, _UNSIGNED_ZERO)
     u = _convolution(to, f"{name}.second", tensors, h, _UNSIGNED_ZERO, _SIGNED_ZERO)
-    return to.node("Add", [x, _dequantise(to, u, tensors[f"{name}.output"])])
+    return to.node("Add", [x, _dequantise(to, u, _shift(tensors[f"{name}.output"]))])
 
 
 def wide_convolution(to: Writer, layer: WideConv, tensors: Tensors, x: str) -> str:
@@ -57,16 +57,18 @@ def wide_convolution(to: Writer, layer: WideConv, tensors: Tensors, x: str) -> s
     A row of the left matrix has what one position of the result looks at, channels last.
     """
     name = layer.name
-    shifts = tensors[f"{name}.input"]
-    high = _quantise(to, x, shifts + WIDE_STEP)
-    left = to.node("Sub", [x, _dequantise(to, high, shifts + WIDE_STEP)])
-    digits = [_rows(to, digit, layer.size) for digit in (high, _quantise(to, left, shifts))]
-    weights = [_matrix(tensors[f"{name}.{digit}"]) for digit in ("high", "low")]
-    first = _product(to, digits[0], weights[0])
-    crossed = np.concatenate(weights[::-1])
-    second = _product(to, to.node("Concat", digits, axis=3), crossed)
-    scaled = to.node("Mul", [first, to.constant(np.float32(2.0**WIDE_FRACTION))])
-    rest = _rounded(to, second, np.float32(2.0 ** (WIDE_FRACTION - WIDE_STEP)))
+    shift = _shift(tensors[f"{name}.input"])
+    first = _quantise(to, x, shift + WIDE_STEP)
+    left = to.node("Sub", [x, _dequantise(to, first, shift + WIDE_STEP)])
+    second = _quantise(to, left, shift)
+    high, low = (_matrix(tensors[f"{name}.{digit}"]) for digit in ("high", "low"))
+    rows = [_rows(to, digit, layer.size) for digit in (first, second)]
+    upper, *crossed = (
+        _product(to, *pair) for pair in ((rows[0], high), (rows[0], low), (rows[1], high))
+    )
+    cross = to.node("Add", crossed)
+    scaled = to.node("Mul", [upper, to.constant(np.float32(2.0**WIDE_FRACTION))])
+    rest = _rounded(to, cross, np.float32(2.0 ** (WIDE_FRACTION - WIDE_STEP)))
     bias = to.constant(tensors[f"{name}.bias"].astype(np.float32))
     total = to.node("Add", [to.node("Add", [scaled, rest]), bias])
     shifted = _rounded(to, total, _powers(-tensors[f"{name}.shift"].astype(np.int64)))
@@ -81,18 +83,22 @@ def levels(to: Writer, fraction: int, x: str) -> str:
     )
 
 
-def _quantise(to: Writer, x: str, shifts: NDArray) -> str:
-    """Round x / 2^shift of each channel to -128..127, stored as 0..255."""
-    zeros = np.full(shifts.shape, _SIGNED_ZERO)
-    inputs = [x, to.constant(_powers(shifts)), to.constant(zeros)]
-    return to.node("QuantizeLinear", inputs, axis=1)
+def _quantise(to: Writer, x: str, shift: int) -> str:
+    """Round x / 2^shift to -128..127, stored as 0..255."""
+    return to.node("QuantizeLinear", [x, *_grid(to, shift)])
 
 
-def _dequantise(to: Writer, x: str, shifts: NDArray) -> str:
+def _dequantise(to: Writer, x: str, shift: int) -> str:
     """Undo `_quantise` but for its rounding."""
-    zeros = np.full(shifts.shape, _SIGNED_ZERO)
-    inputs = [x, to.constant(_powers(shifts)), to.constant(zeros)]
-    return to.node("DequantizeLinear", inputs, axis=1)
+    return to.node("DequantizeLinear", [x, *_grid(to, shift)])
+
+
+def _grid(to: Writer, shift: int) -> tuple[str, str]:
+    return to.constant(np.float32(2.0**shift)), to.constant(_SIGNED_ZERO)
+
+
+def _shift(tensor: NDArray) -> int:
+    return int(tensor[0])
 
 
 def _convolution(
