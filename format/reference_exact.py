@@ -54,7 +54,7 @@ class Network:
 
     def block(self, name, n):
         """The layer, and by how much it changes the stream at most."""
-        read, write = self.bits(name + ".input", 16), self.bits(name + ".output", 16)
+        read, write = self.bits(name + ".input", 16), self.bits(name + ".output", 16, n)
         first = self.convolution(name + ".first", n, 128)
         second = self.convolution(name + ".second", n, 255)
 

@@ -65,7 +65,7 @@ class WideConv:
 class IntegerBlock:
     """Residual block of integers: two 3x3 convolutions, see "Exact synthesis" too.
 
-    Tensors: `name`.input and `name`.output (1,) uint8; for the parts first and second
+    Tensors: `name`.input (1,) and `name`.output (channels,) uint8; for the parts first and second
     `name`.`part`.weight (channels, channels, 3, 3) int8, .bias (channels,) int32 and .shift
     (channels,) uint8.
     """
@@ -196,7 +196,7 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
                     shapes[f"{name}.{digit}"] = (outputs, inputs, size, size)
                 shapes |= {f"{name}.bias": (outputs,), f"{name}.shift": (outputs,)}
             case IntegerBlock(name=name, channels=channels):
-                shapes |= {f"{name}.{key}": (1,) for key in ("input", "output")}
+                shapes |= {f"{name}.input": (1,), f"{name}.output": (channels,)}
                 for part in ("first", "second"):
                     shapes[f"{name}.{part}.weight"] = (channels, channels, 3, 3)
                     shapes |= {f"{name}.{part}.{key}": (channels,) for key in ("bias", "shift")}

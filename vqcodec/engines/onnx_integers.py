@@ -48,7 +48,9 @@ def block(to: Writer, layer: IntegerBlock, tensors: Tensors, x: str) -> str:
     a = _quantise(to, x, _shift(tensors[f"{name}.input"]))
     h = _convolution(to, f"{name}.first", tensors, a, _SIGNED_ZERO, _UNSIGNED_ZERO)
     u = _convolution(to, f"{name}.second", tensors, h, _UNSIGNED_ZERO, _SIGNED_ZERO)
-    return to.node("Add", [x, _dequantise(to, u, _shift(tensors[f"{name}.output"]))])
+    shifts = tensors[f"{name}.output"]
+    grid = [to.constant(_powers(shifts)), to.constant(np.full(shifts.shape, _SIGNED_ZERO))]
+    return to.node("Add", [x, to.node("DequantizeLinear", [u, *grid], axis=1)])
 
 
 def wide_convolution(to: Writer, layer: WideConv, tensors: Tensors, x: str) -> str:
