@@ -11,7 +11,7 @@ SUMS = 2**24
 
 
 def nearest(v, bits):
-    """v / 2^bits to the nearest integer, ties to even; `bits` is a number, or one per channel."""
+    """The integer nearest to v / 2^bits, ties to even; `bits` is a number, or one per channel."""
     bits = np.reshape(bits, (-1, 1, 1))
     low = v >> bits
     rest, half = v - (low << bits), (1 << bits) >> 1

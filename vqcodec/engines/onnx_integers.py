@@ -80,9 +80,7 @@ def wide_convolution(to: Writer, layer: WideConv, tensors: Tensors, x: str) -> s
 def levels(to: Writer, fraction: int, x: str) -> str:
     """Add what turns units of 2^-fraction to 0..255."""
     rounded = _rounded(to, x, np.float32(2.0**-fraction))
-    return to.node(
-        "Clip", [rounded, to.constant(np.float32(0.0)), to.constant(np.float32(255.0))]
-    )
+    return to.node("Clip", [rounded, to.constant(np.float32(0.0)), to.constant(np.float32(255.0))])
 
 
 def _quantise(to: Writer, x: str, shift: int) -> str:

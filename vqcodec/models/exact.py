@@ -29,11 +29,14 @@ from vqcodec.engines.layers import (
 )
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.config import TransformConfig
+from vqcodec.prior.units import FRACTION_VECTOR
 
 FRACTION = 6
 """Bits behind the point of the samples' sums."""
 LATENT_MIN, LATENT_MAX = -16384, 16383
 """Range of the integers that the synthesis reads."""
+SCALE_FRACTION = 16
+"""Bits behind the point of scales."""
 DIGIT_MAX = 64
 """Weights are -64..64."""
 STREAM_SHIFT_MAX, WIDE_SHIFT_MAX, SUM_SHIFT_MAX = 16, 9, 20
@@ -82,6 +85,14 @@ def synthesis(config: TransformConfig) -> Network:
     return Network(config.latents, 3, (Sum((transform, details)), *samples))
 
 
+def latents(scaled: NDArray[np.float32], scales: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Map codewords (P, D), multiples of 1/32, to integer latents by scales (D,)."""
+    codewords = (scaled * np.float32(2.0**FRACTION_VECTOR)).astype(np.int64)
+    half = 1 << (SCALE_FRACTION - 1)
+    products = codewords * scales + half >> SCALE_FRACTION
+    return products.clip(LATENT_MIN, LATENT_MAX).astype(np.float32)
+
+
 def check(network: Network, tensors: Mapping[str, NDArray]) -> None:
     """Check an integer network's tensors, and that no sum of theirs can reach 2^24.
 
@@ -98,7 +109,9 @@ def check(network: Network, tensors: Mapping[str, NDArray]) -> None:
 
 
 def _blocks(first: int, count: int, channels: int) -> tuple[Layer, ...]:
-    return tuple(IntegerBlock(f"layers.{number}", channels) for number in range(first, first + count))
+    return tuple(
+        IntegerBlock(f"layers.{number}", channels) for number in range(first, first + count)
+    )
 
 
 def _bound(

@@ -91,9 +91,7 @@ def _ranges(synthesis: ExactSynthesis, latents: Sequence[Tensor]) -> Ranges:
         ranges[layer] = torch.maximum(ranges[layer], found) if layer in ranges else found
 
     watched = [
-        layer
-        for layer in synthesis.layers.modules()
-        if isinstance(layer, nn.Conv2d | ExactBlock)
+        layer for layer in synthesis.layers.modules() if isinstance(layer, nn.Conv2d | ExactBlock)
     ]
     hooks = [layer.register_forward_hook(note) for layer in watched]
     for batch in latents:

@@ -205,9 +205,7 @@ class ExactSynthesis(nn.Module):
             WideConv(fine, 3 * 16, 3),
             nn.PixelShuffle(4),
         )
-        self.details = nn.Sequential(
-            WideConv(config.details, 3 * 16 * 16, 1), nn.PixelShuffle(16)
-        )
+        self.details = nn.Sequential(WideConv(config.details, 3 * 16 * 16, 1), nn.PixelShuffle(16))
         self.register_buffer("unit", torch.ones(config.latents))
 
     def forward(self, latents: Tensor, integer: bool = True) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vqcodec.networks.latent_prior import bits
 from vqcodec.training.canvas import Fonts
-from vqcodec.training.config import DeepPhotoRecipe
+from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.training.distributed import rank, share
@@ -54,9 +54,9 @@ class DeepTransformStage:
 
         Raises ValueError for validation pictures that are too small for MS-SSIM.
         """
-        self.schedule = settings = recipe.train.transform
-        self._share = share(settings.batch, "train.transform.batch")
-        self._large_share = share(settings.large_batch, "train.transform.large_batch")
+        self.schedule = settings = self._settings(recipe)
+        self._share = share(settings.batch, f"train.{self.name}.batch")
+        self._large_share = share(settings.large_batch, f"train.{self.name}.large_batch")
         self._recipe = recipe
         self._pictures = pictures
         self._fonts = fonts
@@ -73,6 +73,9 @@ class DeepTransformStage:
             torch.from_numpy(page(rng, _VALIDATION_SIDE, fonts)).permute(2, 0, 1)[None]
             for rng in generators
         ]
+
+    def _settings(self, recipe: DeepPhotoRecipe) -> DeepTransformTraining:
+        return recipe.train.transform
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""

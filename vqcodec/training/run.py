@@ -27,6 +27,7 @@ from vqcodec.training.config import AnyRecipe, DeepPhotoRecipe, PhotoRecipe, Rec
 from vqcodec.training.data import Pictures, draws, find_pictures, picture_size
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.distributed import rank, share, wait
+from vqcodec.training.exact import ExactTransformStage, begin_exact, blank_exact
 from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Reporter, Trainer, heard
 from vqcodec.training.precision import lower_dtype
@@ -59,8 +60,8 @@ def train(
     folder `run`; `resume` continues from them. Of several processes (`distributed`)
     all must call this alike, and process 0 writes.
 
-    Returns `out`; or, of photo-2, of which there is only the first stage and no model yet, the
-    checkpoint of that stage.
+    Returns `out`; or, of photo-2, of which there is no model yet, the checkpoint of the last
+    stage.
 
     Raises: ValueError for unusable data, a start of another architecture or batches that
     the processes cannot share; ModelError for a start that cannot be read;
@@ -185,7 +186,7 @@ def _train_deep_photo(
     device: torch.device,
     reporter: Reporter,
 ) -> Path:
-    """Train the first stage; return its checkpoint."""
+    """Train the stages that there are; return the checkpoint of the last."""
     checkpoint = run / f"{DeepTransformStage.name}.safetensors"
     resumed = resume and checkpoint.exists()
     dtype = lower_dtype(device, recipe.train.precision)
@@ -200,6 +201,16 @@ def _train_deep_photo(
     if not resumed:
         trainer.log.note("fonts", {"fonts": fonts})
     trainer.run(resume=resume)
+    if recipe.train.exact is None:
+        return checkpoint
+    photo, checkpoint = stage.module.cpu(), run / f"{ExactTransformStage.name}.safetensors"
+    if resume and checkpoint.exists():
+        module = blank_exact(recipe, photo)
+    else:
+        drawn = pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
+        module = begin_exact(recipe, photo, drawn)
+    last = ExactTransformStage(recipe, module, pictures, fonts, held_out, device)
+    Trainer(last, run, reporter).run(resume=resume)
     return checkpoint
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
@@ -39,7 +40,11 @@ class Photo(nn.Module):
     """The parts as one module, for the optimiser and the checkpoint."""
 
     def __init__(
-        self, analysis: Analysis, synthesis: Synthesis, gains: Gains, prior: LatentPrior
+        self,
+        analysis: Analysis,
+        synthesis: Synthesis | ExactSynthesis,
+        gains: Gains,
+        prior: LatentPrior,
     ) -> None:
         super().__init__()
         self.analysis = analysis
