@@ -164,7 +164,8 @@ def _convolution_bound(name: str, largest: int, tensors: Mapping[str, NDArray]) 
 
 def _magnitude(weight: NDArray) -> NDArray[np.int64]:
     """Return the sum of the magnitudes of each output's weights."""
-    return _size(weight).reshape(len(weight), -1).sum(1)
+    sums: NDArray[np.int64] = _size(weight).reshape(len(weight), -1).sum(1)
+    return sums
 
 
 def _size(values: NDArray) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ are small beside it get a larger unit, up to `_EQUAL` times, which makes these w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -22,6 +22,7 @@ from vqcodec.models.exact import DIGIT_MAX, FRACTION, LATENT_MAX, SUM_SHIFT_MAX
 from vqcodec.networks.exact import SIGNED, UNSIGNED, ExactBlock, ExactSynthesis, WideConv
 
 Ranges: TypeAlias = dict[nn.Module, Tensor]
+Stage: TypeAlias = tuple[WideConv, nn.PixelShuffle | None, list[ExactBlock]]
 
 _KEPT = 0.9999
 """Part of a channel's magnitudes that lie within its range."""
@@ -44,32 +45,35 @@ def calibrate(synthesis: ExactSynthesis, latents: Sequence[Tensor]) -> None:
     ranges = _ranges(synthesis, latents)
     largest = torch.stack([x.abs().amax((0, 2, 3)) for x in latents]).amax(0)
     synthesis.unit.copy_(_loud(largest) * _HEADROOM / LATENT_MAX)
-    layers = list(synthesis.layers)
-    starts = [k for k, layer in enumerate(layers) if isinstance(layer, WideConv)]
     final = torch.tensor(2.0**-FRACTION / 127.5)
-    unit = synthesis.unit[: layers[0].in_channels]
-    for start, stop in zip(starts, [*starts[1:], len(layers)], strict=True):
-        wide, rest = layers[start], layers[start + 1 : stop]
-        blocks = [layer for layer in rest if isinstance(layer, ExactBlock)]
-        factor = next((e.upscale_factor**2 for e in rest if isinstance(e, nn.PixelShuffle)), 1)
-        if stop == len(layers):
+    unit = synthesis.unit[: -synthesis.detail_layer.in_channels]
+    for wide, shuffle, blocks in _stages(synthesis):
+        factor = shuffle.upscale_factor**2 if shuffle else 1
+        if wide is synthesis.layers[-2]:
             written = final.expand(wide.out_channels)
         else:
-            spread = torch.stack([ranges[layer] for layer in (wide, *blocks)]).amax(0)
-            spread = _loud(spread)
+            spread = _loud(torch.stack([ranges[layer] for layer in (wide, *blocks)]).amax(0))
             readers = [_equaliser(block.first.weight, spread) for block in blocks]
             spread = spread * torch.stack(readers).amin(0) if readers else spread
             written = spread / (SIGNED[1] * 2.0**_STREAM_BITS)
             written = written.repeat_interleave(factor)
         _set_wide(wide, unit, written)
         unit = written[::factor]
-        before: nn.Module = wide
-        for block in blocks:
+        for before, block in zip((wide, *blocks), blocks, strict=False):
             _set_block(block, unit, _loud(ranges[before]), ranges)
-            before = block
-    details = synthesis.details[0]
-    assert isinstance(details, WideConv)
+    details = synthesis.detail_layer
     _set_wide(details, synthesis.unit[-details.in_channels :], final.expand(details.out_channels))
+
+
+def _stages(synthesis: ExactSynthesis) -> Iterator[Stage]:
+    """Yield each wide layer with the shuffle after it, if any, and the blocks on its stream."""
+    layers = list(synthesis.layers)
+    starts = [k for k, layer in enumerate(layers) if isinstance(layer, WideConv)]
+    for start, stop in zip(starts, [*starts[1:], len(layers)], strict=True):
+        wide, rest = layers[start], layers[start + 1 : stop]
+        assert isinstance(wide, WideConv)
+        shuffle = next((layer for layer in rest if isinstance(layer, nn.PixelShuffle)), None)
+        yield wide, shuffle, [layer for layer in rest if isinstance(layer, ExactBlock)]
 
 
 def _ranges(synthesis: ExactSynthesis, latents: Sequence[Tensor]) -> Ranges:
@@ -77,14 +81,13 @@ def _ranges(synthesis: ExactSynthesis, latents: Sequence[Tensor]) -> Ranges:
     before a shuffle, of the channels after it.
     """
     ranges: Ranges = {}
-    shuffles = {
-        layer: following
-        for layer, following in zip(synthesis.layers, synthesis.layers[1:], strict=False)
-        if isinstance(following, nn.PixelShuffle)
+    shuffles: dict[nn.Module, nn.PixelShuffle | None] = {
+        wide: shuffle for wide, shuffle, _ in _stages(synthesis)
     }
 
     def note(layer: nn.Module, _: object, result: Tensor) -> None:
-        made = shuffles[layer](result) if layer in shuffles else result
+        shuffle = shuffles.get(layer)
+        made = shuffle(result) if shuffle else result
         values = made.transpose(0, 1).flatten(1).abs()
         place = max(1, int(_KEPT * values.shape[1]))
         found = values.kthvalue(place, 1).values

@@ -229,6 +229,13 @@ class ExactSynthesis(nn.Module):
             for key, tensor in layer.export().items()
         }
 
+    @property
+    def detail_layer(self) -> WideConv:
+        """The layer that reads the last latents."""
+        layer = self.details[0]
+        assert isinstance(layer, WideConv)
+        return layer
+
     def integer_layers(self) -> Iterator[tuple[str, WideConv | ExactBlock]]:
         """Yield the layers with weights, by name."""
         for name, layer in self.named_modules():

@@ -28,7 +28,7 @@ from vqcodec.training.distributed import rank, share
 from vqcodec.training.pages import page
 from vqcodec.training.precision import autocast
 from vqcodec.training.rate import candidate_bits
-from vqcodec.training.transform import Photo, rate_weights, spread_qualities
+from vqcodec.training.transform import ExactPhoto, Photo, rate_weights, spread_qualities
 
 _VALIDATION_SIDE = 256
 _PAGES = 4
@@ -44,7 +44,7 @@ class DeepTransformStage:
     def __init__(
         self,
         recipe: DeepPhotoRecipe,
-        module: Photo,
+        module: Photo | ExactPhoto,
         pictures: Pictures,
         fonts: Fonts,
         validation: Sequence[Path],

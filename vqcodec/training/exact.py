@@ -12,10 +12,9 @@ from torch import Tensor
 
 from vqcodec.networks.calibration import calibrate
 from vqcodec.networks.exact import ExactSynthesis
-from vqcodec.networks.transform import Synthesis
 from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.deep import DeepTransformStage
-from vqcodec.training.transform import Photo
+from vqcodec.training.transform import ExactPhoto, Photo
 
 _CHUNK = 8
 """Crops that pass through the networks at once."""
@@ -32,21 +31,19 @@ class ExactTransformStage(DeepTransformStage):
         return recipe.train.exact
 
 
-def blank_exact(recipe: DeepPhotoRecipe, photo: Photo) -> Photo:
+def blank_exact(recipe: DeepPhotoRecipe, photo: Photo) -> ExactPhoto:
     """Return the first stage's networks with a synthesis of integers, of random weights."""
     synthesis = ExactSynthesis(recipe.transform.synthesis)
-    return Photo(photo.analysis, synthesis, photo.gains, photo.prior)
+    return ExactPhoto(photo.analysis, synthesis, photo.gains, photo.prior)
 
 
 @torch.no_grad()
-def begin_exact(recipe: DeepPhotoRecipe, photo: Photo, crops: Tensor) -> Photo:
+def begin_exact(recipe: DeepPhotoRecipe, photo: Photo, crops: Tensor) -> ExactPhoto:
     """Make the stage's networks of the first stage's, on the CPU.
 
     `crops` are training pictures, uint8 (B, 3, H, W). The qualities take turns.
     """
     made = blank_exact(recipe, photo)
-    assert isinstance(photo.synthesis, Synthesis)
-    assert isinstance(made.synthesis, ExactSynthesis)
     made.synthesis.take(photo.synthesis)
     latents = []
     qualities = torch.arange(len(crops)) % recipe.transform.qualities + 1

@@ -203,13 +203,14 @@ def _train_deep_photo(
     trainer.run(resume=resume)
     if recipe.train.exact is None:
         return checkpoint
-    photo, checkpoint = stage.module.cpu(), run / f"{ExactTransformStage.name}.safetensors"
+    checkpoint = run / f"{ExactTransformStage.name}.safetensors"
+    module.cpu()
     if resume and checkpoint.exists():
-        module = blank_exact(recipe, photo)
+        integer = blank_exact(recipe, module)
     else:
         drawn = pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
-        module = begin_exact(recipe, photo, drawn)
-    last = ExactTransformStage(recipe, module, pictures, fonts, held_out, device)
+        integer = begin_exact(recipe, module, drawn)
+    last = ExactTransformStage(recipe, integer, pictures, fonts, held_out, device)
     Trainer(last, run, reporter).run(resume=resume)
     return checkpoint
 

@@ -40,11 +40,21 @@ class Photo(nn.Module):
     """The parts as one module, for the optimiser and the checkpoint."""
 
     def __init__(
-        self,
-        analysis: Analysis,
-        synthesis: Synthesis | ExactSynthesis,
-        gains: Gains,
-        prior: LatentPrior,
+        self, analysis: Analysis, synthesis: Synthesis, gains: Gains, prior: LatentPrior
+    ) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.synthesis = synthesis
+        self.gains = gains
+        self.prior = prior
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class ExactPhoto(nn.Module):
+    """The same with a synthesis of integers."""
+
+    def __init__(
+        self, analysis: Analysis, synthesis: ExactSynthesis, gains: Gains, prior: LatentPrior
     ) -> None:
         super().__init__()
         self.analysis = analysis
