@@ -129,7 +129,7 @@ class Synthesis:
         self.details, beside = network.wide("synthesis.details.0", details, 768, 1)
         check("the pixels", last + beside.reshape(3, 256).max(1))
 
-    def levels(self, latents):
+    def samples(self, latents):
         """Latents, integers, to 8-bit samples 3 x rows x columns."""
         x = latents[: self.coarse]
         for step in self.steps:

@@ -106,7 +106,7 @@ def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str)
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     tensors = _product_tensors(parts) | _halves(parts.synthesis, "synthesis")
     texts = {"name": name, "licence": licence, "description": description}
-    return _write(tensors, texts | _product_metadata(parts, photo.ARCHITECTURE))
+    return _write(tensors, _product_metadata(photo.ARCHITECTURE, texts, parts))
 
 
 def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: str) -> bytes:
@@ -120,7 +120,7 @@ def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: st
     scales = 2.0 ** (exact.SCALE_FRACTION - FRACTION_VECTOR) / units
     tensors["scales"] = scales.round().clamp_max(2.0**31 - 1.0).to(torch.int32)
     texts = {"name": name, "licence": licence, "description": description}
-    return _write(tensors, texts | _product_metadata(parts, photo2.ARCHITECTURE))
+    return _write(tensors, _product_metadata(photo2.ARCHITECTURE, texts, parts))
 
 
 def read_photo(data: bytes) -> PhotoParts:
@@ -162,9 +162,12 @@ def _product_tensors(parts: PhotoParts | Photo2Parts) -> dict[str, Tensor]:
     return tensors
 
 
-def _product_metadata(parts: PhotoParts | Photo2Parts, architecture: str) -> dict[str, Any]:
+def _product_metadata(
+    architecture: str, texts: Mapping[str, str], parts: PhotoParts | Photo2Parts
+) -> dict[str, Any]:
     return {
         "architecture": architecture,
+        **texts,
         "transform": dataclasses.asdict(parts.config),
         "latent_prior": dataclasses.asdict(parts.prior.config),
         "product": dataclasses.asdict(parts.product),
