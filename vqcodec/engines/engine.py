@@ -32,8 +32,8 @@ class Engine(Protocol):
 def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -> Engine:
     """Make what runs a network on 'cpu', 'cuda' or 'mps'.
 
-    `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type but for those
-    of integer layers.
+    `weights` are the tensors of `layers.tensor_shapes`: those of integer layers of the types that
+    `layers` gives, all others of any floating-point type.
 
     Raises ModelError where neither ONNX Runtime nor torch is installed.
     """

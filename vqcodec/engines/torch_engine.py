@@ -37,7 +37,7 @@ class TorchEngine:
     """A network on a device of torch's; see `engine.Engine`."""
 
     def __init__(self, network: Network, weights: Mapping[str, NDArray], device: str) -> None:
-        """`weights` are the tensors of `layers.tensor_shapes`, of any type below 2^24."""
+        """`weights` are those of `engine.make_engine`."""
         self._network = network
         self._device = torch.device(device)
         self._weights = {name: self._tensor(values) for name, values in weights.items()}
