@@ -16,6 +16,7 @@ from typing import Any
 import reference
 import reference_picture
 from cases import (
+    exact,
     faulty_chunks,
     faulty_headers,
     faulty_models,
@@ -35,18 +36,20 @@ MODELS = {
         models.PAPER,
         models.PHOTO,
         models.TINY_PHOTO,
+        *exact.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
-    "valid": (valid.cases,),
-    "limits": (limits.cases, limits_of_models.cases),
+    "valid": (valid.cases, exact.valid),
+    "limits": (limits.cases, limits_of_models.cases, exact.limits),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
+        exact.faulty,
     ),
 }
 
@@ -84,9 +87,17 @@ def description(case: Case, path: Path) -> str:
             file = reference.parse(case.data)
             network = reference_picture.load(MODELS[case.model].data)
             samples = reference_picture.pixels(case.indices, file, network)
+            if isinstance(network, reference_picture.Photo2):
+                lines["pixels_sha256"] = hashlib.sha256(samples.tobytes()).hexdigest()
+                return written(case, lines)
             path.with_suffix(".png").write_bytes(png(samples))
             lines["pixels"] = f"{case.name}.png"
             lines["pixels_differ_by"] = 1
+    return written(case, lines)
+
+
+def written(case: Case, lines: dict[str, Any]) -> str:
+    """TOML of these lines and of what the chunks hold."""
     # JSON's texts, whole numbers and lists are TOML's too.
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
     if case.unpacked:

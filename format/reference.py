@@ -285,21 +285,20 @@ class VqVae:
         y[:] = self.embedding[indices[:, 0]]
 
 
+DEPTHS = [(0, 16)] * 3
+LATENTS = dict(widths=[(1, 1024)] * 3, latents=(2, 1024), details=(1, 1023), qualities=(1, 64))
+
+
 class Photo:
     """Architecture photo-1."""
 
     stride_log2 = 4
 
+    def transform(self, file):
+        return file.table("transform", **LATENTS, depths=DEPTHS, gain_octaves=float)
+
     def __init__(self, file):
-        transform = file.table(
-            "transform",
-            widths=[(1, 1024)] * 3,
-            depths=[(0, 16)] * 3,
-            latents=(2, 1024),
-            details=(1, 1023),
-            qualities=(1, 64),
-            gain_octaves=float,
-        )
+        transform = self.transform(file)
         prior = file.table(
             "latent_prior", channels=(1, 512), layers=(0, 32), slices=list, hidden=(1, 1024)
         )
@@ -363,13 +362,20 @@ class Photo:
             y[:, self.starts[s] + places] = embedding[g, indices[:, g]]
 
 
+class Photo2(Photo):
+    """Architecture photo-2: the same prior and codebooks."""
+
+    def transform(self, file):
+        return file.table("transform", **LATENTS, analysis_depths=DEPTHS, synthesis_depths=DEPTHS)
+
+
 def block_names(file, q, s):
     """What the names of the tensors of each block begin with."""
     names = (f"codebooks.{q}.{s}.{b}" for b in itertools.count())
     return itertools.takewhile(lambda name: name + ".channels" in file.entries, names)
 
 
-ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo}
+ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo, "photo-2": Photo2}
 
 
 def load(data):

@@ -1,7 +1,8 @@
 """The other half of a .vqc decoder, written from format/SPEC.md alone: indices + model ->
 pixels (section 9), and what the chunks hold (section 4).
 
-Networks run in float64, so what they give is as near as can be to what SPEC.md means.
+Networks of real numbers run in float64, so what they give is as near as can be to what SPEC.md
+means; those of integers (reference_exact.py) give what it says.
 Arrays of samples are channels x rows x columns.
 """
 
@@ -10,6 +11,7 @@ import zlib
 
 import numpy as np
 from reference import KNOWN_CHUNKS, Corrupt, Limit, block_names, read_model
+from reference_exact import Synthesis, shuffle
 
 # ---- chunks: section 4 ---------------------------------------------------------------
 
@@ -155,15 +157,6 @@ def leaky(x):
     return np.where(x < 0, 0.1 * x, x)
 
 
-def shuffle(r):
-    def run(x):
-        channels, n, m = x.shape
-        x = x.reshape(channels // r**2, r, r, n, m)
-        return x.transpose(0, 3, 1, 4, 2).reshape(-1, n * r, m * r)
-
-    return run
-
-
 # ---- networks: section 9 -------------------------------------------------------------
 
 
@@ -184,11 +177,11 @@ class VqVae:
         self.up1 = layers.transposed("decoder.up1", h, h)
         self.up2 = layers.transposed("decoder.up2", h, 3)
 
-    def draw(self, indices, quality):
+    def samples(self, indices, quality):
         x = self.project(self.codebook[indices[:, :, 0]].transpose(2, 0, 1))
         for spatial, pointwise in self.blocks:
             x = x + pointwise(relu(spatial(relu(x))))
-        return self.up2(relu(self.up1(relu(x))))
+        return rounded(self.up2(relu(self.up1(relu(x)))))
 
 
 class Photo:
@@ -197,7 +190,6 @@ class Photo:
         (fine, middle, coarse), (few, some, many) = config["widths"], config["depths"]
         d, qualities = config["latents"], config["qualities"]
         self.coarse = d - config["details"]
-        self.slices = file.config["latent_prior"]["slices"]
         smallest = np.nextafter(0.0, 1.0)  # gains are above 0
         self.gains = file.tensor("gains", "F32", (qualities, d), smallest)
         self.file = file
@@ -230,32 +222,63 @@ class Photo:
         shape = (768, config["details"], 1, 1)
         self.details = file.tensor("synthesis.details.0.weight", "F16", shape)[:, :, 0, 0]
 
-    def draw(self, indices, quality):
-        rest = self.file.tensor(f"codebooks.{quality}.rest", "I16", self.gains[0].shape)
-        latent = np.broadcast_to(rest[:, None, None], (*rest.shape, *indices.shape[:2])).copy()
-        group = start = 0
-        for s, width in enumerate(self.slices):
-            for block in block_names(self.file, quality, s):
-                n, k, d = self.file.entries[block + ".vectors"]["shape"]
-                vectors = self.file.tensor(block + ".vectors", "I16", (n, k, d))
-                channels = self.file.tensor(block + ".channels", "I16", (n, d))
-                for table, places in zip(vectors, channels):
-                    latent[start + places] += table[indices[:, :, group]].transpose(2, 0, 1)
-                    group += 1
-            start += width
-        latent = latent / 32 / self.gains[quality - 1][:, None, None]
+    def samples(self, indices, quality):
+        latent = (
+            codewords(self.file, indices, quality) / 32 / self.gains[quality - 1][:, None, None]
+        )
         x = latent[: self.coarse]
         for step in self.steps:
             x = step(x)
-        return x + shuffle(16)(np.einsum("oi,inm->onm", self.details, latent[self.coarse :]))
+        details = np.einsum("oi,inm->onm", self.details, latent[self.coarse :])
+        return rounded(x + shuffle(16)(details))
+
+
+class Photo2:
+    def __init__(self, file):
+        config = file.config["transform"]
+        latents, details = config["latents"], config["details"]
+        shape = (config["qualities"], latents)
+        file.tensor("gains", "F32", shape, np.nextafter(0.0, 1.0))  # above 0
+        self.scales = file.tensor("scales", "I32", shape, 0)
+        self.file = file
+        self.synthesis = Synthesis(
+            file, config["widths"], config["synthesis_depths"], latents, details
+        )
+
+    def samples(self, indices, quality):
+        v = codewords(self.file, indices, quality)
+        latent = v * self.scales[quality - 1][:, None, None] + 2**15 >> 16
+        return self.synthesis.samples(np.clip(latent, -16384, 16383))
+
+
+def codewords(file, indices, quality):
+    """Of `rest` and the vectors that the indices name: D x rows x columns."""
+    rest = file.tensor(f"codebooks.{quality}.rest", "I16", (file.config["transform"]["latents"],))
+    out = np.broadcast_to(rest[:, None, None], (*rest.shape, *indices.shape[:2])).copy()
+    group = start = 0
+    for s, width in enumerate(file.config["latent_prior"]["slices"]):
+        for block in block_names(file, quality, s):
+            n, k, d = file.entries[block + ".vectors"]["shape"]
+            vectors = file.tensor(block + ".vectors", "I16", (n, k, d))
+            channels = file.tensor(block + ".channels", "I16", (n, d))
+            for table, places in zip(vectors, channels):
+                out[start + places] += table[indices[:, :, group]].transpose(2, 0, 1)
+                group += 1
+        start += width
+    return out
+
+
+def rounded(x):
+    """Samples 0..255 of -1..1."""
+    return np.clip(np.rint(255 * (x / 2 + 0.5)), 0, 255)
 
 
 def load(data):
     """The half of a model that pixels need. Raises ModelError."""
-    return read_model(data, {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo})
+    return read_model(data, {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo, "photo-2": Photo2})
 
 
 def pixels(indices, file, model):
     """8-bit samples, rows x columns x 3; `file` is what `parse` gives."""
-    x = model.draw(indices, file["quality"])[:, : file["height"], : file["width"]]
-    return np.clip(np.rint(255 * (x / 2 + 0.5)), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    x = model.samples(indices, file["quality"])[:, : file["height"], : file["width"]]
+    return x.astype(np.uint8).transpose(1, 2, 0)

@@ -19,8 +19,10 @@ from PIL import Image, ImageCms
 
 from vqcodec.cli import main
 from vqcodec.models import photo as photo_model
+from vqcodec.models import photo2 as photo2_model
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
 from vqcodec.models.photo import Photo
+from vqcodec.models.photo2 import Photo2
 from vqcodec.models.vqvae import VqVae, parse_model
 from vqcodec.prior import kernel
 
@@ -93,6 +95,18 @@ def photo_like(photo_data: bytes) -> Photo:
     """A model with qualities."""
     digest = hashlib.sha256(photo_data).hexdigest()
     return photo_model.parse_model(photo_data, sha256=digest)
+
+
+@pytest.fixture(scope="session")
+def photo2_data() -> bytes:
+    return (MODELS / "random-photo-2.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def photo2_like(photo2_data: bytes) -> Photo2:
+    """A model with qualities and exact pixels."""
+    digest = hashlib.sha256(photo2_data).hexdigest()
+    return photo2_model.parse_model(photo2_data, sha256=digest)
 
 
 @pytest.fixture(params=kernel.levels())

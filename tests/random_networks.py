@@ -5,15 +5,31 @@ from __future__ import annotations
 import torch
 from conftest import LATENT_PRIOR, TRANSFORM
 
-from vqcodec.models.config import AutoencoderConfig, PriorConfig, ProductConfig
+from vqcodec.models.config import (
+    AutoencoderConfig,
+    DeepTransformConfig,
+    PriorConfig,
+    ProductConfig,
+)
 from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.calibration import calibrate
+from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
-from vqcodec.networks.model_files import PhotoParts, VqVaeParts
+from vqcodec.networks.model_files import Photo2Parts, PhotoParts, VqVaeParts
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Block, Codebooks
+from vqcodec.networks.rectified import deep_analysis, rectified_synthesis
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 
 CODEBOOK = 24
+DEEP_TRANSFORM = DeepTransformConfig(
+    widths=(8, 12, 16),
+    analysis_depths=(1, 1, 1),
+    synthesis_depths=(1, 2, 1),
+    latents=24,
+    details=8,
+    qualities=3,
+)
 
 
 def random_prior(config: PriorConfig, seed: int = 0) -> PixelCNN:
@@ -89,6 +105,36 @@ def random_photo() -> PhotoParts:
         product=ProductConfig(codebook_size=32),
         analysis=analysis,
         synthesis=synthesis,
+        gains=gains,
+        prior=random_latent_prior(),
+        codebooks=[random_codebooks(seed) for seed in range(3)],
+    )
+
+
+@torch.no_grad()
+def random_exact(config: DeepTransformConfig, latents: torch.Tensor) -> ExactSynthesis:
+    """An integer synthesis for latents (B, D, N, M) like these."""
+    source = rectified_synthesis(config)
+    for name, parameter in source.named_parameters():
+        if "offset" in name:
+            parameter.uniform_(0.2, 1.0)
+        elif "second" in name:
+            parameter.normal_(0.0, 0.1)
+    synthesis = ExactSynthesis(config.synthesis)
+    synthesis.take(source)
+    calibrate(synthesis, [latents])
+    return synthesis
+
+
+def random_photo2() -> Photo2Parts:
+    torch.manual_seed(6)
+    analysis, gains = deep_analysis(DEEP_TRANSFORM), Gains(DEEP_TRANSFORM.analysis)
+    latents = 2.0 * torch.randn(2, 24, 8, 8)
+    return Photo2Parts(
+        config=DEEP_TRANSFORM,
+        product=ProductConfig(codebook_size=32),
+        analysis=analysis,
+        synthesis=random_exact(DEEP_TRANSFORM, latents),
         gains=gains,
         prior=random_latent_prior(),
         codebooks=[random_codebooks(seed) for seed in range(3)],

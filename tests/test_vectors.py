@@ -21,6 +21,8 @@ from vqcodec import errors
 from vqcodec.container import parse
 from vqcodec.image import chunks
 from vqcodec.image.pipeline import verify
+from vqcodec.models.product import ProductModel
+from vqcodec.registry.load import parse_model
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -70,9 +72,12 @@ def test_codec_decodes(vector: Vector) -> None:
     grid = verify(vector.data, device="cpu")
     assert list(grid.shape) == says["grid"]
     assert reference.indices_sha256(grid) == says["indices_sha256"]
-    if "pixels" not in says:
+    if not says.keys() & {"pixels", "pixels_sha256"}:
         return
     image = vqcodec.decompress(vector.data, device="cpu")
+    if "pixels_sha256" in says:
+        assert pixels_sha256(np.asarray(image)) == says["pixels_sha256"]
+        return
     expected = Image.open(vector.path.with_name(says["pixels"]))
     difference = np.asarray(image.convert("RGB")).astype(int) - np.asarray(expected)
     assert abs(difference).max() <= says["pixels_differ_by"]
@@ -93,6 +98,35 @@ def test_codec_decodes(vector: Vector) -> None:
         assert hashlib.sha256(held[kind]()).hexdigest() == digest
 
 
+def pixels_sha256(samples: np.ndarray) -> str:
+    """Of samples (rows, columns, 3), row by row."""
+    return hashlib.sha256(samples.astype(np.uint8).tobytes()).hexdigest()
+
+
+exact = pytest.mark.parametrize(
+    "vector", [v for v in vectors("valid", "limits") if "pixels_sha256" in v.values[0].says]
+)
+
+
+@exact
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+@pytest.mark.parametrize("window", [1, 2, 64])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_exact_pixels_are_the_same_however_they_are_made(
+    vector: Vector, engine: str, window: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProductModel, "window", window)
+    monkeypatch.setattr("vqcodec.processors.threads", lambda: threads)
+    if engine == "torch":
+        from vqcodec.engines.torch_engine import TorchEngine
+
+        monkeypatch.setattr("vqcodec.models.photo2.make_engine", TorchEngine)
+    model = parse_model(vector.model, sha256=hashlib.sha256(vector.model).hexdigest())
+    image = vqcodec.decompress(vector.data, model=model)
+    assert pixels_sha256(np.asarray(image)) == vector.says["pixels_sha256"]
+
+
 @decodes
 def test_reference_decodes(vector: Vector) -> None:
     says = vector.says
@@ -100,6 +134,9 @@ def test_reference_decodes(vector: Vector) -> None:
     assert list(grid.shape) == says["grid"]
     assert reference.indices_sha256(grid) == says["indices_sha256"]
     file = reference.parse(vector.data)
+    if "pixels_sha256" in says:
+        samples = reference_picture.pixels(grid, file, reference_picture.load(vector.model))
+        assert pixels_sha256(samples) == says["pixels_sha256"]
     held = reference_picture.unpack(file)
     for kind, digest in says.get("chunks_sha256", {}).items():
         assert hashlib.sha256(held[kind.encode()]).hexdigest() == digest

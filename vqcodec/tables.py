@@ -37,6 +37,8 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
             raise ValueError(f"{key}: expected a table")
         return from_table(hint, value, key + ".")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:  # of one kind and None, which a table leaves out
+        return _convert(arguments[0], value, key)
     if origin is tuple and isinstance(value, list) and arguments[-1] is ...:
         return tuple(_convert(arguments[0], item, key) for item in value)
     if origin is tuple and isinstance(value, list) and len(value) == len(arguments):

@@ -38,7 +38,8 @@ class Engine(Protocol):
 def make_engine(network: Network, weights: Mapping[str, NDArray], device: str) -> Engine:
     """Make what runs a network on 'cpu', 'cuda' or 'mps'.
 
-    `weights` are the tensors of `layers.tensor_shapes`, of any floating-point type.
+    `weights` are the tensors of `layers.tensor_shapes`: those of integer layers of the types that
+    `layers` gives, all others of any floating-point type.
 
     Raises ModelError where no engine is installed; ValueError for a wrong VQCODEC_ENGINE.
     """

@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.engines import onnx_integers as integers
 from vqcodec.engines import onnx_messages as onnx
 from vqcodec.engines.layers import (
     Affine,
@@ -16,12 +17,15 @@ from vqcodec.engines.layers import (
     Concatenation,
     Conv,
     Crop,
+    IntegerBlock,
     Layer,
+    Levels,
     Network,
     Rectifier,
     Shuffle,
     Sum,
     TransposedConv,
+    WideConv,
 )
 
 INPUT, OUTPUT = "input", "output"
@@ -39,7 +43,7 @@ def crop_inputs(number: int) -> tuple[str, str]:
 def onnx_model(network: Network, tensors: Mapping[str, NDArray]) -> bytes:
     """Write a network, with its weights, as an ONNX model for any number of rows and columns.
 
-    `tensors` are those of `tensor_shapes`, of floating-point numbers.
+    `tensors` are those of `tensor_shapes`, of floating-point numbers but for integer layers.
     """
     writer = _Writer(tensors)
     last = writer.apply(network.layers, INPUT)
@@ -91,13 +95,19 @@ class _Writer:
                 return self._convolution(layer, x)
             case TransposedConv():
                 return self._transposed(layer, x)
+            case WideConv():
+                return integers.wide_convolution(self, layer, self._tensors, x)
+            case IntegerBlock():
+                return integers.block(self, layer, self._tensors, x)
+            case Levels(fraction=fraction):
+                return integers.levels(self, fraction, x)
             case Rectifier(slope=0.0):
                 return self.node("Relu", [x])
             case Rectifier(slope=slope):
                 return self.node("LeakyRelu", [x], alpha=slope)
             case Affine(scale=scale, offset=offset):
-                scaled = self.node("Mul", [x, self._constant(np.float32(scale))])
-                return self.node("Add", [scaled, self._constant(np.float32(offset))])
+                scaled = self.node("Mul", [x, self.constant(np.float32(scale))])
+                return self.node("Add", [scaled, self.constant(np.float32(offset))])
             case Shuffle(factor=factor):
                 return self.node("DepthToSpace", [x], blocksize=factor, mode="CRD")
             case Channels(first=first, stop=stop):
@@ -154,15 +164,16 @@ class _Writer:
         return self.node("Slice", [x, starts, stops, self._integers(axes)])
 
     def _integers(self, values: Sequence[int]) -> str:
-        return self._constant(np.array(values, dtype=np.int64))
+        return self.constant(np.array(values, dtype=np.int64))
 
     def _tensor(self, name: str) -> str:
         return self._weights(self._tensors[name])
 
     def _weights(self, values: NDArray) -> str:
-        return self._constant(values.astype(np.float32))
+        return self.constant(values.astype(np.float32))
 
-    def _constant(self, values: NDArray | np.generic) -> str:
+    def constant(self, values: NDArray | np.generic) -> str:
+        """Add a tensor of one of the types of `onnx_messages.tensor`, and return its name."""
         name = f"constant.{next(self._numbers)}"
         self.initializers.append(onnx.tensor(name, np.asarray(values)))
         return name

@@ -43,6 +43,42 @@ class TransposedConv:
 
 
 @dataclass(frozen=True, slots=True)
+class WideConv:
+    """Convolution of integers whose inputs and weights have two digits each, with `size` // 2
+    rows and columns of zeros on each side.
+
+    What it computes and which values are allowed says format/SPEC.md, section 9, "Exact
+    synthesis". Tensors: `name`.input (1,) and `name`.shift (outputs,) uint8, `name`.high and
+    `name`.low (outputs, inputs, size, size) int8, `name`.bias (outputs,) int32.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerBlock:
+    """Residual block of integers: two 3x3 convolutions, see "Exact synthesis" too.
+
+    Tensors: `name`.input (1,) and `name`.output (channels,) uint8; for the parts first and second
+    `name`.`part`.weight (channels, channels, 3, 3) int8, .bias (channels,) int32 and .shift
+    (channels,) uint8.
+    """
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Integers in units of 2^-`fraction` to the nearest of 0..255; ties to even."""
+
+    fraction: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rectifier:
     """v where v is not negative, `slope` times v elsewhere."""
 
@@ -99,7 +135,8 @@ class Concatenation:
 
 
 Layer: TypeAlias = (
-    "Conv | TransposedConv | Rectifier | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
+    "Conv | TransposedConv | WideConv | IntegerBlock | Rectifier | Levels | Affine | Shuffle"
+    " | Channels | Crop | Sum | Concatenation"
 )
 
 
@@ -111,6 +148,11 @@ class Network:
     outputs: int
     layers: tuple[Layer, ...]
 
+
+WIDE_STEP = 7
+"""Bits from the low digit of a `WideConv` to its high one."""
+WIDE_FRACTION = 3
+"""Bits behind the point that are kept of sums of its high digits."""
 
 TO_SIGNED = Affine(2.0, -1.0)
 """0..1 to -1..1."""
@@ -145,6 +187,16 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
             case TransposedConv(name=name, inputs=inputs, outputs=outputs):
                 shapes[f"{name}.weight"] = (inputs, outputs, 4, 4)
                 shapes[f"{name}.bias"] = (outputs,)
+            case WideConv(name=name, inputs=inputs, outputs=outputs, size=size):
+                shapes[f"{name}.input"] = (1,)
+                for digit in ("high", "low"):
+                    shapes[f"{name}.{digit}"] = (outputs, inputs, size, size)
+                shapes |= {f"{name}.bias": (outputs,), f"{name}.shift": (outputs,)}
+            case IntegerBlock(name=name, channels=channels):
+                shapes |= {f"{name}.input": (1,), f"{name}.output": (channels,)}
+                for part in ("first", "second"):
+                    shapes[f"{name}.{part}.weight"] = (channels, channels, 3, 3)
+                    shapes |= {f"{name}.{part}.{key}": (channels,) for key in ("bias", "shift")}
     return shapes
 
 
@@ -159,6 +211,10 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
                 wanted = stride * wanted + max(padding, size - stride - padding)
             case TransposedConv():
                 wanted = wanted // 2 + 1
+            case WideConv(size=size):
+                wanted += size // 2
+            case IntegerBlock():
+                wanted += 2
             case Shuffle(factor=factor):
                 wanted = -(-wanted // factor)
             case Sum(branches=branches) | Concatenation(branches=branches):

@@ -17,12 +17,23 @@ from numpy.typing import NDArray
 Message: TypeAlias = list[bytes]
 Attribute: TypeAlias = "int | float | str | Sequence[int]"
 
+FLOAT = 1
+"""The type of float32 elements, as an attribute of nodes says it."""
 _IR_VERSION = 8
 """The version of onnx.proto that came with operator set 17."""
 _OPERATOR_SET = 17
 _VARINT, _DELIMITED, _FIXED32 = 0, 2, 5
 _ATTRIBUTE_FLOAT, _ATTRIBUTE_INT, _ATTRIBUTE_STRING, _ATTRIBUTE_INTS = 1, 2, 3, 7
-_ELEMENT_TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7}
+_ELEMENT_TYPES = {
+    np.dtype(kind): number
+    for kind, number in (
+        (np.float32, FLOAT),
+        (np.uint8, 2),
+        (np.int8, 3),
+        (np.int32, 6),
+        (np.int64, 7),
+    )
+}
 
 
 def model(graph: Message) -> bytes:
@@ -59,7 +70,7 @@ def node(
 
 
 def tensor(name: str, values: NDArray) -> Message:
-    """Write a TensorProto of float32 or int64 values."""
+    """Write a TensorProto of float32, int8, uint8, int32 or int64 values."""
     message: Message = []
     for length in values.shape:
         message += _integer(1, length)

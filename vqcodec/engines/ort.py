@@ -50,7 +50,7 @@ class OrtEngine:
     """
 
     def __init__(self, network: Network, weights: Mapping[str, NDArray]) -> None:
-        """`weights` are the tensors of `layers.tensor_shapes`, of any floating-point type."""
+        """`weights` are those of `engine.make_engine`."""
         self._network = network
         self._weights = weights
 

@@ -11,18 +11,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqcodec.engines import torch_integers as integers
 from vqcodec.engines.layers import (
     Affine,
     Channels,
     Concatenation,
     Conv,
     Crop,
+    IntegerBlock,
     Layer,
+    Levels,
     Network,
     Rectifier,
     Shuffle,
     Sum,
     TransposedConv,
+    WideConv,
     crop_boxes,
 )
 from vqcodec.engines.precision import full_precision
@@ -33,7 +37,7 @@ class TorchEngine:
     """A network on a device of torch's; see `engine.Engine`."""
 
     def __init__(self, network: Network, weights: Mapping[str, NDArray], device: str) -> None:
-        """`weights` are the tensors of `layers.tensor_shapes`, of any floating-point type."""
+        """`weights` are those of `engine.make_engine`."""
         self._network = network
         self._device = torch.device(device)
         self._weights = {name: self._tensor(values) for name, values in weights.items()}
@@ -67,6 +71,12 @@ class TorchEngine:
             case TransposedConv(name=name):
                 weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
                 return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+            case WideConv():
+                return integers.wide_convolution(layer, self._weights, x)
+            case IntegerBlock():
+                return integers.block(layer, self._weights, x)
+            case Levels(fraction=fraction):
+                return integers.levels(fraction, x)
             case Rectifier(slope=slope):
                 return F.leaky_relu(x, slope)
             case Affine(scale=scale, offset=offset):

@@ -1,13 +1,10 @@
 """`photo`: one network, many qualities, product codebooks on a learned transform.
 
-A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32, and
-`prior.*` and `codebooks.Q.*` in integers.
+A model file holds `analysis.*` and `synthesis.*` in float16, and what `product` says.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,52 +12,21 @@ from numpy.typing import NDArray
 
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
-from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import file, transform
-from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
-from vqcodec.prior import codebooks as integer_codebooks
-from vqcodec.prior.chooser import LeastCost, bounded
-from vqcodec.prior.context import Prior
-from vqcodec.prior.heads import Gaussian, Slices
-from vqcodec.prior.layer import Float, Tensors, take
-from vqcodec.prior.trunk import Trunk
+from vqcodec.models.config import TransformConfig
+from vqcodec.models.product import ProductModel, read_product
+from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Photo:
+class Photo(ProductModel):
     """What `vqcodec.load_model` returns for it; see `model.Model`."""
 
-    name: str
-    sha256: str
     config: TransformConfig
-    product: ProductConfig
-    analysis: Engine
-    synthesis: Engine
-    gains: NDArray[np.float32]
-    """float32 (Q, D), above 0."""
-    priors: tuple[Prior, ...]
-    """Of qualities 1..Q."""
-    codebooks: tuple[integer_codebooks.Codebooks, ...]
-    """Theirs."""
-
-    @property
-    def qualities(self) -> int:
-        """Qualities are 1..this."""
-        return self.config.qualities
-
-    @property
-    def codebook_size(self) -> int:
-        """Codewords of a group, at most."""
-        return self.product.codebook_size
-
-    @property
-    def stride(self) -> int:
-        """Pixels per position along each axis."""
-        return self.config.stride
 
     @property
     def encoder_halo(self) -> int:
@@ -71,42 +37,6 @@ class Photo:
     def decoder_halo(self) -> int:
         """Positions around a window that can change its pixels."""
         return self.config.decoder_halo
-
-    @property
-    def window(self) -> int:
-        """80 positions are 1280 pixels."""
-        return 80
-
-    def groups(self, quality: int) -> int:
-        """Indices per position."""
-        return len(self.codebooks[quality - 1].codewords)
-
-    def codewords(self, quality: int) -> tuple[int, ...]:
-        """For each group, how many indices have a codeword."""
-        return self.codebooks[quality - 1].codewords
-
-    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
-        """Map some of pixels (3, H, W) in 0..1, whole strides, to latents (n, m, D)."""
-        return self.analysis.run(pixels, inner=inner).transpose(1, 2, 0)
-
-    def prior_of(self, quality: int) -> Prior:
-        """Return the quality's."""
-        return self.priors[quality - 1]
-
-    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> LeastCost:
-        """Weigh bits against the distance of latents; tiles are (N, M, D)."""
-        latents = np.concatenate([tile.reshape(-1, tile.shape[2]) for tile in tiles])
-        distance_bits = self.product.distance_bits / weight
-        return LeastCost(self.codebooks[quality - 1], self._scaled(latents, quality), distance_bits)
-
-    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
-        """Map latents (..., D) to indices (..., G)."""
-        scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
-        return self.codebooks[quality - 1].nearest(scaled).reshape(*measured.shape[:-1], -1)
-
-    def _scaled(self, latents: NDArray, quality: int) -> integer_codebooks.Latents:
-        with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
-            return bounded(latents * self.gains[quality - 1])
 
     def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
         """Map indices (N, M, G) to the pixels of some of them, (3, 16 n, 16 m).
@@ -128,61 +58,27 @@ def parse_model(
     """
     metadata = file.read_metadata(data)
     config = file.read_config(TransformConfig, metadata.get("transform"))
-    latent_prior = file.read_config(LatentPriorConfig, metadata.get("latent_prior"))
-    product = file.read_config(ProductConfig, metadata.get("product"))
-    if sum(latent_prior.slices) != config.latents:
-        raise ModelCorruptError("the prior's slices are not the latents in all")
     tensors = file.read_tensors(data)
-    gains = file.floats(tensors, "gains", np.float32, (config.qualities, config.latents))
-    if not (gains > 0.0).all():
-        raise ModelCorruptError("gains are not above 0")
+    parts = read_product(
+        metadata,
+        tensors,
+        qualities=config.qualities,
+        latents=config.latents,
+        details=config.details,
+        dtype=dtype,
+    )
 
     def engine(network: Network, prefix: str) -> Engine:
         return make_engine(network, file.network_weights(network, prefix, tensors), device)
 
-    codebooks = tuple(
-        integer_codebooks.Codebooks(
-            file.under(tensors, f"codebooks.{quality}."),
-            slices=latent_prior.slices,
-            size=product.codebook_size,
-        )
-        for quality in range(1, config.qualities + 1)
-    )
     return Photo(
         name=str(metadata.get("name", "")),
         sha256=sha256,
         config=config,
-        product=product,
+        product=parts.product,
         analysis=engine(transform.analysis(config), "analysis"),
         synthesis=engine(transform.synthesis(config), "synthesis"),
-        gains=gains,
-        priors=_priors(file.under(tensors, "prior."), config, latent_prior, codebooks, dtype),
-        codebooks=codebooks,
-    )
-
-
-def _priors(
-    tensors: Tensors,
-    config: TransformConfig,
-    latent_prior: LatentPriorConfig,
-    codebooks: Sequence[integer_codebooks.Codebooks],
-    dtype: Float,
-) -> tuple[Prior, ...]:
-    """Read the priors of all qualities, which share their layers. Raises ModelCorruptError."""
-    channels, coarse = latent_prior.channels, config.latents - config.details
-    shifts = take(tensors, "quality", np.int16, (config.qualities, channels))
-    trunk = Trunk.read(
-        tensors, reads=coarse, channels=channels, layers=latent_prior.layers, dtype=dtype
-    )
-    slices = Slices.read(
-        tensors,
-        channels=channels,
-        hidden=latent_prior.hidden,
-        widths=latent_prior.slices,
-        coarse=coarse,
-        dtype=dtype,
-    )
-    return tuple(
-        Prior(dataclasses.replace(trunk, offset=shift.astype(dtype)), Gaussian(slices, books))
-        for shift, books in zip(shifts, codebooks, strict=True)
+        gains=parts.gains,
+        priors=parts.priors,
+        codebooks=parts.codebooks,
     )

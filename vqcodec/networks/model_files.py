@@ -12,19 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqcodec.models import file, photo, vqvae
+from vqcodec.models import exact, file, photo, photo2, vqvae
 from vqcodec.models.config import (
     AutoencoderConfig,
+    DeepTransformConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
     TransformConfig,
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Codebooks, export, reals
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
+from vqcodec.prior.units import FRACTION_VECTOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,19 @@ class PhotoParts:
     product: ProductConfig
     analysis: Analysis
     synthesis: Synthesis
+    gains: Gains
+    prior: LatentPrior
+    codebooks: list[Codebooks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo2Parts:
+    """What a model of `photo-2` is made of while it trains."""
+
+    config: DeepTransformConfig
+    product: ProductConfig
+    analysis: Analysis
+    synthesis: ExactSynthesis
     gains: Gains
     prior: LatentPrior
     codebooks: list[Codebooks]
@@ -88,24 +104,23 @@ def read_vqvae(data: bytes) -> VqVaeParts:
 
 def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
-    tensors = _halves(parts.analysis, "analysis") | _halves(parts.synthesis, "synthesis")
-    octaves = parts.gains.octaves
-    qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
-    tensors["gains"] = parts.gains(qualities.float())[:, :, 0, 0].float()
-    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
-    for quality, books in enumerate(parts.codebooks, 1):
-        exported = export(books, parts.prior.config.slices)
-        tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
-    metadata = {
-        "architecture": photo.ARCHITECTURE,
-        "name": name,
-        "licence": licence,
-        "description": description,
-        "transform": dataclasses.asdict(parts.config),
-        "latent_prior": dataclasses.asdict(parts.prior.config),
-        "product": dataclasses.asdict(parts.product),
-    }
-    return _write(tensors, metadata)
+    tensors = _product_tensors(parts) | _halves(parts.synthesis, "synthesis")
+    texts = {"name": name, "licence": licence, "description": description}
+    return _write(tensors, _product_metadata(photo.ARCHITECTURE, texts, parts))
+
+
+def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: str) -> bytes:
+    """Write a model file. Raises ModelCorruptError if integers leave their exact ranges."""
+    integers = parts.synthesis.export()
+    arrays = {key: _array(value) for key, value in integers.items()}
+    exact.check(exact.synthesis(parts.config.synthesis), arrays)
+    tensors = _product_tensors(parts)
+    tensors |= {f"synthesis.{key}": value for key, value in integers.items()}
+    units = tensors["gains"].double() * parts.synthesis.unit
+    scales = 2.0 ** (exact.SCALE_FRACTION - FRACTION_VECTOR) / units
+    tensors["scales"] = scales.round().clamp_max(2.0**31 - 1.0).to(torch.int32)
+    texts = {"name": name, "licence": licence, "description": description}
+    return _write(tensors, _product_metadata(photo2.ARCHITECTURE, texts, parts))
 
 
 def read_photo(data: bytes) -> PhotoParts:
@@ -132,6 +147,31 @@ def read_photo(data: bytes) -> PhotoParts:
     with torch.no_grad():
         parts.gains.octaves.copy_(torch.log2(tensors["gains"]))
     return parts
+
+
+def _product_tensors(parts: PhotoParts | Photo2Parts) -> dict[str, Tensor]:
+    """Return all tensors but the synthesis's."""
+    tensors = _halves(parts.analysis, "analysis")
+    octaves = parts.gains.octaves
+    qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
+    tensors["gains"] = parts.gains(qualities.float())[:, :, 0, 0].float()
+    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
+    for quality, books in enumerate(parts.codebooks, 1):
+        exported = export(books, parts.prior.config.slices)
+        tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
+    return tensors
+
+
+def _product_metadata(
+    architecture: str, texts: Mapping[str, str], parts: PhotoParts | Photo2Parts
+) -> dict[str, Any]:
+    return {
+        "architecture": architecture,
+        **texts,
+        "transform": dataclasses.asdict(parts.config),
+        "latent_prior": dataclasses.asdict(parts.prior.config),
+        "product": dataclasses.asdict(parts.product),
+    }
 
 
 def _halves(module: nn.Module, prefix: str) -> dict[str, Tensor]:

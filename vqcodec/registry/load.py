@@ -19,6 +19,7 @@ from vqcodec.registry.store import ModelFile, find, read_verified
 _READERS = {
     "vqvae-pixelcnn-1": "vqcodec.models.vqvae",
     "photo-1": "vqcodec.models.photo",
+    "photo-2": "vqcodec.models.photo2",
 }
 """For each architecture the module whose `parse_model` reads its files."""
 _loaded: dict[tuple[str, str], Model] = {}

@@ -248,9 +248,11 @@ class DeepTransformTraining(ScheduleConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepPhotoTrainConfig:
-    """The stage of `photo-2` that there is."""
+    """The stages of `photo-2` that there are."""
 
     transform: DeepTransformTraining
+    exact: DeepTransformTraining | None = None
+    """Training with a synthesis of integers; left out, the first stage is the last."""
     precision: str = "auto"
     """As for `TrainConfig`, of the convolutions inside blocks and of the prior: all else is
     float32, as pictures of 40 dB need."""
@@ -269,16 +271,23 @@ class DeepPhotoRecipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         BaseRecipe.__post_init__(self)
-        settings, stride = self.train.transform, self.transform.analysis.stride
-        for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
-            if side % stride:
-                raise ValueError(f"train.transform.{name} must be a multiple of {stride}")
-            if settings.ms_ssim and side < MS_SSIM_SIDE:
-                raise ValueError(
-                    f"train.transform.{name} must be at least {MS_SSIM_SIDE} for MS-SSIM"
-                )
+        for stage in ("transform", "exact"):
+            self._check_crops(stage)
         if sum(self.latent_prior.slices) != self.transform.latents:
             raise ValueError("latent_prior.slices must be transform.latents in all")
+
+    def _check_crops(self, stage: str) -> None:
+        settings: DeepTransformTraining | None = getattr(self.train, stage)
+        if settings is None:
+            return
+        stride = self.transform.analysis.stride
+        for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
+            if side % stride:
+                raise ValueError(f"train.{stage}.{name} must be a multiple of {stride}")
+            if settings.ms_ssim and side < MS_SSIM_SIDE:
+                raise ValueError(
+                    f"train.{stage}.{name} must be at least {MS_SSIM_SIDE} for MS-SSIM"
+                )
 
 
 AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe

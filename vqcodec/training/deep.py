@@ -22,13 +22,13 @@ from torch import Tensor
 from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import bits
 from vqcodec.training.canvas import Fonts
-from vqcodec.training.config import DeepPhotoRecipe
+from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.pages import page
 from vqcodec.training.precision import autocast
 from vqcodec.training.rate import candidate_bits
-from vqcodec.training.transform import Photo, rate_weights, spread_qualities
+from vqcodec.training.transform import ExactPhoto, Photo, rate_weights, spread_qualities
 
 VALIDATION_SIDE = 256
 """Of each validation picture the middle, at most this wide and high, counts."""
@@ -45,7 +45,7 @@ class DeepTransformStage:
     def __init__(
         self,
         recipe: DeepPhotoRecipe,
-        module: Photo,
+        module: Photo | ExactPhoto,
         pictures: Pictures,
         fonts: Fonts,
         validation: Sequence[Path],
@@ -55,9 +55,9 @@ class DeepTransformStage:
 
         Raises ValueError for validation pictures that are too small for MS-SSIM.
         """
-        self.schedule = settings = recipe.train.transform
-        self._share = share(settings.batch, "train.transform.batch")
-        self._large_share = share(settings.large_batch, "train.transform.large_batch")
+        self.schedule = settings = self._settings(recipe)
+        self._share = share(settings.batch, f"train.{self.name}.batch")
+        self._large_share = share(settings.large_batch, f"train.{self.name}.large_batch")
         self._recipe = recipe
         self._pictures = pictures
         self._fonts = fonts
@@ -74,6 +74,9 @@ class DeepTransformStage:
             torch.from_numpy(page(rng, VALIDATION_SIDE, fonts)).permute(2, 0, 1)[None]
             for rng in generators
         ]
+
+    def _settings(self, recipe: DeepPhotoRecipe) -> DeepTransformTraining:
+        return recipe.train.transform
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""

@@ -1,4 +1,6 @@
-"""The stages of architecture photo-2, of which there is the first: the transform."""
+"""The stages of architecture photo-2 that there are: the transform in real numbers, then with a
+synthesis of integers.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from vqcodec.training.canvas import find_fonts
 from vqcodec.training.config import DeepPhotoRecipe
 from vqcodec.training.data import Pictures, draws
 from vqcodec.training.deep import DeepTransformStage
+from vqcodec.training.exact import ExactTransformStage, begin_exact, blank_exact
 from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Trainer
 from vqcodec.training.precision import lower_dtype
@@ -23,7 +26,7 @@ _GROWTH_CROPS = 256
 
 
 def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
-    """Train the first stage; return its checkpoint."""
+    """Train the stages; return the checkpoint of the last."""
     checkpoint = run.folder / f"{DeepTransformStage.name}.safetensors"
     resumed = run.resume and checkpoint.exists()
     dtype = lower_dtype(run.device, recipe.train.precision)
@@ -38,6 +41,17 @@ def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
     if not resumed:
         trainer.log.note("fonts", {"fonts": fonts})
     trainer.run(resume=run.resume)
+    if recipe.train.exact is None:
+        return checkpoint
+    checkpoint = run.folder / f"{ExactTransformStage.name}.safetensors"
+    module.cpu()
+    if run.resume and checkpoint.exists():
+        integer = blank_exact(recipe, module)
+    else:
+        drawn = run.pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
+        integer = begin_exact(recipe, module, drawn)
+    last = ExactTransformStage(recipe, integer, run.pictures, fonts, run.held_out, run.device)
+    Trainer(last, run.folder, run.reporter).run(resume=run.resume)
     return checkpoint
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.networks.distortion import distortion
+from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
@@ -40,6 +41,20 @@ class Photo(nn.Module):
 
     def __init__(
         self, analysis: Analysis, synthesis: Synthesis, gains: Gains, prior: LatentPrior
+    ) -> None:
+        super().__init__()
+        self.analysis = analysis
+        self.synthesis = synthesis
+        self.gains = gains
+        self.prior = prior
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class ExactPhoto(nn.Module):
+    """The same with a synthesis of integers."""
+
+    def __init__(
+        self, analysis: Analysis, synthesis: ExactSynthesis, gains: Gains, prior: LatentPrior
     ) -> None:
         super().__init__()
         self.analysis = analysis

@@ -1,0 +1,194 @@
+"""The second stage of photo-2: what trains is, to the bit, what a model file computes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photo
+from random_networks import DEEP_TRANSFORM, random_exact, random_photo2
+from safetensors.torch import load_file
+from test_deep import RECIPE, one_thread, place, recipe, run  # noqa: F401
+from test_training import Silent
+
+import vqcodec
+from vqcodec.engines.engine import make_engine
+from vqcodec.engines.samples import to_samples
+from vqcodec.errors import ModelCorruptError
+from vqcodec.models import exact
+from vqcodec.models.photo2 import parse_model
+from vqcodec.networks.calibration import calibrate
+from vqcodec.networks.exact import ExactSynthesis, WideConv, nearest
+from vqcodec.networks.model_files import write_photo2
+from vqcodec.networks.rectified import RectifiedBlock, RectifiedConv, rectified_synthesis
+from vqcodec.training.config import load_recipe
+from vqcodec.training.loop import InterruptedRunError
+from vqcodec.training.weights import read_average
+
+SETTINGS = RECIPE.partition("[train.transform]")[2].partition("\n[")[0]
+BOTH_STAGES = f"{RECIPE}\n[train.exact]{SETTINGS}"
+
+
+def synthesis() -> ExactSynthesis:
+    torch.manual_seed(8)
+    return random_exact(DEEP_TRANSFORM, 2.0 * torch.randn(3, 24, 6, 6))
+
+
+def exported(network: ExactSynthesis) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in network.export().items()}
+
+
+@torch.no_grad()
+def test_the_grid_is_the_exported_network_to_the_bit() -> None:
+    network, layers = synthesis(), exact.synthesis(DEEP_TRANSFORM.synthesis)
+    tensors = exported(network)
+    exact.check(layers, tensors)
+    latents = 3.0 * torch.randn(1, 24, 7, 5)
+    integers = (latents / network.unit[:, None, None]).round().clamp(-16384, 16383)
+    samples = to_samples(make_engine(layers, tensors, "cpu").run(integers[0].numpy()))
+    sums = network(latents)[0] * (255.0 * 2.0**exact.FRACTION)
+    found = (sums.round() * 2.0**-exact.FRACTION).round().clamp(0.0, 255.0)
+    assert len(np.unique(samples)) > 64
+    assert np.array_equal(found.permute(1, 2, 0).numpy(), samples)
+
+
+@torch.no_grad()
+def test_integers_are_near_the_real_numbers() -> None:
+    network = synthesis()
+    latents = 2.0 * torch.randn(1, 24, 7, 5)
+    real, integer = network(latents, integer=False), network(latents)
+    assert 0.0 < float((integer - real).square().mean().sqrt()) < 0.06 * float(real.std())
+
+
+@torch.no_grad()
+def test_weights_of_the_first_stage_are_taken_as_they_are() -> None:
+    """Where its offsets cut nothing, both compute the same."""
+    torch.manual_seed(2)
+    first = rectified_synthesis(DEEP_TRANSFORM)
+    for layer in first.modules():
+        if isinstance(layer, RectifiedConv):
+            layer.offset.fill_(50.0)
+            layer.bias -= 50.0 * layer.weight.sum((1, 2, 3))
+        elif isinstance(layer, RectifiedBlock):
+            layer.second.weight.normal_(0.0, 0.1)
+    network = ExactSynthesis(DEEP_TRANSFORM.synthesis)
+    network.take(first)
+    assert {name for name, _ in network.named_parameters()} == {
+        name for name, _ in first.named_parameters() if "offset" not in name
+    } | {"details.0.bias"}
+    latents = torch.randn(1, 24, 5, 6)
+    assert torch.allclose(network(latents, integer=False), first(latents), atol=1e-4)
+
+
+def test_gradients_pass_through_the_grid() -> None:
+    network = synthesis()
+    latents = torch.randn(1, 24, 4, 4, requires_grad=True)
+    grads = {}
+    for integer in (False, True):
+        network.zero_grad(set_to_none=True)
+        latents.grad = None
+        network(latents, integer=integer).square().sum().backward()
+        grads[integer] = [latents.grad, *(p.grad for p in network.parameters())]
+    for real, rounded in zip(grads[False], grads[True], strict=True):
+        assert float(torch.cosine_similarity(real.flatten(), rounded.flatten(), 0)) > 0.9
+
+
+def test_halves_go_to_the_even_neighbour() -> None:
+    values = torch.tensor([-1.5, -0.5, 0.5, 1.5, 2.5], requires_grad=True)
+    rounded = nearest(values)
+    assert rounded.tolist() == [-2.0, 0.0, 0.0, 2.0, 2.0]
+    rounded.sum().backward()
+    assert values.grad.tolist() == [1.0] * 5
+
+
+@torch.no_grad()
+def test_calibration_keeps_all_sums_whatever_the_weights() -> None:
+    """Quiet and dead channels, huge and constant weights."""
+    latents = [torch.randn(2, 24, 4, 4)]
+    latents[0][:, 3] = 0.0
+    for scale in (1e-6, 1.0, 100.0):
+        network = synthesis()
+        for name, parameter in list(network.layers[:-2].named_parameters()):
+            parameter[: len(parameter) // 2] *= scale
+            if name.endswith("weight"):
+                parameter[0] = 0.0
+                parameter[1] = parameter.abs().max()
+        calibrate(network, latents)
+        exact.check(exact.synthesis(DEEP_TRANSFORM.synthesis), exported(network))
+
+
+@torch.no_grad()
+def test_digits_are_the_weights() -> None:
+    layer = next(layer for _, layer in synthesis().integer_layers() if isinstance(layer, WideConv))
+    high, low = layer.digits()
+    assert float(high.abs().max()) <= 64.0
+    assert float(low.abs().max()) <= 64.0
+    assert float((high + low / 128.0 - layer.grid()).abs().max()) <= 1.0 / 256.0
+
+
+def test_models_decode_to_what_training_saw(photo2_data: bytes) -> None:
+    """From indices on, with the scales of the file instead of gains and units."""
+    parts = random_photo2()
+    model = parse_model(photo2_data, sha256=hashlib.sha256(photo2_data).hexdigest())
+    picture = photo(120, 90)
+    for quality in (1, 3):
+        data = vqcodec.compress(picture, model=model, quality=quality)
+        grid = vqcodec.indices(data, model=model)
+        rows, columns, groups = grid.shape
+        scaled = model.codebooks[quality - 1].values(grid.reshape(-1, groups))
+        latents = torch.from_numpy(scaled / model.gains[quality - 1]).view(1, rows, columns, -1)
+        with torch.no_grad():
+            seen = parts.synthesis(latents.permute(0, 3, 1, 2)).clamp(0.0, 1.0)[0] * 255.0
+        found = np.asarray(vqcodec.decompress(data, model=model))
+        expected = seen.permute(1, 2, 0).numpy()[:90, :120]
+        assert np.abs(found - expected).max() < 3.0
+
+
+def test_sums_that_training_let_grow_are_not_written() -> None:
+    parts = random_photo2()
+    with torch.no_grad():
+        parts.synthesis.detail_layer.bias[:] = 1e6
+    with pytest.raises(ModelCorruptError, match="2\\^24"):
+        write_photo2(parts, name="x", licence="", description="")
+
+
+def test_both_stages_run_and_resume(place: Path) -> None:  # noqa: F811
+    (place / "tiny.toml").write_text(BOTH_STAGES)
+    whole = run(recipe(place), place, "whole", Silent())
+    assert whole == place / "whole.run/exact.safetensors"
+    for stage, stop_at in (("transform", 3), ("exact", 1), ("exact", 5)):
+        name = f"{stage}-{stop_at}"
+        with pytest.raises(InterruptedRunError):
+            run(recipe(place), place, name, Silent((stage, stop_at)))
+        parts = run(recipe(place), place, name, Silent(), resume=True)
+        expected, found = load_file(whole), load_file(parts)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    tensors = load_file(whole)
+    config = recipe(place).transform
+    network = ExactSynthesis(config.synthesis)
+    network.load_state_dict(
+        {
+            key.removeprefix("module.synthesis."): value
+            for key, value in tensors.items()
+            if key.startswith("module.synthesis.")
+        }
+        | {
+            key.removeprefix("synthesis."): value
+            for key, value in read_average(whole).items()
+            if key.startswith("synthesis.")
+        }
+    )
+    exact.check(exact.synthesis(config.synthesis), exported(network))
+
+
+def test_the_second_stage_has_settings_of_its_own(place: Path) -> None:  # noqa: F811
+    (place / "tiny.toml").write_text(BOTH_STAGES)
+    assert recipe(place).train.exact.steps == recipe(place).train.transform.steps
+    with pytest.raises(ValueError, match=r"train\.exact\.crop"):
+        load_recipe(place / "tiny.toml", {"train.exact.crop": "50"})
+    with pytest.raises(ValueError, match=r"train\.exact\.steps"):
+        load_recipe(place / "tiny.toml", {"train.exact.steps": "'8'"})
