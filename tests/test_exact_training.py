@@ -24,7 +24,7 @@ from vqcodec.networks.calibration import calibrate
 from vqcodec.networks.exact import ExactSynthesis, WideConv, nearest
 from vqcodec.networks.model_files import write_photo2
 from vqcodec.networks.rectified import RectifiedBlock, RectifiedConv, rectified_synthesis
-from vqcodec.training.config import load_recipe
+from vqcodec.training.architectures import load_recipe
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.weights import read_average
 
