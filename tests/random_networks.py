@@ -13,12 +13,12 @@ from vqcodec.models.config import (
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.calibration import calibrate
+from vqcodec.networks.deep import deep_analysis, deep_synthesis
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.model_files import Photo2Parts, PhotoParts, VqVaeParts
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Block, Codebooks
-from vqcodec.networks.rectified import deep_analysis, rectified_synthesis
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 
 CODEBOOK = 24
@@ -114,7 +114,7 @@ def random_photo() -> PhotoParts:
 @torch.no_grad()
 def random_exact(config: DeepTransformConfig, latents: torch.Tensor) -> ExactSynthesis:
     """An integer synthesis for latents (B, D, N, M) like these."""
-    source = rectified_synthesis(config)
+    source = deep_synthesis(config)
     for name, parameter in source.named_parameters():
         if "offset" in name:
             parameter.uniform_(0.2, 1.0)

@@ -21,9 +21,10 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import exact
 from vqcodec.models.photo2 import parse_model
 from vqcodec.networks.calibration import calibrate
+from vqcodec.networks.deep import deep_synthesis, set_slope
 from vqcodec.networks.exact import ExactSynthesis, WideConv, nearest
 from vqcodec.networks.model_files import write_photo2
-from vqcodec.networks.rectified import RectifiedBlock, RectifiedConv, rectified_synthesis
+from vqcodec.networks.transform import Block
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.weights import read_average
@@ -65,19 +66,16 @@ def test_integers_are_near_the_real_numbers() -> None:
 
 @torch.no_grad()
 def test_weights_of_the_first_stage_are_taken_as_they_are() -> None:
-    """Where its offsets cut nothing, both compute the same."""
     torch.manual_seed(2)
-    first = rectified_synthesis(DEEP_TRANSFORM)
+    first = deep_synthesis(DEEP_TRANSFORM)
+    set_slope(first, 0.0)
     for layer in first.modules():
-        if isinstance(layer, RectifiedConv):
-            layer.offset.fill_(50.0)
-            layer.bias -= 50.0 * layer.weight.sum((1, 2, 3))
-        elif isinstance(layer, RectifiedBlock):
+        if isinstance(layer, Block):
             layer.second.weight.normal_(0.0, 0.1)
     network = ExactSynthesis(DEEP_TRANSFORM.synthesis)
     network.take(first)
     assert {name for name, _ in network.named_parameters()} == {
-        name for name, _ in first.named_parameters() if "offset" not in name
+        name for name, _ in first.named_parameters()
     } | {"details.0.bias"}
     latents = torch.randn(1, 24, 5, 6)
     assert torch.allclose(network(latents, integer=False), first(latents), atol=1e-4)

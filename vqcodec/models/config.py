@@ -112,7 +112,7 @@ class TransformConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepTransformConfig:
-    """Analysis and synthesis transform of `photo-2` (`networks.rectified`)."""
+    """Analysis and synthesis transform of `photo-2` (`networks.deep`)."""
 
     widths: tuple[int, int, int] = (96, 192, 256)
     """Channels at 1/4, 1/8 and 1/16 of the resolution."""

@@ -7,8 +7,8 @@ if it were not there (Bengio et al., arXiv 1308.3432). Weights stay real numbers
 the first stage; buffers say what a unit of each integer is worth, and are set once
 (`calibration`).
 
-Tensors have the names of `rectified`'s. Its layers read relu(stream + offset); here what is read
-is the stream itself, and the range of the integers cuts it on both sides.
+Tensors have the names of `deep`'s. What blocks read of the stream is cut on both sides by the
+range of the integers.
 """
 
 from __future__ import annotations
@@ -244,16 +244,11 @@ class ExactSynthesis(nn.Module):
 
     @torch.no_grad()
     def take(self, source: Synthesis) -> None:
-        """Take the weights of a synthesis of `rectified`, as if it cut nothing.
+        """Take the weights of a synthesis of `deep`.
 
-        Where a layer reads stream + offset, the offset becomes part of its bias; and so does the
-        1/2 of pixels that are 0..1, as they are twice that here.
+        The 1/2 of pixels that are 0..1 becomes part of the last bias, as they are twice that here.
         """
         weights = source.state_dict()
-        for key in [key for key in weights if key.endswith(".offset")]:
-            name, offset = key.removesuffix(".offset"), weights.pop(key)
-            moved = weights[f"{name}.weight"].sum((2, 3)) @ offset
-            weights[f"{name}.bias"] = weights[f"{name}.bias"] + moved
         last = f"layers.{len(self.layers) - 2}.bias"
         weights[last] = weights[last] + 1.0
         weights["details.0.bias"] = torch.zeros_like(weights["details.0.weight"][:, 0, 0, 0])

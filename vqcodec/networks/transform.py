@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from vqcodec.grid import Box
 from vqcodec.models.config import TransformConfig
 
+SLOPE = 0.1
+"""Of leaky ReLU."""
+
 
 class Block(nn.Module):
     """3x3 convolution, leaky ReLU, 3x3 convolution, added to the input."""
@@ -37,7 +40,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, n, m) to the same shape."""
         # In place: at a large window's size a new buffer costs as much as the arithmetic on it.
-        out: Tensor = self.second(F.leaky_relu(self.first(x), 0.1, inplace=True))
+        out: Tensor = self.second(F.leaky_relu(self.first(x), SLOPE, inplace=True))
         return out.add_(x)
 
 
@@ -73,11 +76,8 @@ class Synthesis(nn.Module):
         self,
         config: TransformConfig,
         block: Callable[[int], nn.Module] = Block,
-        convolution: Callable[..., nn.Module] = nn.Conv2d,
     ) -> None:
-        """`block` makes a residual block of a number of channels, `convolution` a layer that
-        reads a stream, with the arguments of `nn.Conv2d`.
-        """
+        """`block` makes a residual block of a number of channels."""
         super().__init__()
         fine, middle, coarse = config.widths
         depths = config.depths
@@ -90,13 +90,13 @@ class Synthesis(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(self._parts[0], coarse, 3, padding=1),
             *(block(coarse) for _ in range(depths[2])),
-            convolution(coarse, 4 * middle, 1),
+            nn.Conv2d(coarse, 4 * middle, 1),
             nn.PixelShuffle(2),
             *(block(middle) for _ in range(depths[1])),
-            convolution(middle, 4 * fine, 1),
+            nn.Conv2d(middle, 4 * fine, 1),
             nn.PixelShuffle(2),
             *(block(fine) for _ in range(depths[0])),
-            convolution(fine, 3 * 16, 3, padding=1),
+            nn.Conv2d(fine, 3 * 16, 3, padding=1),
             nn.PixelShuffle(4),
         )
         self.details = nn.Sequential(

@@ -226,6 +226,9 @@ class DeepTransformTraining(ScheduleConfig):
     decoder_steps: int = 400
     """First steps, which train synthesis and prior alone: the networks of new latents know
     nothing yet, and the rate that they ask would silence these latents."""
+    rectified_from: float = 0.0
+    """Part of the steps after which blocks of the synthesis have ReLU; until then the slope of
+    what is negative falls from photo-1's in a straight line."""
     candidates_from: float = 0.66
     """Part of the steps after which the rate is that of two candidates instead of noise."""
     temperature: float = 0.15
@@ -239,9 +242,11 @@ class DeepTransformTraining(ScheduleConfig):
 
     def __post_init__(self) -> None:
         ScheduleConfig.__post_init__(self)
-        parts = (self.pages, self.candidates_from, self.large_from)
+        parts = (self.pages, self.rectified_from, self.candidates_from, self.large_from)
         if not all(0.0 <= part <= 1.0 for part in parts):
-            raise ValueError("train.*: pages, candidates_from and large_from must be 0 to 1")
+            raise ValueError(
+                "train.*: pages, rectified_from, candidates_from and large_from must be 0 to 1"
+            )
         if self.temperature <= 0.0 or self.large_batch < 1:
             raise ValueError("train.*: temperature must be above 0, large_batch >= 1")
 

@@ -3,6 +3,7 @@
 Loss, qualities and rounding are those of photo-1's first stage (`transform`). Different are:
 
 - the first steps train synthesis and prior alone;
+- leaky ReLU in blocks of the synthesis becomes ReLU little by little;
 - for the last part of the steps the rate is that of two candidates (`rate`), not of noise;
 - a share of the crops are drawn pages (`pages`), and crops may be larger in the end;
 - convolutions inside blocks and the prior compute in bfloat16, all else in float32: at 40 dB
@@ -19,8 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vqcodec.networks.deep import set_slope
 from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import bits
+from vqcodec.networks.transform import SLOPE
 from vqcodec.training.canvas import Fonts
 from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
@@ -95,6 +98,7 @@ class DeepTransformStage:
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
         module, settings = self.module, self.schedule
+        self._rectify(step)
         seed = (self._recipe.seed << 32) + step
         generator = torch.Generator(self._device).manual_seed(seed)
         pixels = batch.to(self._device).float() / 255.0
@@ -117,6 +121,11 @@ class DeepTransformStage:
         lambdas = self._lambdas[qualities - 1]
         losses = (bpp + lambdas * found.total) / lambdas.sqrt()
         return losses.mean(), {"bpp": float(bpp.detach().mean()), **found.figures()}
+
+    def _rectify(self, step: int) -> None:
+        """Set the slope of what is negative in the synthesis, which integers want to be 0."""
+        end = self.schedule.rectified_from * self.schedule.steps
+        set_slope(self.module.synthesis, SLOPE * max(0.0, 1.0 - step / end) if end else 0.0)
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

@@ -2,41 +2,27 @@
 
 Convolutions and blocks take photo-1's weights, blocks spread evenly among new ones that begin as
 the identity. New details are what explains best, linearly, what photo-1 leaves of training
-crops; new latents begin with a Gaussian of their spread. The synthesis is converted to
-layers that read relu(stream + offset) (`networks.rectified`), layer by layer, on the
-streams that the crops give.
+crops; new latents begin with a Gaussian of their spread.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
+from vqcodec.networks.deep import deep_analysis, deep_synthesis
 from vqcodec.networks.latent_prior import LatentPrior, raw_of
 from vqcodec.networks.model_files import PhotoParts
 from vqcodec.networks.pixelcnn import Pointwise
-from vqcodec.networks.rectified import (
-    RectifiedBlock,
-    RectifiedConv,
-    deep_analysis,
-    rectified_synthesis,
-)
-from vqcodec.networks.transform import Block, Gains, Synthesis
+from vqcodec.networks.transform import Block, Gains
 from vqcodec.training.klt import best_octaves, blocks
 from vqcodec.training.transform import Photo
 
-_REACH = 3.0
-"""Offsets of blocks in standard deviations of the stream: what lies further below is cut."""
-_REACH_LINEAR = 8.0
-"""Those of the other layers, which carry the picture itself."""
 _CALIBRATION = 64
 """Crops of which the spread of streams and latents is taken."""
 _CHUNK = 8
 """Crops that pass through the networks at once."""
-_SCALE_MAX = 1.3
-"""A channel that is hardly ever positive would ask for any scale, by a few values alone."""
 _RIDGE = 1e-6
 """Part of the pixels' mean variance that the regression adds to it."""
 
@@ -47,7 +33,7 @@ def blank(
     """Make photo-2's networks with random weights; `dtype` is that inside blocks."""
     return Photo(
         deep_analysis(config, dtype),
-        rectified_synthesis(config, dtype),
+        deep_synthesis(config, dtype),
         Gains(config.analysis),
         LatentPrior(prior, config.analysis),
     )
@@ -71,8 +57,9 @@ def grow(
     """
     _require_part(start, config, prior)
     photo = blank(config, prior, dtype)
-    for layer, source in _sources(photo.analysis.layers, start.analysis.layers).items():
-        layer.load_state_dict(source.state_dict())
+    for ours, theirs in ((photo.analysis, start.analysis), (photo.synthesis, start.synthesis)):
+        for layer, source in _sources(ours.layers, theirs.layers).items():
+            layer.load_state_dict(source.state_dict())
     kept, new = start.config.latents, config.details - start.config.details
     patterns, measures, shifts = _details(start, pixels, new)
     _extend(photo.analysis.details.weight, start.analysis.details.weight, measures)
@@ -86,7 +73,6 @@ def grow(
     _set_gains(photo.gains, start.gains, lambdas, kept)
     some = torch.split(pixels[:_CALIBRATION], _CHUNK)
     latents = torch.cat([photo.analysis(chunk) for chunk in some])
-    convert(start.synthesis, photo.synthesis, latents[:, : config.latents - config.details])
     gains = photo.gains(torch.tensor([float(start.config.qualities)]))
     _grow_prior(start.prior, photo.prior, (latents * gains)[:, kept:].std((0, 2, 3)))
     return photo
@@ -126,7 +112,7 @@ def _runs(layers: nn.Sequential) -> list[list[nn.Module]]:
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             runs.append([layer])
-        elif isinstance(layer, Block | RectifiedBlock):
+        elif isinstance(layer, Block):
             runs[-1].append(layer)
     return runs
 
@@ -178,71 +164,6 @@ def _set_gains(gains: Gains, old: Gains, lambdas: Tensor, kept: int) -> None:
     octaves[:known, :kept] = old.octaves
     octaves[known:, :kept] = old.octaves[-1] + beyond[:, None]
     octaves[:, kept:] = best_octaves(lambdas)[:, None]
-
-
-def convert(
-    old: Synthesis,
-    new: Synthesis,
-    latents: Tensor,
-    reach: float = _REACH,
-    linear: float = _REACH_LINEAR,
-) -> None:
-    """Set the rectified layers by photo-1's, on coarse latents (B, C, N, M).
-
-    What lies more than `reach` standard deviations below a stream's mean is cut in blocks,
-    more than `linear` in the layers between resolutions and to pixels.
-    """
-    sources = _sources(new.layers, old.layers)
-    stream = latents
-    for layer in new.layers:
-        source = sources.get(layer)
-        if isinstance(layer, RectifiedBlock):
-            _shift(layer.first, stream, reach)
-            if source is not None:
-                assert isinstance(source, Block)
-                _take(layer.first, source.first)
-                _rectify(source, layer.second, stream)
-        elif isinstance(layer, RectifiedConv):
-            assert isinstance(source, nn.Conv2d)
-            _shift(layer, stream, linear)
-            _take(layer, source)
-        elif source is not None:
-            layer.load_state_dict(source.state_dict())
-        stream = torch.cat([layer(chunk) for chunk in torch.split(stream, _CHUNK)])
-
-
-def _shift(layer: RectifiedConv, stream: Tensor, reach: float) -> None:
-    """Set the offset so that nothing is cut within `reach` deviations of a stream's mean."""
-    variance, mean = torch.var_mean(stream, (0, 2, 3))
-    layer.offset.copy_(reach * variance.sqrt() - mean)
-
-
-def _take(layer: RectifiedConv, source: nn.Conv2d) -> None:
-    """Let a layer do what `source` does to a stream of which nothing is cut."""
-    assert layer.bias is not None
-    assert source.bias is not None
-    layer.weight.copy_(source.weight)
-    layer.bias.copy_(source.bias - source.weight.sum((2, 3)) @ layer.offset)
-
-
-def _rectify(source: Block, second: nn.Conv2d, stream: Tensor) -> None:
-    """Set a block's second convolution so that ReLU before it does about what leaky ReLU did.
-
-    For each channel, scale and shift of least squares.
-    """
-    assert second.bias is not None
-    assert source.second.bias is not None
-    inner = torch.cat([source.first(chunk) for chunk in torch.split(stream, _CHUNK)])
-    wanted, given = (
-        x.transpose(0, 1).flatten(1) for x in (F.leaky_relu(inner, 0.1), F.relu(inner))
-    )
-    means = wanted.mean(1), given.mean(1)
-    spread = (given - means[1][:, None]).square().sum(1)
-    both = ((given - means[1][:, None]) * (wanted - means[0][:, None])).sum(1)
-    scale = (both / spread.clamp_min(1e-12)).clamp(1.0, _SCALE_MAX)
-    shift = means[0] - scale * means[1]
-    second.weight.copy_(source.second.weight * scale[:, None, None])
-    second.bias.copy_(source.second.bias + source.second.weight.sum((2, 3)) @ shift)
 
 
 def _grow_prior(old: LatentPrior, new: LatentPrior, spread: Tensor) -> None:

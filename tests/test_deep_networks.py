@@ -7,12 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from vqcodec.models.config import DeepTransformConfig
-from vqcodec.networks.rectified import (
-    RectifiedConv,
-    deep_analysis,
-    rectified_synthesis,
-)
-from vqcodec.networks.transform import Analysis
+from vqcodec.networks.deep import deep_analysis, deep_synthesis, set_slope
+from vqcodec.networks.transform import Analysis, Block, Synthesis
 
 SMALL = DeepTransformConfig(
     widths=(8, 12, 16),
@@ -29,9 +25,7 @@ def shaken(network: nn.Module) -> nn.Module:
     torch.manual_seed(1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if "offset" in name:
-                parameter.uniform_(0.2, 1.0)
-            elif "second" in name:
+            if "second" in name:
                 parameter.normal_(0.0, 0.1)
     return network
 
@@ -40,7 +34,7 @@ def test_transform_goes_there_and_back() -> None:
     pixels = torch.rand(2, 3, 48, 32)
     latents = deep_analysis(SMALL)(pixels)
     assert latents.shape == (2, 24, 3, 2)
-    assert rectified_synthesis(SMALL)(latents).shape == pixels.shape
+    assert deep_synthesis(SMALL)(latents).shape == pixels.shape
 
 
 @torch.no_grad()
@@ -57,7 +51,7 @@ def test_windows_equal_the_whole(depths: tuple[int, int, int]) -> None:
     config = DeepTransformConfig(
         widths=(8, 12, 16), synthesis_depths=depths, latents=24, details=8, qualities=4
     )
-    synthesis = shaken(rectified_synthesis(config))
+    synthesis = shaken(deep_synthesis(config))
     halo = config.synthesis.decoder_halo
     rows, columns = 2 * halo + 5, 2 * halo + 4
     latents = torch.randn(1, 24, rows, columns)
@@ -75,24 +69,21 @@ def test_windows_equal_the_whole(depths: tuple[int, int, int]) -> None:
 
 
 @torch.no_grad()
-def test_outside_the_picture_the_stream_is_zero() -> None:
-    layer = RectifiedConv(4, 3, 3, padding=1)
-    layer.offset.uniform_(0.5, 1.0)
-    flat = layer(torch.zeros(1, 4, 5, 5))
-    assert torch.allclose(flat, flat[:, :, 2:3, 2:3].expand_as(flat), atol=1e-6)
-
-
-def test_what_lies_below_the_offset_is_cut() -> None:
-    layer = RectifiedConv(1, 1, 1)
-    with torch.no_grad():
-        layer.offset.fill_(2.0)
-        layer.weight.fill_(1.0)
-        layer.bias.fill_(-2.0)
-    stream = torch.tensor([-5.0, -2.0, -1.0, 3.0], requires_grad=True)
-    out = layer(stream.view(1, 1, 1, 4))
-    assert out.flatten().tolist() == [-2.0, -2.0, -1.0, 3.0]
-    out.sum().backward()
-    assert stream.grad.tolist() == [0.0, 0.0, 1.0, 1.0]
+def test_synthesis_is_that_of_photo_1_until_its_slope_is_set() -> None:
+    synthesis, twin = shaken(deep_synthesis(SMALL)), Synthesis(SMALL.synthesis)
+    twin.load_state_dict(synthesis.state_dict())
+    latents = torch.randn(1, 24, 4, 3)
+    expected = twin(latents)
+    assert torch.allclose(synthesis(latents), expected, atol=1e-5)
+    set_slope(synthesis, 0.0)
+    assert not torch.allclose(synthesis(latents), expected, atol=1e-3)
+    inner: list[Tensor] = []
+    for module in synthesis.modules():
+        if isinstance(module, Block):
+            module.second.register_forward_pre_hook(lambda _, given: inner.append(given[0]))
+    synthesis(latents)
+    assert len(inner) == sum(SMALL.synthesis_depths)
+    assert min(float(x.min()) for x in inner) == 0.0
 
 
 @torch.no_grad()
@@ -104,7 +95,7 @@ def test_only_the_inside_of_blocks_computes_in_bfloat16() -> None:
 
     for make, given in (
         (deep_analysis, torch.rand(1, 3, 32, 32)),
-        (rectified_synthesis, torch.randn(1, 24, 2, 2)),
+        (deep_synthesis, torch.randn(1, 24, 2, 2)),
     ):
         network = shaken(make(SMALL, torch.bfloat16))
         names = {module: name for name, module in network.named_modules()}
