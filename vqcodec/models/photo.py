@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
@@ -46,6 +47,11 @@ class Photo:
     """Of qualities 1..Q."""
     codebooks: tuple[integer_codebooks.Codebooks, ...]
     """Theirs."""
+
+    @property
+    def medium(self) -> Medium:
+        """Pictures."""
+        return Medium.PICTURE
 
     @property
     def qualities(self) -> int:
