@@ -21,6 +21,8 @@ from vqcodec.registry.architectures import ARCHITECTURES, Architecture
 
 ARCHITECTURE = "tiny-sound-1"
 HOP = 320
+GAIN = 30.0
+"""Of latents beside samples: so the codewords that are nearest are many."""
 LAP = HOP // 2
 """Samples of the neighbours on each side that a frame's window takes in."""
 
@@ -87,14 +89,14 @@ class TinySound:
         padded = np.pad(samples.astype(np.float64), LAP)
         starts = HOP * np.arange(inner.start, inner.stop)
         frames = padded[starts[:, None] + np.arange(HOP + 2 * LAP)]
-        return (frames @ basis(self.photo.config.latents)).astype(np.float32)
+        return (GAIN * frames @ basis(self.photo.config.latents)).astype(np.float32)
 
     def samples(
         self, indices: NDArray[np.integer], quality: int, inner: slice
     ) -> NDArray[np.float32]:
         scaled = self.photo.codebooks[quality - 1].values(indices)
         latents = (scaled / self.photo.gains[quality - 1]).astype(np.float64)
-        frames = latents @ basis(self.photo.config.latents).T
+        frames = latents / GAIN @ basis(self.photo.config.latents).T
         out = np.zeros(HOP * len(frames) + 2 * LAP)
         for number, frame in enumerate(frames):
             out[HOP * number : HOP * (number + 1) + 2 * LAP] += frame

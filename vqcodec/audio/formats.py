@@ -36,11 +36,6 @@ def is_sound(head: bytes) -> bool:
     return head.startswith(_BEGINNINGS) or head[8:12] in _FORMS.get(head[:4], ()) or frame
 
 
-def is_writable(name: str) -> bool:
-    """Tell by its suffix whether a file of sound can be written."""
-    return PurePath(name).suffix.lower() in FORMATS
-
-
 def change_by(suffix: str) -> str:
     """Say how the format of a suffix changes samples once more; empty if it only rounds them."""
     lossy = FORMATS.get(suffix, ("WAV", ""))[0] not in ("WAV", "FLAC")

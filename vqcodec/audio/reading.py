@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def open_sound(
 def _opened(file: IO[bytes]) -> Iterator[Any]:
     """Open a file with libsndfile, from its beginning; the file itself stays open."""
     soundfile = import_package("soundfile")
-    file.seek(0)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # libsndfile sees the descriptor, not the object
     try:
         sound = soundfile.SoundFile(file.fileno(), closefd=False)
     except soundfile.SoundFileError as error:

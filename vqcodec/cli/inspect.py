@@ -147,12 +147,6 @@ def _print(found: Inspection, digest: str | None) -> None:
         echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
     total = sum(span.size for span in found.spans)
     echo(f"{'sum':>9} {total:>9}")
-    echo("")
-    echo(f"{'offset':>9} {'bytes':>9}  field")
-    for span in found.spans:
-        echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
-    total = sum(span.size for span in found.spans)
-    echo(f"{'sum':>9} {total:>9}")
 
 
 def _print_picture(found: PictureInspection) -> None:

@@ -27,7 +27,7 @@ class Formats:
 
         Raises: ValueError if there are no such formats to write, or they have no such quality.
         """
-        if sound_formats.is_writable(self.picture):  # the output's name, whatever its medium
+        if self.picture in sound_formats.FORMATS:  # the output's name, whatever its medium
             return sound_formats.change_by(self.sound)
         change = picture_jobs.change_by(self.picture, quality)
         if self.sound != self.picture:

@@ -1,6 +1,6 @@
 """What is done with one file of any medium: it goes to the jobs of its own.
 
-The medium is found from how the file begins, not from its name.
+The medium is found from how the file begins; only if that says nothing, its name counts.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from vqcodec.container.layout import SIGNATURE, Medium
 from vqcodec.image import jobs as picture_jobs
 
 _Do: TypeAlias = Callable[[Job, Bar], Outcome]
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+"""How files of pictures begin; WebP as WAV does, of which `is_sound` tells it apart."""
 _MEDIUM_AT = len(SIGNATURE) + 1
 """Where a .vqc file has the number of its medium."""
 
@@ -47,7 +49,9 @@ class Compression:
         return (self.sound if is_sound else self.picture).seconds(job)
 
     def _work(self, job: Job) -> Work:
-        return self.sound if is_sound(_head(job, HEAD_BYTES)) else self.picture
+        head = _head(job, HEAD_BYTES)
+        named = is_sound_name(PurePath(job.source)) and not head.startswith(_PICTURES)
+        return self.sound if named or is_sound(head) else self.picture
 
 
 @dataclass(frozen=True, slots=True)
