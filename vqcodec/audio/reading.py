@@ -94,6 +94,7 @@ def open_sound(
 def _opened(file: IO[bytes]) -> Iterator[Any]:
     """Open a file with libsndfile, from its beginning; the file itself stays open."""
     soundfile = import_package("soundfile")
+    file.flush()  # what the object has read ahead it would take back when it is closed
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # libsndfile sees the descriptor, not the object
     try:
         sound = soundfile.SoundFile(file.fileno(), closefd=False)
