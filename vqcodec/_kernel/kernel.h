@@ -55,7 +55,7 @@ typedef struct {
     int channels;       /* C: features of a position */
     int numbers;        /* D: what is read of a position by its own later slices */
     int reads;          /* Z: how many of them later positions read */
-    Taps first_taps, inner_taps;
+    Taps first_taps, *layer_taps; /* those of each layer */
     Layer first, *layers;
     int layer_count;
     int32_t *offset;    /* [C], added to what the first layer gives */
@@ -68,6 +68,7 @@ typedef struct {
     int groups;         /* G: indices of a position, of all blocks */
     int logits;         /* of a position, of all blocks */
     int most_codewords, most_hidden, most_outputs;
+    int most_neighbours; /* inputs of a layer of the trunk */
     int32_t powers[DEPTHS];
 } Network;
 
