@@ -116,6 +116,15 @@ void *vq_copy(const void *from, size_t size);
 const char *vq_complete(Network *network);
 void vq_free(Network *network);
 
+/* Of functions whose arguments are constants at each call, so that sums stay in registers. */
+#ifdef __GNUC__
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define ALWAYS_INLINE __forceinline
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* Numbers rounded up to whole words or lanes. */
 static inline int vq_round_up(int count, int unit) { return (count + unit - 1) / unit * unit; }
 
