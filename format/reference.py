@@ -46,11 +46,12 @@ class ModelError(Exception): ...  # not the file's model, or no valid model
 # ---- container: sections 1 to 5 ------------------------------------------------------
 
 SIGNATURE = bytes.fromhex("8B5651430D0A1A0A")
+PICTURE, SOUND = 1, 2
 MAX_PIXELS = 2**28
+MAX_FRAMES = 2**24
+MAX_SAMPLES = 2**30
 MAX_CHUNK = 2**28
-KNOWN_CHUNKS = {
-    *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe")
-}
+CRITICAL_CHUNKS = {PICTURE: {b"ALPH"}, SOUND: {b"WAVE"}}
 
 
 class Reader:
@@ -98,19 +99,20 @@ def parse(data):
     r.take(8)  # Truncated where only a part of the signature is there
     if r.u8() != 1:
         raise Version("version")
-    if r.u8() != 1:
-        raise Version("media type")  # sound and clips are reserved
+    medium = r.u8()
+    if medium not in (PICTURE, SOUND):
+        raise Version("media type")  # clips are reserved
     mode = r.u8()
     if mode > 1:
         raise Version("mode")
     quality = r.u8()
-    width = r.varint()
+    width = r.varint()  # of sound: frames
     if not 1 <= width < 2**24:
         raise Corrupt("width")
-    height = r.varint()
-    if not 1 <= height < 2**24:
+    height = r.varint()  # of sound: channels
+    if not 1 <= height < (2**24 if medium == PICTURE else 256):
         raise Corrupt("height")
-    if width * height > MAX_PIXELS:
+    if width * height > (MAX_PIXELS if medium == PICTURE else MAX_FRAMES):
         raise Limit("pixels")
     model = r.take(8)
     stride_log2 = r.u8()
@@ -123,6 +125,8 @@ def parse(data):
     if chunk_count > 64:
         raise Corrupt("chunk count")
     rows = bands(-(-height // 2**stride_log2), tile_log2)
+    if medium == SOUND:
+        rows = [(row, row + 1) for row in range(rows[-1][1])]
     columns = bands(-(-width // 2**stride_log2), tile_log2)
     tile_count = len(rows) * len(columns)
     if tile_count * 5 > r.left():
@@ -136,7 +140,7 @@ def parse(data):
     crc = zlib.crc32(data[: r.at])
     if r.u32() != crc:
         raise Checksum("header")
-    chunks = parse_chunks(r, chunk_count)
+    chunks = parse_chunks(r, chunk_count, CRITICAL_CHUNKS[medium])
     streams = []
     for size, crc in table:
         stream = r.take(size)
@@ -146,6 +150,7 @@ def parse(data):
     if r.left():
         raise Corrupt("bytes after the last tile")
     return dict(
+        medium=medium,
         mode=mode,
         quality=quality,
         width=width,
@@ -159,7 +164,7 @@ def parse(data):
     )
 
 
-def parse_chunks(r, count):
+def parse_chunks(r, count, critical):
     chunks, last = {}, b""
     for _ in range(count):
         start = r.at
@@ -176,7 +181,7 @@ def parse_chunks(r, count):
         crc = zlib.crc32(r.data[start : r.at])
         if r.u32() != crc:
             raise Checksum("chunk")
-        if kind not in KNOWN_CHUNKS and kind[:1].isupper():
+        if kind not in critical and kind[:1].isupper():
             raise Version("unknown critical chunk")
     return chunks
 
@@ -422,6 +427,8 @@ class Speech(Photo):
     """Architecture speech-1."""
 
     media_type = 2
+    stride_log2 = 0
+    rate, hop = 16000, 320
 
     def __init__(self, file):
         prior = file.table(
@@ -666,6 +673,25 @@ def encode_prior(tile, model, quality):
     return encoder.finish()
 
 
+def read_wave(file):
+    """The chunk WAVE, section 4."""
+    data, coded = file["chunks"].get(b"WAVE"), file["height"]
+    if data is None or len(data) < 8 + coded:
+        raise Corrupt("chunk WAVE")
+    rate, samples = struct.unpack_from("<II", data)
+    plain = list(range(coded))
+    channels = list(data[8 + coded :]) or plain
+    if not 1 <= rate < 2**20 or samples < 1:
+        raise Corrupt("rate or samples")
+    if len(data) > 8 + coded and channels == plain or len(channels) > 255:
+        raise Corrupt("channels")
+    if list(dict.fromkeys(channels)) != plain:
+        raise Corrupt("order of channels")
+    if samples * len(channels) > MAX_SAMPLES:
+        raise Limit("samples")
+    return dict(rate=rate, samples=samples, levels=list(data[8 : 8 + coded]), channels=channels)
+
+
 def decode(file_bytes, model_file_bytes):
     """The indices, rows x columns x groups."""
     file = parse(bytes(file_bytes))
@@ -673,13 +699,18 @@ def decode(file_bytes, model_file_bytes):
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
     model = load(model_file_bytes)
-    if model.media_type != 1:
+    if model.media_type != file["medium"]:
         raise ModelError("a model of another medium")
     quality = file["quality"]
     if quality not in model.quality:
         raise Corrupt("quality is not one of the model's")
     if file["stride_log2"] != model.stride_log2:
         raise Corrupt("stride_log2 is not the model's")
+    if file["medium"] == SOUND:
+        wave = read_wave(file)
+        at_model_rate = -(-wave["samples"] * model.rate // wave["rate"])
+        if -(-at_model_rate // model.hop) != file["width"]:
+            raise Corrupt("samples and frames do not fit")
     decode_tile = decode_prior if file["mode"] else decode_fixed
     streams = iter(file["streams"])
     bands = [
