@@ -107,9 +107,9 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
 
 def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], str]:
     """Return the streams of known indices, and the hash of their tables of frequencies."""
-    boxes = header.tiles()
+    boxes, prior = header.tiles(), model.prior_of(header.quality)
     streams, tables = [b""] * len(boxes), [b""] * len(boxes)
-    for batch in coding._batches(boxes, range(len(boxes))):
+    for batch in coding._batches(boxes, range(len(boxes)), prior):
         known = [grid[boxes[tile]] for tile in batch]
         if header.mode is Mode.FIXED:
             for tile, row in zip(batch, known, strict=True):
@@ -117,7 +117,6 @@ def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], s
             continue
         coders = [_Recorder() for _ in batch]
         own = [boxes[tile] for tile in batch]
-        prior = model.prior_of(header.quality)
         flat = [tile.reshape(tile.shape[0] * tile.shape[1], -1) for tile in known]
         chooser = KnownIndices(prior.parts, np.concatenate(flat))
         code_tiles(prior, coders, own, np.empty_like(grid), chooser)

@@ -172,7 +172,7 @@ def _priors(
     channels, coarse = latent_prior.channels, config.latents - config.details
     shifts = take(tensors, "quality", np.int16, (config.qualities, channels))
     trunk = Trunk.read(
-        tensors, reads=coarse, channels=channels, layers=latent_prior.layers, dtype=dtype
+        tensors, reads=coarse, channels=channels, taps=latent_prior.taps, dtype=dtype
     )
     slices = Slices.read(
         tensors,

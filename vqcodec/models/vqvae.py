@@ -157,7 +157,7 @@ def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32)
         tensors,
         reads=config.embedding,
         channels=config.channels,
-        layers=config.layers,
+        taps=config.taps,
         dtype=dtype,
     )
     head = Categorical.read(

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
 from vqcodec.networks.latent_prior import LatentPrior, raw_of
 from vqcodec.networks.model_files import PhotoParts
-from vqcodec.networks.pixelcnn import Pointwise
 from vqcodec.networks.rectified import (
     RectifiedBlock,
     RectifiedConv,
@@ -24,6 +23,7 @@ from vqcodec.networks.rectified import (
     rectified_synthesis,
 )
 from vqcodec.networks.transform import Block, Gains, Synthesis
+from vqcodec.networks.trunk import Pointwise
 from vqcodec.training.klt import best_octaves, blocks
 from vqcodec.training.transform import Photo
 
