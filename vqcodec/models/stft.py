@@ -82,4 +82,7 @@ def synthesised(values: NDArray[np.float32]) -> NDArray[np.complex64]:
     logarithms, phases = values[:BINS, 0].T, values[BINS:, 0].T
     with np.errstate(invalid="ignore"):
         made = np.exp(np.minimum(logarithms, np.float32(LOG_MAGNITUDE_MAX)) + 1j * phases)
-    return np.nan_to_num(made, nan=0.0, posinf=0.0, neginf=0.0).astype(np.complex64)
+    spectra: NDArray[np.complex64] = np.nan_to_num(made, posinf=0.0, neginf=0.0).astype(
+        np.complex64
+    )
+    return spectra

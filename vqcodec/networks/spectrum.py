@@ -44,7 +44,7 @@ def _window(like: Tensor) -> Tensor:
 
 def _overlapped(frames: Tensor) -> Tensor:
     """Add up frames (B, T, WINDOW_SIZE) where they overlap: (B, 320 T)."""
-    parts = frames.unflatten(2, (_OVERLAP, stft.HOP))
+    parts = frames.view(*frames.shape[:2], _OVERLAP, stft.HOP)
     sums = sum(
         F.pad(parts[:, :, part], (0, 0, part, _OVERLAP - 1 - part)) for part in range(_OVERLAP)
     )

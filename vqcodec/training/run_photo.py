@@ -7,6 +7,7 @@ from vqcodec.networks.model_files import PhotoParts, read_photo, write_photo
 from vqcodec.networks.product import Codebooks
 from vqcodec.training.codebooks import start_all
 from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.data import open_pictures
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
 from vqcodec.training.product import ProductStage
@@ -19,6 +20,7 @@ RECIPE = PhotoRecipe
 def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
     """Train the transform with noise, then everything with codebooks."""
     share(recipe.train.product.batch, "train.product.batch")
+    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     cache = run.folder / "codebooks.safetensors"
     if not run.resume and rank() == 0:
         cache.unlink(missing_ok=True)
@@ -28,7 +30,7 @@ def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
         module = Photo(parts.analysis, parts.synthesis, parts.gains, parts.prior).to(run.device)
         given = [codebooks.to(run.device) for codebooks in parts.codebooks]
     else:
-        first = TransformStage(recipe, run.pictures, run.held_out, run.device)
+        first = TransformStage(recipe, pictures, held_out, run.device)
         Trainer(first, run.folder, run.reporter).run(resume=run.resume)
         module = first.module
     run.reporter.start("codebooks", 0, recipe.transform.qualities)
@@ -36,12 +38,12 @@ def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
         recipe,
         module,
         given,
-        run.pictures,
+        pictures,
         cache,
         run.device,
         lambda done: run.reporter.step("codebooks", done, {}),
     )
-    second = ProductStage(recipe, module, codebooks, run.pictures, run.held_out, run.device)
+    second = ProductStage(recipe, module, codebooks, pictures, held_out, run.device)
     Trainer(second, run.folder, run.reporter).run(resume=run.resume)
     parts = PhotoParts(
         config=recipe.transform,
