@@ -247,7 +247,38 @@ def fits(value, allowed):
     return type(value) is int and allowed[0] <= value <= allowed[1]
 
 
-class VqVae:
+FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
+INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
+DILATED = dict(first_kernel_size=(1, 16), kernel_size=(2, 4), dilations=list)
+
+
+class Model:
+    """What models have in common: offsets, and the layers that read them."""
+
+    media_type = 1
+
+    def wedge(self, prior):
+        """The offsets of each layer in two dimensions."""
+        self.offsets = [FIRST] + [INNER] * prior["layers"]
+
+    def dilated(self, prior):
+        """The same in one dimension."""
+        f, t, r = prior["first_kernel_size"], prior["kernel_size"], prior["dilations"]
+        if len(r) > 32 or f + (t - 1) * sum(r) > 1023:
+            raise ModelError("dilations")
+        self.offsets = [[(0, -k) for k in range(f, 0, -1)]]
+        self.offsets += [[(0, -k * d) for k in range(t - 1, -1, -1)] for d in r]
+
+    def read_layers(self, file):
+        first, *others = self.offsets
+        c = self.channels
+        self.first = file.linear("prior.first", c, len(first) * self.seen)
+        self.layers = [
+            file.linear(f"prior.layers.{n}", c, len(own) * c) for n, own in enumerate(others)
+        ]
+
+
+class VqVae(Model):
     """Architecture vqvae-pixelcnn-1: one block of one group, whose input is e(i, j)."""
 
     stride_log2 = 2
@@ -256,7 +287,7 @@ class VqVae:
         prior = file.table(
             "prior", codebook_size=(2, 4096), embedding=(1, 90), channels=(1, 192), layers=(0, 32)
         )
-        k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
+        k = prior["codebook_size"]
         file.table(
             "autoencoder",
             hidden=(1, 1024),
@@ -264,11 +295,15 @@ class VqVae:
             code_dim=(1, 1024),
             codebook_size=(k, k),
         )
+        self.wedge(prior)
+        self.read_prior(file, prior)
+
+    def read_prior(self, file, prior):
+        k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
         self.k, self.inputs, self.seen, self.channels = k, e, e, c
         self.quality = {0: 0}  # what each quality adds to the sums of first
         self.embedding = file.tensor("prior.embedding", "I8", (k, e), -127, 127)
-        self.first = file.linear("prior.first", c, 11 * e)
-        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.read_layers(file)
         self.hidden = file.linear("prior.hidden", c, c)
         self.output = file.linear("prior.output", k, c)
 
@@ -285,7 +320,20 @@ class VqVae:
         y[:] = self.embedding[indices[:, 0]]
 
 
-class Photo:
+class WaveNet(VqVae):
+    """Architecture vqvae-wavenet-1."""
+
+    media_type = 2
+
+    def __init__(self, file):
+        prior = file.table(
+            "prior", codebook_size=(2, 4096), embedding=(1, 512), channels=(1, 512), **DILATED
+        )
+        self.dilated(prior)
+        self.read_prior(file, prior)
+
+
+class Photo(Model):
     """Architecture photo-1."""
 
     stride_log2 = 4
@@ -303,19 +351,26 @@ class Photo:
         prior = file.table(
             "latent_prior", channels=(1, 512), layers=(0, 32), slices=list, hidden=(1, 1024)
         )
-        product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
-        if not 1e-6 <= product["distance_bits"] < 10**6:
-            raise ModelError("distance_bits")
-        self.k, d, q = product["codebook_size"], transform["latents"], transform["qualities"]
-        c, h, widths = prior["channels"], prior["hidden"], prior["slices"]
-        if len(widths) > 64 or sum(widths) != d:
+        d = transform["latents"]
+        if sum(prior["slices"]) != d:
             raise ModelError("slices")
         if transform["details"] >= d:
             raise ModelError("details")
-        self.inputs, self.seen, self.channels = d, d - transform["details"], c
+        self.wedge(prior)
+        self.read_latents(file, prior, d - transform["details"], transform["qualities"])
+
+    def read_latents(self, file, prior, seen, q):
+        """Prior and codebooks of q qualities."""
+        product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
+        if not 1e-6 <= product["distance_bits"] < 10**6:
+            raise ModelError("distance_bits")
+        c, h, widths = prior["channels"], prior["hidden"], prior["slices"]
+        d = sum(widths)
+        if not 1 <= len(widths) <= 64 or d > 1024:
+            raise ModelError("slices")
+        self.k, self.inputs, self.seen, self.channels = product["codebook_size"], d, seen, c
         self.starts = [sum(widths[:s]) for s in range(len(widths))]  # A[s]
-        self.first = file.linear("prior.first", c, 11 * self.seen)
-        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.read_layers(file)
         self.hidden = [
             file.linear(f"prior.hidden.{s}", h, c + start) for s, start in enumerate(self.starts)
         ]
@@ -363,13 +418,34 @@ class Photo:
             y[:, self.starts[s] + places] = embedding[g, indices[:, g]]
 
 
+class Speech(Photo):
+    """Architecture speech-1."""
+
+    media_type = 2
+
+    def __init__(self, file):
+        prior = file.table(
+            "latent_prior", channels=(1, 512), slices=list, hidden=(1, 1024), **DILATED
+        )
+        q, _ = file.entries["prior.quality"]["shape"]
+        if not 1 <= q <= 64:
+            raise ModelError("qualities")
+        self.dilated(prior)
+        self.read_latents(file, prior, sum(prior["slices"]), q)
+
+
 def block_names(file, q, s):
     """What the names of the tensors of each block begin with."""
     names = (f"codebooks.{q}.{s}.{b}" for b in itertools.count())
     return itertools.takewhile(lambda name: name + ".channels" in file.entries, names)
 
 
-ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo}
+ARCHITECTURES = {
+    "vqvae-pixelcnn-1": VqVae,
+    "photo-1": Photo,
+    "vqvae-wavenet-1": WaveNet,
+    "speech-1": Speech,
+}
 
 
 def load(data):
@@ -388,9 +464,6 @@ def read_model(data, kinds):
 
 # ---- prior and frequencies: sections 6 and 7 -----------------------------------------
 
-FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
-INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
-
 
 def clamp(v):
     return np.clip(v, -32767, 32767)
@@ -401,16 +474,20 @@ def activate(v):
 
 
 class Field:
-    """Vectors over a tile, with a border of 2 of zeros around it."""
+    """Vectors over a tile, with a border of zeros around it as far as the offsets reach."""
 
-    def __init__(self, n, m, size):
-        self.v = np.zeros((n + 4, m + 4, size), np.int64)
+    def __init__(self, n, m, size, offsets):
+        self.offsets = offsets
+        self.up = max(abs(di) for di, _ in offsets)
+        self.side = max(abs(dj) for _, dj in offsets)
+        self.v = np.zeros((n + self.up, m + 2 * self.side, size), np.int64)
 
     def put(self, i, j, vectors):
-        self.v[i + 2, j + 2] = vectors
+        self.v[i + self.up, j + self.side] = vectors
 
-    def gather(self, i, j, offsets):
-        return np.concatenate([self.v[i + 2 + di, j + 2 + dj] for di, dj in offsets], 1)
+    def gather(self, i, j):
+        i, j = i + self.up, j + self.side
+        return np.concatenate([self.v[i + di, j + dj] for di, dj in self.offsets], 1)
 
 
 def wavefronts(n, m):
@@ -539,13 +616,14 @@ def walk(tile, model, quality, code):
     A decoder's `code` ignores the index that is there, an encoder's gives it back.
     """
     n, m, _ = tile.shape
-    read = Field(n, m, model.seen)
-    fields = [Field(n, m, model.channels) for _ in model.layers]
+    first, *others = model.offsets
+    read = Field(n, m, model.seen, first)
+    fields = [Field(n, m, model.channels, own) for own in others]
     for i, j in wavefronts(n, m):
-        h = clamp(model.first(read.gather(i, j, FIRST)) + model.quality[quality])
+        h = clamp(model.first(read.gather(i, j)) + model.quality[quality])
         for field, layer in zip(fields, model.layers):
             field.put(i, j, activate(h))
-            h = clamp(h + layer(field.gather(i, j, INNER)))
+            h = clamp(h + layer(field.gather(i, j)))
         x = activate(h)
         y = np.zeros((len(i), model.inputs), np.int64)
         start = 0  # the first group of the block
@@ -595,6 +673,8 @@ def decode(file_bytes, model_file_bytes):
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
     model = load(model_file_bytes)
+    if model.media_type != 1:
+        raise ModelError("a model of another medium")
     quality = file["quality"]
     if quality not in model.quality:
         raise Corrupt("quality is not one of the model's")

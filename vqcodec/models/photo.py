@@ -6,7 +6,6 @@ A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,12 +18,11 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import file, transform
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
+from vqcodec.models.latents import read_codebooks, read_priors
 from vqcodec.prior import codebooks as integer_codebooks
 from vqcodec.prior.chooser import LeastCost, bounded
 from vqcodec.prior.context import Prior
-from vqcodec.prior.heads import Gaussian, Slices
-from vqcodec.prior.layer import Float, Tensors, take
-from vqcodec.prior.trunk import Trunk
+from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "photo-1"
 """Names the networks; other networks need another name."""
@@ -140,14 +138,13 @@ def parse_model(
     def engine(network: Network, prefix: str) -> Engine:
         return make_engine(network, file.network_weights(network, prefix, tensors), device)
 
-    codebooks = tuple(
-        integer_codebooks.Codebooks(
-            file.under(tensors, f"codebooks.{quality}."),
-            slices=latent_prior.slices,
-            size=product.codebook_size,
-        )
-        for quality in range(1, config.qualities + 1)
+    codebooks = read_codebooks(
+        tensors,
+        qualities=config.qualities,
+        slices=latent_prior.slices,
+        size=product.codebook_size,
     )
+    coarse = config.latents - config.details
     return Photo(
         name=str(metadata.get("name", "")),
         sha256=sha256,
@@ -156,33 +153,8 @@ def parse_model(
         analysis=engine(transform.analysis(config), "analysis"),
         synthesis=engine(transform.synthesis(config), "synthesis"),
         gains=gains,
-        priors=_priors(file.under(tensors, "prior."), config, latent_prior, codebooks, dtype),
+        priors=read_priors(
+            file.under(tensors, "prior."), latent_prior, codebooks, coarse=coarse, dtype=dtype
+        ),
         codebooks=codebooks,
-    )
-
-
-def _priors(
-    tensors: Tensors,
-    config: TransformConfig,
-    latent_prior: LatentPriorConfig,
-    codebooks: Sequence[integer_codebooks.Codebooks],
-    dtype: Float,
-) -> tuple[Prior, ...]:
-    """Read the priors of all qualities, which share their layers. Raises ModelCorruptError."""
-    channels, coarse = latent_prior.channels, config.latents - config.details
-    shifts = take(tensors, "quality", np.int16, (config.qualities, channels))
-    trunk = Trunk.read(
-        tensors, reads=coarse, channels=channels, taps=latent_prior.taps, dtype=dtype
-    )
-    slices = Slices.read(
-        tensors,
-        channels=channels,
-        hidden=latent_prior.hidden,
-        widths=latent_prior.slices,
-        coarse=coarse,
-        dtype=dtype,
-    )
-    return tuple(
-        Prior(dataclasses.replace(trunk, offset=shift.astype(dtype)), Gaussian(slices, books))
-        for shift, books in zip(shifts, codebooks, strict=True)
     )

@@ -17,7 +17,7 @@ from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import autoencoder, file
-from vqcodec.models.config import AutoencoderConfig, PriorConfig
+from vqcodec.models.config import AutoencoderConfig, PriorConfig, WaveNetConfig
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical
@@ -148,8 +148,10 @@ def parse_model(
     )
 
 
-def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32) -> Prior:
-    """Take the prior out of the tensors that `PixelCNN.export` made, after checking them.
+def read_prior(
+    tensors: Tensors, config: PriorConfig | WaveNetConfig, dtype: Float = np.float32
+) -> Prior:
+    """Take the prior out of the tensors that `IndexPrior.export` made, after checking them.
 
     Raises ModelCorruptError.
     """
