@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vqcodec.models.config import LatentWaveNetConfig, SpeechConfig
+from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
 from vqcodec.models.stft import HOP
-from vqcodec.training.config import ScheduleConfig, check_name
+from vqcodec.training.config import ProductTraining, ScheduleConfig, check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,6 @@ class SpeechTraining(ScheduleConfig):
 
     def __post_init__(self) -> None:
         ScheduleConfig.__post_init__(self)
-        if self.crop % HOP or self.crop < HOP:
-            raise ValueError(f"train.transform.crop must be a multiple of {HOP}")
         if not 0.0 < self.lambdas[0] <= self.lambdas[1]:
             raise ValueError("train.transform.lambdas must ascend from above 0")
         if not 0.0 <= self.candidates_from <= 1.0 or self.temperature <= 0.0:
@@ -69,9 +67,10 @@ class SpeechTraining(ScheduleConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechTrainConfig:
-    """The stage of `speech` that there is."""
+    """The stages of `speech`, and what they share."""
 
     transform: SpeechTraining
+    product: ProductTraining
     distortion: SpeechDistortionConfig = field(default_factory=SpeechDistortionConfig)
     precision: str = "auto"
     """As for `config.TrainConfig`."""
@@ -96,14 +95,18 @@ class SpeechRecipe:
     seed: int = 0
     """Seed of every random draw."""
     start: str = ""
-    """Folder of weights that training goes on from, as train/checkpoint.py writes it; empty:
-    random weights."""
+    """Folder of weights that the first stage goes on from, as train/checkpoint.py writes it;
+    empty: random weights."""
     transform: SpeechConfig = field(default_factory=SpeechConfig)
     latent_prior: LatentWaveNetConfig = field(default_factory=LatentWaveNetConfig)
+    product: ProductConfig = field(default_factory=ProductConfig)
     data: SoundConfig = field(default_factory=SoundConfig)
     train: SpeechTrainConfig
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
+            if stage.crop % HOP or stage.crop < HOP:
+                raise ValueError(f"train.{name}.crop must be a multiple of {HOP}")
         if sum(self.latent_prior.slices) != self.transform.latents:
             raise ValueError("latent_prior.slices must be transform.latents in all")

@@ -33,8 +33,8 @@ def train(
     `resume` continues from them. Of several processes (`distributed`)
     all must call this alike, and process 0 writes.
 
-    Returns `out`; or, of photo-2 and speech-1, of which there is only the first stage and no
-    model yet, the checkpoint of that stage.
+    Returns `out`; or, of photo-2, of which there is only the first stage and no model yet, the
+    checkpoint of that stage.
 
     Raises: ValueError for unusable data, a start of another architecture or batches that
     the processes cannot share; ModelError for a start that cannot be read;
