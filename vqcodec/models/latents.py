@@ -72,7 +72,8 @@ class LatentModel:
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to latents (..., D). Raises CorruptError."""
         scaled = self.codebooks[quality - 1].values(indices.reshape(-1, indices.shape[-1]))
-        latents: NDArray[np.float32] = scaled / self.gains[quality - 1]
+        with np.errstate(over="ignore"):  # hostile gains may be very small
+            latents: NDArray[np.float32] = scaled / self.gains[quality - 1]
         return latents.reshape(*indices.shape[:-1], -1)
 
     def _scaled(self, latents: NDArray, quality: int) -> Latents:

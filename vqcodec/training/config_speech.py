@@ -35,7 +35,7 @@ class SpeechDistortionConfig:
 
     phase: float = 0.3
     """Share of the complex difference of compressed spectra; the rest is that of magnitudes."""
-    log_mel: float = 0.25
+    log_mel: float = 1.0
     """Weight of the difference of logarithmic mel spectra beside that of compressed ones."""
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class SpeechTraining(ScheduleConfig):
 
     crop: int = 16000
     """Samples of a crop, whole frames."""
-    lambdas: tuple[float, float] = (4.0, 60.0)
+    lambdas: tuple[float, float] = (6.0, 120.0)
     """Weight of the distortion against kbit/s, of the lowest and the highest quality; the others
     lie between, evenly on a logarithmic scale."""
     candidates_from: float = 0.66
