@@ -2,8 +2,8 @@
 
     python format/generate.py [FOLDER]
 
-makes the folders `models`, `valid`, `limits` and `faulty` of FOLDER (`vectors`) anew, each
-file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
+makes the folders `models`, `valid`, `limits`, `faulty` and `streams` of FOLDER (`vectors`) anew,
+each file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from cases import (
     limits,
     limits_of_models,
     models,
+    streams,
     valid,
 )
 from cases.build import Case, png
@@ -35,6 +36,7 @@ MODELS = {
         models.PAPER,
         models.PHOTO,
         models.TINY_PHOTO,
+        *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
@@ -47,7 +49,9 @@ GROUPS = {
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
+        streams.faulty,
     ),
+    "streams": (streams.cases,),
 }
 
 
@@ -58,7 +62,7 @@ def main(folder: Path) -> None:
     used = set()
     for group, programs in GROUPS.items():
         for case in (case for program in programs for case in program()):
-            path = folder / group / f"{case.name}.vqc"
+            path = folder / group / f"{case.name}.{'stream' if case.columns else 'vqc'}"
             if path.exists():
                 raise ValueError(f"{case.name} comes twice")
             path.write_bytes(case.data)
@@ -77,6 +81,8 @@ def description(case: Case, path: Path) -> str:
         "model": f"{case.model}.safetensors",
         "expect": case.expect,
     }
+    if case.columns:
+        lines |= {"quality": case.quality, "columns": case.columns}
     if case.indices is not None:
         lines["grid"] = list(case.indices.shape)
         lines["indices_sha256"] = reference.indices_sha256(case.indices)
