@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, PictureModel
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import KnownIndices
@@ -98,7 +98,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
             differs.append("the last tile alone")
     if sample.pixels is not None:
         expected = np.asarray(Image.open(sample.pixels).convert("RGB")).astype(int)
-        pixels = decode_indices(model, grid, header.quality, window=how.window)
+        pixels = decode_indices(cast(PictureModel, model), grid, header.quality, window=how.window)
         most = int(np.abs(pixels[whole(header.shape)] - expected).max())
         if most > sample.bound:
             differs.append(f"pixels by {most}")

@@ -12,6 +12,7 @@ import torch
 from changed_models import Change, Tensors, changed
 from random_networks import random_codebooks
 
+import vqcodec
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
 from vqcodec.models.speech import Speech, parse_model
@@ -71,6 +72,25 @@ def test_part_of_the_indices_makes_part_of_the_sound(model: Speech) -> None:
     first, last = 30 - model.decoder_halo, 33 + model.decoder_halo
     part = model.samples(indices[first:last], 2, slice(30 - first, 33 - first))
     np.testing.assert_allclose(part, whole[30 * model.hop : 33 * model.hop], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:it does not look like speech")
+@pytest.mark.parametrize("quality", [1, 3])
+def test_files_of_sound_hold_its_indices(
+    data: bytes, model: Speech, tmp_path: Path, quality: int
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    path.write_bytes(data)
+    samples = noise(model, 530)[:-7]  # two segments, the last frame not whole
+    written = vqcodec.compress_audio(samples[None], model.rate, model=path, quality=quality)
+    indices = vqcodec.indices(written, model=path)
+    assert indices.shape == (1, 530, model.groups(quality))
+    decoded, rate = vqcodec.decompress_audio(written, model=path)
+    assert (decoded.shape, rate) == ((1, len(samples)), model.rate)
+    made = model.samples(indices[0], quality, slice(0, 530))[: len(samples)]
+    np.testing.assert_allclose(
+        decoded[0] / np.abs(decoded).max(), made / np.abs(made).max(), atol=1e-4
+    )
 
 
 def test_the_chooser_without_bits_takes_the_nearest(model: Speech) -> None:

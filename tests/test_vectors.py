@@ -23,7 +23,7 @@ import vqcodec
 from vqcodec import errors
 from vqcodec.container import parse
 from vqcodec.image import chunks
-from vqcodec.image.pipeline import verify
+from vqcodec.media.checking import verify
 
 if sys.version_info >= (3, 11):
     import tomllib

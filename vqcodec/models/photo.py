@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
@@ -26,11 +27,16 @@ ARCHITECTURE = "photo-1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo(LatentModel):
-    """What `vqcodec.load_model` returns for it; see `model.Model`."""
+    """What `vqcodec.load_model` returns for it; see `model.PictureModel`."""
 
     config: TransformConfig
     analysis: Engine
     synthesis: Engine
+
+    @property
+    def medium(self) -> Medium:
+        """Pictures."""
+        return Medium.PICTURE
 
     @property
     def stride(self) -> int:

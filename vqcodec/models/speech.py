@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
@@ -64,13 +65,14 @@ def read_latents(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech(LatentModel):
-    """What `vqcodec.load_model` returns for it; see `model.Model`.
-
-    Samples are of one channel at `rate`, about -1..1; frame i stands for the `hop` samples from
-    i * hop on, and what is before and after those that are given counts as 0.
-    """
+    """What `vqcodec.load_model` returns for it; see `model.SoundModel`."""
 
     transform: SpeechTransform
+
+    @property
+    def medium(self) -> Medium:
+        """Sound."""
+        return Medium.SOUND
 
     @property
     def rate(self) -> int:

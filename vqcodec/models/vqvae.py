@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
@@ -41,6 +42,11 @@ class VqVae:
     """(K, D) codewords."""
     decoder: Engine
     prior: Prior
+
+    @property
+    def medium(self) -> Medium:
+        """Pictures."""
+        return Medium.PICTURE
 
     @property
     def qualities(self) -> int:

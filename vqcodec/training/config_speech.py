@@ -16,15 +16,15 @@ class SoundConfig:
     weights: dict[str, float] = field(default_factory=dict)
     """Share of crops by source, the part of a file's path below its --data that comes first: a
     folder, or the file itself; '*' is every other source together. Empty: every second alike."""
-    levels: tuple[float, float] = (-32.0, -20.0)
-    """Level of a crop's recording where it is not silent, dB, of samples in -1..1: drawn from
-    this range."""
+    levels: tuple[float, float] = (-6.0, 6.0)
+    """How much louder a crop is than the level that models see speech at (`audio.level`), dB:
+    drawn from this range."""
     speeds: tuple[float, float] = (0.92, 1.08)
     """Crops are played faster by a factor drawn from this range, voices higher with it."""
 
     def __post_init__(self) -> None:
-        if not (-120.0 <= self.levels[0] <= self.levels[1] <= 0.0):
-            raise ValueError("data.levels must ascend within -120 to 0")
+        if not (-60.0 <= self.levels[0] <= self.levels[1] <= 20.0):
+            raise ValueError("data.levels must ascend within -60 to 20")
         if not (0.5 <= self.speeds[0] <= self.speeds[1] <= 2.0):
             raise ValueError("data.speeds must ascend within 0.5 to 2")
 

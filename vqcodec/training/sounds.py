@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.audio.level import level_of, scale
 from vqcodec.errors import VqcWarning
 from vqcodec.models.stft import HOP, RATE
 from vqcodec.storage import write_whole
@@ -28,8 +29,6 @@ Samples = NDArray[np.float32]
 
 _SUFFIXES = {".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 _FULL = 32767
-_ACTIVE = 0.1
-"""Frames with less than this part of a recording's mean energy do not count for its level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Recording:
     """Of the file that it was decoded from, bytes."""
     start: int
     stop: int
-    level: float
-    """Root of the mean square where it is not silent, of samples in -1..1."""
+    loudness: float
+    """What its samples are, over those of speech as models expect it; 0 if it is silent."""
 
 
 def find_recordings(folder: Path) -> list[Path]:
@@ -87,12 +86,10 @@ def read_recording(path: Path) -> Samples:
     return mono
 
 
-def level(samples: Samples) -> float:
-    """Return the root of the mean square of samples where they are not silent."""
+def loudness(samples: Samples) -> float:
+    """Return what samples are, over those of speech as models expect it; 0 if they are silent."""
     frames = np.pad(samples, (0, -len(samples) % HOP)).reshape(-1, HOP).astype(np.float64)
-    energies = np.square(frames).mean(1)
-    loud = energies >= _ACTIVE * energies.mean()
-    return float(energies[loud].mean() ** 0.5)
+    return scale(level_of(np.square(frames).mean(1)))
 
 
 def open_recordings(
@@ -144,7 +141,7 @@ class Recordings:
         cut = self._samples[start : min(start + window, recording.stop)] / np.float32(_FULL)
         before = max(0, -offset)
         padded = np.pad(cut, (before, window - before - len(cut)))
-        gain = 10.0 ** (rng.uniform(*self._config.levels) / 20.0) / max(recording.level, 1e-4)
+        gain = 10.0 ** (rng.uniform(*self._config.levels) / 20.0) / (recording.loudness or 1.0)
         varied = soxr.resample(padded, window, length) * (rng.choice((-1.0, 1.0)) * gain)
         return np.clip(_fitted(varied, length), -1.0, 1.0).astype(np.float32)
 
@@ -178,7 +175,7 @@ def _decode(paths: Sequence[Path], index: Path, samples: Path) -> None:
             decoded = np.clip(read_recording(path), -1.0, 1.0)
             file.write(np.rint(decoded * _FULL).astype("<i2").tobytes())
             stop = start + len(decoded)
-            rows.append(Recording(str(path), path.stat().st_size, start, stop, level(decoded)))
+            rows.append(Recording(str(path), path.stat().st_size, start, stop, loudness(decoded)))
             start = stop
     write_whole(index, json.dumps([asdict(row) for row in rows]).encode(), overwrite=True)
 

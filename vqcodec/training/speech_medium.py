@@ -18,11 +18,10 @@ from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.listening import listen
 from vqcodec.training.precision import autocast
 from vqcodec.training.sound_distortion import SoundDistortion, sound_distortion
-from vqcodec.training.sounds import Recordings, level, read_recording
+from vqcodec.training.sounds import Recordings, loudness, read_recording
 from vqcodec.training.transform import rate_weights
 
 _VALIDATION_SAMPLES = 4 * RATE
-_VALIDATION_LEVEL = 0.05
 
 
 class Speech(nn.Module):
@@ -131,11 +130,11 @@ class SpeechMedium:
 
 
 def _middle(path: Path) -> Tensor:
-    """Read the middle of a recording, at the level that most are trained at: (1, n)."""
+    """Read the middle of a recording, at the level that models see speech at: (1, n)."""
     recording = read_recording(path)
     length = min(_VALIDATION_SAMPLES, len(recording) // HOP * HOP)
     start = (len(recording) - length) // 2
     cut = recording[start : start + length]
     if not length or not cut.any():
         raise ValueError(f"{path}: too short, or silent, to validate on")
-    return torch.from_numpy(cut * np.float32(_VALIDATION_LEVEL / level(recording)))[None]
+    return torch.from_numpy(cut / np.float32(loudness(recording)))[None]
