@@ -43,6 +43,34 @@ class TransposedConv:
 
 
 @dataclass(frozen=True, slots=True)
+class Depthwise:
+    """Cross-correlation of each channel's rows with a row of its own, zeros around them.
+
+    Tensors: `name`.weight (channels, 1, 1, size), its size odd, and `name`.bias (channels,).
+    """
+
+    name: str
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelNorm:
+    """At each place: the channels less their mean, over their standard deviation.
+
+    The deviation is the root of the variance plus `NORM_EPSILON` (Ba et al., arXiv 1607.06450,
+    eq. 3). There are no weights: those of the layer that follows can do what they would do.
+    """
+
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gelu:
+    """v times the standard normal's mass below v (Hendrycks and Gimpel, arXiv 1606.08415)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rectifier:
     """v where v is not negative, `slope` times v elsewhere."""
 
@@ -99,7 +127,8 @@ class Concatenation:
 
 
 Layer: TypeAlias = (
-    "Conv | TransposedConv | Rectifier | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
+    "Conv | TransposedConv | Depthwise | ChannelNorm | Gelu | Rectifier | Affine | Shuffle"
+    " | Channels | Crop | Sum | Concatenation"
 )
 
 
@@ -112,6 +141,8 @@ class Network:
     layers: tuple[Layer, ...]
 
 
+NORM_EPSILON = 1e-6
+"""Added to a variance before its root is divided by."""
 TO_SIGNED = Affine(2.0, -1.0)
 """0..1 to -1..1."""
 FROM_SIGNED = Affine(0.5, 0.5)
@@ -145,6 +176,9 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
             case TransposedConv(name=name, inputs=inputs, outputs=outputs):
                 shapes[f"{name}.weight"] = (inputs, outputs, 4, 4)
                 shapes[f"{name}.bias"] = (outputs,)
+            case Depthwise(name=name, channels=channels, size=size):
+                shapes[f"{name}.weight"] = (channels, 1, 1, size)
+                shapes[f"{name}.bias"] = (channels,)
     return shapes
 
 
@@ -159,6 +193,8 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
                 wanted = stride * wanted + max(padding, size - stride - padding)
             case TransposedConv():
                 wanted = wanted // 2 + 1
+            case Depthwise(size=size):
+                wanted += size // 2
             case Shuffle(factor=factor):
                 wanted = -(-wanted // factor)
             case Sum(branches=branches) | Concatenation(branches=branches):

@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.engines.layers import (
+    NORM_EPSILON,
     Affine,
+    ChannelNorm,
     Channels,
     Concatenation,
     Conv,
     Crop,
+    Depthwise,
+    Gelu,
     Layer,
     Network,
     Rectifier,
@@ -67,6 +71,14 @@ class TorchEngine:
             case TransposedConv(name=name):
                 weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
                 return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+            case Depthwise(name=name, channels=channels, size=size):
+                weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+                return F.conv2d(x, weight, bias, padding=(0, size // 2), groups=channels)
+            case ChannelNorm(channels=channels):
+                last = F.layer_norm(x.permute(0, 2, 3, 1), (channels,), eps=NORM_EPSILON)
+                return last.permute(0, 3, 1, 2)
+            case Gelu():
+                return F.gelu(x)
             case Rectifier(slope=slope):
                 return F.leaky_relu(x, slope)
             case Affine(scale=scale, offset=offset):

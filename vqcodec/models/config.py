@@ -188,6 +188,35 @@ class DeepTransformConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechConfig:
+    """Analysis and synthesis transform of `speech` (`networks.speech`)."""
+
+    width: int = 256
+    """Channels of the residual stream of both networks."""
+    hidden: int = 768
+    """Channels inside a block."""
+    analysis_depth: int = 6
+    """Blocks from the spectrum to latents."""
+    synthesis_depth: int = 8
+    """Blocks from latents to the spectrum."""
+    latents: int = 64
+    """Latent channels D of a frame."""
+    qualities: int = 6
+    """Qualities Q, 1..Q, that have gains of their own."""
+    gain_octaves: float = 3.0
+    """Octaves between the first gains of the lowest and the highest quality."""
+
+    def __post_init__(self) -> None:
+        depths = (self.analysis_depth, self.synthesis_depth)
+        _require(1 <= self.width <= 1024, "transform.width must be 1 to 1024")
+        _require(1 <= self.hidden <= 4096, "transform.hidden must be 1 to 4096")
+        _require(all(0 <= depth <= 32 for depth in depths), "transform.*_depth must be 0 to 32")
+        _require(2 <= self.latents <= 1024, "transform.latents must be 2 to 1024")
+        _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
+        _require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
     """The prior of `photo`'s latents (`networks.latent_prior`)."""
 

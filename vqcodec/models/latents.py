@@ -1,4 +1,4 @@
-"""The integers of models whose latents have product codebooks: priors and codebooks of all
+"""What models share whose latents have product codebooks: gains, priors and codebooks of all
 qualities (format/SPEC.md, section 6).
 """
 
@@ -6,16 +6,87 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
-from vqcodec.models.config import LatentPriorConfig, LatentWaveNetConfig
-from vqcodec.prior.codebooks import Codebooks
+from vqcodec.models.config import LatentPriorConfig, LatentWaveNetConfig, ProductConfig
+from vqcodec.prior.chooser import LeastCost, bounded
+from vqcodec.prior.codebooks import Codebooks, Latents
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Gaussian, Slices
 from vqcodec.prior.layer import Float, Tensors, take
 from vqcodec.prior.trunk import Trunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentModel:
+    """A model's coding of latents; see `model.Model`."""
+
+    name: str
+    sha256: str
+    product: ProductConfig
+    gains: NDArray[np.float32]
+    """float32 (Q, D), above 0."""
+    priors: tuple[Prior, ...]
+    """Of qualities 1..Q."""
+    codebooks: tuple[Codebooks, ...]
+    """Theirs."""
+
+    @property
+    def qualities(self) -> int:
+        """Qualities are 1..this."""
+        return len(self.codebooks)
+
+    @property
+    def codebook_size(self) -> int:
+        """Codewords of a group, at most."""
+        return self.product.codebook_size
+
+    def groups(self, quality: int) -> int:
+        """Indices per position."""
+        return len(self.codebooks[quality - 1].codewords)
+
+    def codewords(self, quality: int) -> tuple[int, ...]:
+        """For each group, how many indices have a codeword."""
+        return self.codebooks[quality - 1].codewords
+
+    def prior_of(self, quality: int) -> Prior:
+        """Return the quality's."""
+        return self.priors[quality - 1]
+
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> LeastCost:
+        """Weigh bits against the distance of latents; tiles are (..., D)."""
+        latents = np.concatenate([tile.reshape(-1, tile.shape[-1]) for tile in tiles])
+        distance_bits = self.product.distance_bits / weight
+        return LeastCost(self.codebooks[quality - 1], self._scaled(latents, quality), distance_bits)
+
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
+        """Map latents (..., D) to indices (..., G)."""
+        scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
+        return self.codebooks[quality - 1].nearest(scaled).reshape(*measured.shape[:-1], -1)
+
+    def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
+        """Map indices (..., G) to latents (..., D). Raises CorruptError."""
+        scaled = self.codebooks[quality - 1].values(indices.reshape(-1, indices.shape[-1]))
+        with np.errstate(over="ignore"):  # hostile gains may be very small
+            latents: NDArray[np.float32] = scaled / self.gains[quality - 1]
+        return latents.reshape(*indices.shape[:-1], -1)
+
+    def _scaled(self, latents: NDArray, quality: int) -> Latents:
+        with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
+            return bounded(latents * self.gains[quality - 1])
+
+
+def read_gains(tensors: Tensors, *, qualities: int, latents: int) -> NDArray[np.float32]:
+    """Read the gains of all qualities. Raises ModelCorruptError."""
+    gains = file.floats(tensors, "gains", np.float32, (qualities, latents))
+    if not (gains > 0.0).all():
+        raise ModelCorruptError("gains are not above 0")
+    return gains
 
 
 def read_codebooks(

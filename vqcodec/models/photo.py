@@ -6,7 +6,6 @@ A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import file, transform
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
-from vqcodec.models.latents import read_codebooks, read_priors
-from vqcodec.prior import codebooks as integer_codebooks
-from vqcodec.prior.chooser import LeastCost, bounded
-from vqcodec.prior.context import Prior
+from vqcodec.models.latents import LatentModel, read_codebooks, read_gains, read_priors
 from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "photo-1"
@@ -30,36 +26,17 @@ ARCHITECTURE = "photo-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Photo:
-    """What `vqcodec.load_model` returns for it; see `model.Model`."""
+class Photo(LatentModel):
+    """What `vqcodec.load_model` returns for it; see `model.PictureModel`."""
 
-    name: str
-    sha256: str
     config: TransformConfig
-    product: ProductConfig
     analysis: Engine
     synthesis: Engine
-    gains: NDArray[np.float32]
-    """float32 (Q, D), above 0."""
-    priors: tuple[Prior, ...]
-    """Of qualities 1..Q."""
-    codebooks: tuple[integer_codebooks.Codebooks, ...]
-    """Theirs."""
 
     @property
     def medium(self) -> Medium:
         """Pictures."""
         return Medium.PICTURE
-
-    @property
-    def qualities(self) -> int:
-        """Qualities are 1..this."""
-        return self.config.qualities
-
-    @property
-    def codebook_size(self) -> int:
-        """Codewords of a group, at most."""
-        return self.product.codebook_size
 
     @property
     def stride(self) -> int:
@@ -81,45 +58,16 @@ class Photo:
         """64 positions are 1024 pixels."""
         return 64
 
-    def groups(self, quality: int) -> int:
-        """Indices per position."""
-        return len(self.codebooks[quality - 1].codewords)
-
-    def codewords(self, quality: int) -> tuple[int, ...]:
-        """For each group, how many indices have a codeword."""
-        return self.codebooks[quality - 1].codewords
-
     def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
         """Map some of pixels (3, H, W) in 0..1, whole strides, to latents (n, m, D)."""
         return self.analysis.run(pixels, inner=inner).transpose(1, 2, 0)
-
-    def prior_of(self, quality: int) -> Prior:
-        """Return the quality's."""
-        return self.priors[quality - 1]
-
-    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> LeastCost:
-        """Weigh bits against the distance of latents; tiles are (N, M, D)."""
-        latents = np.concatenate([tile.reshape(-1, tile.shape[2]) for tile in tiles])
-        distance_bits = self.product.distance_bits / weight
-        return LeastCost(self.codebooks[quality - 1], self._scaled(latents, quality), distance_bits)
-
-    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
-        """Map latents (..., D) to indices (..., G)."""
-        scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
-        return self.codebooks[quality - 1].nearest(scaled).reshape(*measured.shape[:-1], -1)
-
-    def _scaled(self, latents: NDArray, quality: int) -> integer_codebooks.Latents:
-        with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
-            return bounded(latents * self.gains[quality - 1])
 
     def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
         """Map indices (N, M, G) to the pixels of some of them, (3, 16 n, 16 m).
 
         Raises CorruptError.
         """
-        rows, columns, groups = indices.shape
-        scaled = self.codebooks[quality - 1].values(indices.reshape(rows * columns, groups))
-        latents = (scaled / self.gains[quality - 1]).reshape(rows, columns, self.config.latents)
+        latents = self.latents(indices, quality)
         return self.synthesis.run(latents.transpose(2, 0, 1), inner=inner)
 
 
@@ -137,9 +85,7 @@ def parse_model(
     if sum(latent_prior.slices) != config.latents:
         raise ModelCorruptError("the prior's slices are not the latents in all")
     tensors = file.read_tensors(data)
-    gains = file.floats(tensors, "gains", np.float32, (config.qualities, config.latents))
-    if not (gains > 0.0).all():
-        raise ModelCorruptError("gains are not above 0")
+    gains = read_gains(tensors, qualities=config.qualities, latents=config.latents)
 
     def engine(network: Network, prefix: str) -> Engine:
         return make_engine(network, file.network_weights(network, prefix, tensors), device)

@@ -1,6 +1,7 @@
-"""Models of speech: what their files hold of the prior and its codebooks.
+"""`speech`: one network, many qualities, product codebooks on latents of 20 ms frames.
 
-format/SPEC.md, section 6, "Priors of one dimension", defines it.
+A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32, and
+`prior.*` and `codebooks.Q.*` in integers (format/SPEC.md, section 6, "Priors of one dimension").
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vqcodec.container import Medium
+from vqcodec.engines.engine import Engine, make_engine
+from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import file
-from vqcodec.models.config import LatentWaveNetConfig, ProductConfig
-from vqcodec.models.latents import read_codebooks, read_priors
+from vqcodec.models import file, speech_transform, stft
+from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
+from vqcodec.models.latents import LatentModel, read_codebooks, read_gains, read_priors
+from vqcodec.models.speech_transform import SpeechTransform
 from vqcodec.prior.codebooks import Codebooks
 from vqcodec.prior.context import Prior
 from vqcodec.prior.layer import Float, Tensors
@@ -55,3 +61,90 @@ def read_latents(
         file.under(tensors, "prior."), config, codebooks, coarse=sum(config.slices), dtype=dtype
     )
     return Latents(product=product, priors=priors, codebooks=codebooks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech(LatentModel):
+    """What `vqcodec.load_model` returns for it; see `model.SoundModel`."""
+
+    transform: SpeechTransform
+
+    @property
+    def medium(self) -> Medium:
+        """Sound."""
+        return Medium.SOUND
+
+    @property
+    def rate(self) -> int:
+        """Samples per second."""
+        return stft.RATE
+
+    @property
+    def hop(self) -> int:
+        """Samples per frame."""
+        return stft.HOP
+
+    @property
+    def stride(self) -> int:
+        """Elements of a header's shape, which counts frames, per position."""
+        return 1
+
+    @property
+    def encoder_halo(self) -> int:
+        """Frames around a window whose samples can change its latents."""
+        return self.transform.encoder_halo
+
+    @property
+    def decoder_halo(self) -> int:
+        """Frames around a window that can change its samples."""
+        return self.transform.decoder_halo
+
+    @property
+    def window(self) -> int:
+        """500 frames are 10 seconds."""
+        return 500
+
+    def measure(self, samples: NDArray[np.float32], inner: slice) -> NDArray:
+        """Map some frames of samples (N hop,) to latents (n, D)."""
+        return self.transform.latents(samples, inner)
+
+    def samples(
+        self, indices: NDArray[np.integer], quality: int, inner: slice
+    ) -> NDArray[np.float32]:
+        """Map indices (N, G) to the samples of some of their frames, (n hop,).
+
+        Raises CorruptError.
+        """
+        return self.transform.samples(self.latents(indices, quality), inner)
+
+
+def parse_model(
+    data: bytes, *, sha256: str, device: str = "cpu", dtype: Float = np.float32
+) -> Speech:
+    """Read a model file whose hash has been checked; `registry.load.parse_model` says more.
+
+    Raises: ModelError.
+    """
+    metadata, tensors = file.read_metadata(data), file.read_tensors(data)
+    config = file.read_config(SpeechConfig, metadata.get("transform"))
+    coded = read_latents(metadata, tensors, dtype)
+    latents = file.read_config(LatentWaveNetConfig, metadata.get("latent_prior")).slices
+    if (len(coded.priors), sum(latents)) != (config.qualities, config.latents):
+        raise ModelCorruptError("the prior is not of the transform's qualities and latents")
+
+    def engine(network: Network, prefix: str) -> Engine:
+        return make_engine(network, file.network_weights(network, prefix, tensors), device)
+
+    return Speech(
+        name=str(metadata.get("name", "")),
+        sha256=sha256,
+        product=coded.product,
+        gains=read_gains(tensors, qualities=config.qualities, latents=config.latents),
+        priors=coded.priors,
+        codebooks=coded.codebooks,
+        transform=SpeechTransform(
+            config=config,
+            analysis=engine(speech_transform.analysis(config), "analysis"),
+            synthesis=engine(speech_transform.synthesis(config), "synthesis"),
+        ),
+    )

@@ -12,18 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqcodec.models import file, photo, vqvae
+from vqcodec.models import file, photo, speech, vqvae
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
+    SpeechConfig,
     TransformConfig,
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Codebooks, export, reals
+from vqcodec.networks.speech import Analysis as SpeechAnalysis
+from vqcodec.networks.speech import Synthesis as SpeechSynthesis
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 
 
@@ -49,6 +53,19 @@ class PhotoParts:
     synthesis: Synthesis
     gains: Gains
     prior: LatentPrior
+    codebooks: list[Codebooks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechParts:
+    """What a model of `speech-1` is made of while it trains."""
+
+    config: SpeechConfig
+    product: ProductConfig
+    analysis: SpeechAnalysis
+    synthesis: SpeechSynthesis
+    gains: Gains
+    prior: LatentWaveNet
     codebooks: list[Codebooks]
 
 
@@ -88,6 +105,17 @@ def read_vqvae(data: bytes) -> VqVaeParts:
 
 def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    return _write_parts(parts, photo.ARCHITECTURE, name, licence, description)
+
+
+def write_speech(parts: SpeechParts, *, name: str, licence: str, description: str) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    return _write_parts(parts, speech.ARCHITECTURE, name, licence, description)
+
+
+def _write_parts(
+    parts: PhotoParts | SpeechParts, architecture: str, name: str, licence: str, description: str
+) -> bytes:
     tensors = _halves(parts.analysis, "analysis") | _halves(parts.synthesis, "synthesis")
     octaves = parts.gains.octaves
     qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
@@ -97,7 +125,7 @@ def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str)
         exported = export(books, parts.prior.config.slices)
         tensors |= {f"codebooks.{quality}.{key}": value for key, value in exported.items()}
     metadata = {
-        "architecture": photo.ARCHITECTURE,
+        "architecture": architecture,
         "name": name,
         "licence": licence,
         "description": description,

@@ -20,6 +20,7 @@ class Architecture:
 ARCHITECTURES = {
     "vqvae-pixelcnn-1": Architecture(Medium.PICTURE, "vqcodec.models.vqvae"),
     "photo-1": Architecture(Medium.PICTURE, "vqcodec.models.photo"),
+    "speech-1": Architecture(Medium.SOUND, "vqcodec.models.speech"),
 }
 
 

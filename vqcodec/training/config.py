@@ -41,7 +41,7 @@ class ScheduleConfig:
     batch: int = 8
     """Crops per step, of all processes together."""
     crop: int = 128
-    """Side of a crop: pixels for the autoencoder, indices for the prior."""
+    """Side of a crop: pixels, or indices for a prior on its own; of sound its samples."""
     optimiser: str = "adam"
     """'adam', or 'muon': Muon for the weights of layers, Adam for the rest."""
     learning_rate: float = 3e-4
@@ -135,7 +135,7 @@ class Recipe:
     train: TrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if self.prior.codebook_size != self.autoencoder.codebook_size:
             raise ValueError("prior.codebook_size must equal autoencoder.codebook_size")
         side = self.train.autoencoder.crop // self.autoencoder.stride
@@ -204,7 +204,7 @@ class PhotoRecipe:
     train: PhotoTrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
             if stage.crop % self.transform.stride:
                 raise ValueError(f"train.{name}.crop must be a multiple of {self.transform.stride}")
@@ -280,7 +280,7 @@ class DeepPhotoRecipe:
     train: DeepPhotoTrainConfig
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         settings, stride = self.train.transform, self.transform.analysis.stride
         for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
             if side % stride:
@@ -293,9 +293,7 @@ class DeepPhotoRecipe:
             raise ValueError("latent_prior.slices must be transform.latents in all")
 
 
-AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe
-
-
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise ValueError if no model may have that name."""
     if not name or not all(c.islower() or c.isdigit() or c == "-" for c in name):
         raise ValueError("name must be made of a-z, 0-9 and '-'")

@@ -8,7 +8,7 @@ import torch
 
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.config import DeepPhotoRecipe
-from vqcodec.training.data import Pictures, draws
+from vqcodec.training.data import Pictures, draws, open_pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.growth import blank, grow
 from vqcodec.training.loop import Trainer
@@ -24,16 +24,17 @@ _GROWTH_CROPS = 256
 
 def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
     """Train the first stage; return its checkpoint."""
+    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     checkpoint = run.folder / f"{DeepTransformStage.name}.safetensors"
     resumed = run.resume and checkpoint.exists()
     dtype = lower_dtype(run.device, recipe.train.precision)
     module = (
         blank(recipe.transform, recipe.latent_prior, dtype)
         if resumed
-        else _begin(recipe, run.pictures, dtype)
+        else _begin(recipe, pictures, dtype)
     )
     fonts = find_fonts()
-    stage = DeepTransformStage(recipe, module, run.pictures, fonts, run.held_out, run.device)
+    stage = DeepTransformStage(recipe, module, pictures, fonts, held_out, run.device)
     trainer = Trainer(stage, run.folder, run.reporter)
     if not resumed:
         trainer.log.note("fonts", {"fonts": fonts})
