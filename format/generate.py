@@ -23,6 +23,7 @@ from cases import (
     limits,
     limits_of_models,
     models,
+    sound,
     streams,
     valid,
 )
@@ -36,20 +37,22 @@ MODELS = {
         models.PAPER,
         models.PHOTO,
         models.TINY_PHOTO,
+        models.VOICE,
         *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
-    "valid": (valid.cases,),
-    "limits": (limits.cases, limits_of_models.cases),
+    "valid": (valid.cases, sound.valid),
+    "limits": (limits.cases, limits_of_models.cases, sound.limits),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
         streams.faulty,
+        sound.faulty,
     ),
     "streams": (streams.cases,),
 }

@@ -271,6 +271,33 @@ def speech(
     return model
 
 
+def voice(name: str, codebooks: list[Blocks], **more: Any) -> Model:
+    """A whole model of architecture speech-1, the networks of one channel."""
+    model = speech(name, codebooks, **more)
+    latents, qualities = sum(more["slices"]), len(codebooks)
+    model.config["transform"] = {
+        "width": 1,
+        "hidden": 1,
+        "analysis_depth": 1,
+        "synthesis_depth": 1,
+        "latents": latents,
+        "qualities": qualities,
+        "gain_octaves": 3.0,
+    }
+    gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
+    model.tensors["gains"] = ("F32", gains)
+    for network, inputs, outputs in (("analysis", 1282, latents), ("synthesis", latents, 1282)):
+        for layer, *shape in (
+            ("0", 1, inputs, 1, 1),
+            ("2.depthwise", 1, 1, 1, 7),
+            ("2.first", 1, 1, 1, 1),
+            ("2.second", 1, 1, 1, 1),
+            ("4", outputs, 1, 1, 1),
+        ):
+            model.convolution(f"{network}.layers.{layer}", *shape)
+    return model
+
+
 def transforms(
     model: Model,
     latents: int,
@@ -368,6 +395,14 @@ SPEECH = speech(
     dilations=(1, 3, 1, 9),
 )
 """Qualities with blocks in other slices, the last without groups."""
+VOICE = voice(
+    "voice",
+    [{0: [([[2], [0]], 7), ([[3, 1]], 20)], 1: [([[1]], 12)]}, {1: [([[0, 1]], 5)]}, {}],
+    size=20,
+    slices=(4, 3),
+    dilations=(1, 2, 4),
+)
+"""A whole model, of which the last quality has no groups."""
 TINY = vqvae("tiny", size=3, embedding=1, channels=2, layers=1, hidden=1, blocks=1, dim=1)
 TINY_PHOTO = photo(
     "tiny-photo",

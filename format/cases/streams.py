@@ -187,7 +187,7 @@ def faulty() -> Iterator[Case]:
         yield Case(
             name=f"model-of-sound-{model.name}",
             tests="A picture whose model is one of sound.",
-            rule="A picture of such a model is rejected (`Model`).",
+            rule="A file is rejected if its model is of another medium (`Model`).",
             data=vqc(4, 4, [b""], model=model.prefix, quality=quality),
             model=model.name,
             expect="Model",
