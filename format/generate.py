@@ -2,8 +2,8 @@
 
     python format/generate.py [FOLDER]
 
-makes the folders `models`, `valid`, `limits` and `faulty` of FOLDER (`vectors`) anew, each
-file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
+makes the folders `models`, `valid`, `limits`, `faulty` and `streams` of FOLDER (`vectors`) anew,
+each file byte for byte as before unless the programs in `cases` or SPEC.md have changed.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ from cases import (
     limits,
     limits_of_models,
     models,
+    sound,
+    streams,
     valid,
 )
 from cases.build import Case, png
@@ -37,20 +39,25 @@ MODELS = {
         models.PHOTO,
         models.TINY_PHOTO,
         *exact.MODELS,
+        models.VOICE,
+        *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
-    "valid": (valid.cases, exact.valid),
-    "limits": (limits.cases, limits_of_models.cases, exact.limits),
+    "valid": (valid.cases, exact.valid, sound.valid),
+    "limits": (limits.cases, limits_of_models.cases, exact.limits, sound.limits),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
         exact.faulty,
+        streams.faulty,
+        sound.faulty,
     ),
+    "streams": (streams.cases,),
 }
 
 
@@ -61,7 +68,7 @@ def main(folder: Path) -> None:
     used = set()
     for group, programs in GROUPS.items():
         for case in (case for program in programs for case in program()):
-            path = folder / group / f"{case.name}.vqc"
+            path = folder / group / f"{case.name}.{'stream' if case.columns else 'vqc'}"
             if path.exists():
                 raise ValueError(f"{case.name} comes twice")
             path.write_bytes(case.data)
@@ -80,6 +87,8 @@ def description(case: Case, path: Path) -> str:
         "model": f"{case.model}.safetensors",
         "expect": case.expect,
     }
+    if case.columns:
+        lines |= {"quality": case.quality, "columns": case.columns}
     if case.indices is not None:
         lines["grid"] = list(case.indices.shape)
         lines["indices_sha256"] = reference.indices_sha256(case.indices)

@@ -46,11 +46,12 @@ class ModelError(Exception): ...  # not the file's model, or no valid model
 # ---- container: sections 1 to 5 ------------------------------------------------------
 
 SIGNATURE = bytes.fromhex("8B5651430D0A1A0A")
+PICTURE, SOUND = 1, 2
 MAX_PIXELS = 2**28
+MAX_FRAMES = 2**24
+MAX_SAMPLES = 2**30
 MAX_CHUNK = 2**28
-KNOWN_CHUNKS = {
-    *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe")
-}
+CRITICAL_CHUNKS = {PICTURE: {b"ALPH"}, SOUND: {b"WAVE"}}
 
 
 class Reader:
@@ -98,19 +99,20 @@ def parse(data):
     r.take(8)  # Truncated where only a part of the signature is there
     if r.u8() != 1:
         raise Version("version")
-    if r.u8() != 1:
-        raise Version("media type")  # sound and clips are reserved
+    medium = r.u8()
+    if medium not in (PICTURE, SOUND):
+        raise Version("media type")  # clips are reserved
     mode = r.u8()
     if mode > 1:
         raise Version("mode")
     quality = r.u8()
-    width = r.varint()
+    width = r.varint()  # of sound: frames
     if not 1 <= width < 2**24:
         raise Corrupt("width")
-    height = r.varint()
-    if not 1 <= height < 2**24:
+    height = r.varint()  # of sound: channels
+    if not 1 <= height < (2**24 if medium == PICTURE else 256):
         raise Corrupt("height")
-    if width * height > MAX_PIXELS:
+    if width * height > (MAX_PIXELS if medium == PICTURE else MAX_FRAMES):
         raise Limit("pixels")
     model = r.take(8)
     stride_log2 = r.u8()
@@ -123,6 +125,8 @@ def parse(data):
     if chunk_count > 64:
         raise Corrupt("chunk count")
     rows = bands(-(-height // 2**stride_log2), tile_log2)
+    if medium == SOUND:
+        rows = [(row, row + 1) for row in range(rows[-1][1])]
     columns = bands(-(-width // 2**stride_log2), tile_log2)
     tile_count = len(rows) * len(columns)
     if tile_count * 5 > r.left():
@@ -136,7 +140,7 @@ def parse(data):
     crc = zlib.crc32(data[: r.at])
     if r.u32() != crc:
         raise Checksum("header")
-    chunks = parse_chunks(r, chunk_count)
+    chunks = parse_chunks(r, chunk_count, CRITICAL_CHUNKS[medium])
     streams = []
     for size, crc in table:
         stream = r.take(size)
@@ -146,6 +150,7 @@ def parse(data):
     if r.left():
         raise Corrupt("bytes after the last tile")
     return dict(
+        medium=medium,
         mode=mode,
         quality=quality,
         width=width,
@@ -159,7 +164,7 @@ def parse(data):
     )
 
 
-def parse_chunks(r, count):
+def parse_chunks(r, count, critical):
     chunks, last = {}, b""
     for _ in range(count):
         start = r.at
@@ -176,7 +181,7 @@ def parse_chunks(r, count):
         crc = zlib.crc32(r.data[start : r.at])
         if r.u32() != crc:
             raise Checksum("chunk")
-        if kind not in KNOWN_CHUNKS and kind[:1].isupper():
+        if kind not in critical and kind[:1].isupper():
             raise Version("unknown critical chunk")
     return chunks
 
@@ -247,7 +252,38 @@ def fits(value, allowed):
     return type(value) is int and allowed[0] <= value <= allowed[1]
 
 
-class VqVae:
+FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
+INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
+DILATED = dict(first_kernel_size=(1, 16), kernel_size=(2, 4), dilations=list)
+
+
+class Model:
+    """What models have in common: offsets, and the layers that read them."""
+
+    media_type = 1
+
+    def wedge(self, prior):
+        """The offsets of each layer in two dimensions."""
+        self.offsets = [FIRST] + [INNER] * prior["layers"]
+
+    def dilated(self, prior):
+        """The same in one dimension."""
+        f, t, r = prior["first_kernel_size"], prior["kernel_size"], prior["dilations"]
+        if len(r) > 32 or f + (t - 1) * sum(r) > 1023:
+            raise ModelError("dilations")
+        self.offsets = [[(0, -k) for k in range(f, 0, -1)]]
+        self.offsets += [[(0, -k * d) for k in range(t - 1, -1, -1)] for d in r]
+
+    def read_layers(self, file):
+        first, *others = self.offsets
+        c = self.channels
+        self.first = file.linear("prior.first", c, len(first) * self.seen)
+        self.layers = [
+            file.linear(f"prior.layers.{n}", c, len(own) * c) for n, own in enumerate(others)
+        ]
+
+
+class VqVae(Model):
     """Architecture vqvae-pixelcnn-1: one block of one group, whose input is e(i, j)."""
 
     stride_log2 = 2
@@ -256,7 +292,7 @@ class VqVae:
         prior = file.table(
             "prior", codebook_size=(2, 4096), embedding=(1, 90), channels=(1, 192), layers=(0, 32)
         )
-        k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
+        k = prior["codebook_size"]
         file.table(
             "autoencoder",
             hidden=(1, 1024),
@@ -264,11 +300,15 @@ class VqVae:
             code_dim=(1, 1024),
             codebook_size=(k, k),
         )
+        self.wedge(prior)
+        self.read_prior(file, prior)
+
+    def read_prior(self, file, prior):
+        k, e, c = prior["codebook_size"], prior["embedding"], prior["channels"]
         self.k, self.inputs, self.seen, self.channels = k, e, e, c
         self.quality = {0: 0}  # what each quality adds to the sums of first
         self.embedding = file.tensor("prior.embedding", "I8", (k, e), -127, 127)
-        self.first = file.linear("prior.first", c, 11 * e)
-        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.read_layers(file)
         self.hidden = file.linear("prior.hidden", c, c)
         self.output = file.linear("prior.output", k, c)
 
@@ -289,7 +329,20 @@ DEPTHS = [(0, 16)] * 3
 LATENTS = dict(widths=[(1, 1024)] * 3, latents=(2, 1024), details=(1, 1023), qualities=(1, 64))
 
 
-class Photo:
+class WaveNet(VqVae):
+    """Architecture vqvae-wavenet-1."""
+
+    media_type = 2
+
+    def __init__(self, file):
+        prior = file.table(
+            "prior", codebook_size=(2, 4096), embedding=(1, 512), channels=(1, 512), **DILATED
+        )
+        self.dilated(prior)
+        self.read_prior(file, prior)
+
+
+class Photo(Model):
     """Architecture photo-1."""
 
     stride_log2 = 4
@@ -302,19 +355,26 @@ class Photo:
         prior = file.table(
             "latent_prior", channels=(1, 512), layers=(0, 32), slices=list, hidden=(1, 1024)
         )
-        product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
-        if not 1e-6 <= product["distance_bits"] < 10**6:
-            raise ModelError("distance_bits")
-        self.k, d, q = product["codebook_size"], transform["latents"], transform["qualities"]
-        c, h, widths = prior["channels"], prior["hidden"], prior["slices"]
-        if len(widths) > 64 or sum(widths) != d:
+        d = transform["latents"]
+        if sum(prior["slices"]) != d:
             raise ModelError("slices")
         if transform["details"] >= d:
             raise ModelError("details")
-        self.inputs, self.seen, self.channels = d, d - transform["details"], c
+        self.wedge(prior)
+        self.read_latents(file, prior, d - transform["details"], transform["qualities"])
+
+    def read_latents(self, file, prior, seen, q):
+        """Prior and codebooks of q qualities."""
+        product = file.table("product", codebook_size=(2, 4096), distance_bits=float)
+        if not 1e-6 <= product["distance_bits"] < 10**6:
+            raise ModelError("distance_bits")
+        c, h, widths = prior["channels"], prior["hidden"], prior["slices"]
+        d = sum(widths)
+        if not 1 <= len(widths) <= 64 or d > 1024:
+            raise ModelError("slices")
+        self.k, self.inputs, self.seen, self.channels = product["codebook_size"], d, seen, c
         self.starts = [sum(widths[:s]) for s in range(len(widths))]  # A[s]
-        self.first = file.linear("prior.first", c, 11 * self.seen)
-        self.layers = [file.linear(f"prior.layers.{n}", c, 5 * c) for n in range(prior["layers"])]
+        self.read_layers(file)
         self.hidden = [
             file.linear(f"prior.hidden.{s}", h, c + start) for s, start in enumerate(self.starts)
         ]
@@ -369,13 +429,37 @@ class Photo2(Photo):
         return file.table("transform", **LATENTS, analysis_depths=DEPTHS, synthesis_depths=DEPTHS)
 
 
+class Speech(Photo):
+    """Architecture speech-1."""
+
+    media_type = 2
+    stride_log2 = 0
+    rate, hop = 16000, 320
+
+    def __init__(self, file):
+        prior = file.table(
+            "latent_prior", channels=(1, 512), slices=list, hidden=(1, 1024), **DILATED
+        )
+        q, _ = file.entries["prior.quality"]["shape"]
+        if not 1 <= q <= 64:
+            raise ModelError("qualities")
+        self.dilated(prior)
+        self.read_latents(file, prior, sum(prior["slices"]), q)
+
+
 def block_names(file, q, s):
     """What the names of the tensors of each block begin with."""
     names = (f"codebooks.{q}.{s}.{b}" for b in itertools.count())
     return itertools.takewhile(lambda name: name + ".channels" in file.entries, names)
 
 
-ARCHITECTURES = {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo, "photo-2": Photo2}
+ARCHITECTURES = {
+    "vqvae-pixelcnn-1": VqVae,
+    "photo-1": Photo,
+    "photo-2": Photo2,
+    "vqvae-wavenet-1": WaveNet,
+    "speech-1": Speech,
+}
 
 
 def load(data):
@@ -394,9 +478,6 @@ def read_model(data, kinds):
 
 # ---- prior and frequencies: sections 6 and 7 -----------------------------------------
 
-FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
-INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
-
 
 def clamp(v):
     return np.clip(v, -32767, 32767)
@@ -407,16 +488,20 @@ def activate(v):
 
 
 class Field:
-    """Vectors over a tile, with a border of 2 of zeros around it."""
+    """Vectors over a tile, with a border of zeros around it as far as the offsets reach."""
 
-    def __init__(self, n, m, size):
-        self.v = np.zeros((n + 4, m + 4, size), np.int64)
+    def __init__(self, n, m, size, offsets):
+        self.offsets = offsets
+        self.up = max(abs(di) for di, _ in offsets)
+        self.side = max(abs(dj) for _, dj in offsets)
+        self.v = np.zeros((n + self.up, m + 2 * self.side, size), np.int64)
 
     def put(self, i, j, vectors):
-        self.v[i + 2, j + 2] = vectors
+        self.v[i + self.up, j + self.side] = vectors
 
-    def gather(self, i, j, offsets):
-        return np.concatenate([self.v[i + 2 + di, j + 2 + dj] for di, dj in offsets], 1)
+    def gather(self, i, j):
+        i, j = i + self.up, j + self.side
+        return np.concatenate([self.v[i + di, j + dj] for di, dj in self.offsets], 1)
 
 
 def wavefronts(n, m):
@@ -545,13 +630,14 @@ def walk(tile, model, quality, code):
     A decoder's `code` ignores the index that is there, an encoder's gives it back.
     """
     n, m, _ = tile.shape
-    read = Field(n, m, model.seen)
-    fields = [Field(n, m, model.channels) for _ in model.layers]
+    first, *others = model.offsets
+    read = Field(n, m, model.seen, first)
+    fields = [Field(n, m, model.channels, own) for own in others]
     for i, j in wavefronts(n, m):
-        h = clamp(model.first(read.gather(i, j, FIRST)) + model.quality[quality])
+        h = clamp(model.first(read.gather(i, j)) + model.quality[quality])
         for field, layer in zip(fields, model.layers):
             field.put(i, j, activate(h))
-            h = clamp(h + layer(field.gather(i, j, INNER)))
+            h = clamp(h + layer(field.gather(i, j)))
         x = activate(h)
         y = np.zeros((len(i), model.inputs), np.int64)
         start = 0  # the first group of the block
@@ -594,6 +680,25 @@ def encode_prior(tile, model, quality):
     return encoder.finish()
 
 
+def read_wave(file):
+    """The chunk WAVE, section 4."""
+    data, coded = file["chunks"].get(b"WAVE"), file["height"]
+    if data is None or len(data) < 8 + coded:
+        raise Corrupt("chunk WAVE")
+    rate, samples = struct.unpack_from("<II", data)
+    plain = list(range(coded))
+    channels = list(data[8 + coded :]) or plain
+    if not 1 <= rate < 2**20 or samples < 1:
+        raise Corrupt("rate or samples")
+    if len(data) > 8 + coded and channels == plain or len(channels) > 255:
+        raise Corrupt("channels")
+    if list(dict.fromkeys(channels)) != plain:
+        raise Corrupt("order of channels")
+    if samples * len(channels) > MAX_SAMPLES:
+        raise Limit("samples")
+    return dict(rate=rate, samples=samples, levels=list(data[8 : 8 + coded]), channels=channels)
+
+
 def decode(file_bytes, model_file_bytes):
     """The indices, rows x columns x groups."""
     file = parse(bytes(file_bytes))
@@ -601,11 +706,18 @@ def decode(file_bytes, model_file_bytes):
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
     model = load(model_file_bytes)
+    if model.media_type != file["medium"]:
+        raise ModelError("a model of another medium")
     quality = file["quality"]
     if quality not in model.quality:
         raise Corrupt("quality is not one of the model's")
     if file["stride_log2"] != model.stride_log2:
         raise Corrupt("stride_log2 is not the model's")
+    if file["medium"] == SOUND:
+        wave = read_wave(file)
+        at_model_rate = -(-wave["samples"] * model.rate // wave["rate"])
+        if -(-at_model_rate // model.hop) != file["width"]:
+            raise Corrupt("samples and frames do not fit")
     decode_tile = decode_prior if file["mode"] else decode_fixed
     streams = iter(file["streams"])
     bands = [

@@ -10,7 +10,7 @@ import struct
 import zlib
 
 import numpy as np
-from reference import KNOWN_CHUNKS, Corrupt, Limit, block_names, read_model
+from reference import SOUND, Corrupt, Limit, block_names, read_model
 from reference_exact import Synthesis, shuffle
 
 # ---- chunks: section 4 ---------------------------------------------------------------
@@ -22,22 +22,57 @@ PNG_TYPES = {
     *(b"mDCV", b"cLLI", b"caNv", b"vpAg"),
 }
 SIZES = {b"cicp": 4, b"dens": 17, b"time": 8}
+PACKED = {*(b"exif", b"iccp", b"irb0", b"pngc", b"xmp0", b"xmpe")}
+MAX_TAGS = 1024
 PNG = bytes.fromhex("89504E470D0A1A0A")
 
 
 def unpack(file):
     """What the known chunks of a parsed file hold: metadata, and alpha as height x width bytes."""
+    if file["medium"] == SOUND:
+        return unpack_sound(file["chunks"])
     out = {}
     for kind, data in file["chunks"].items():
         if kind == b"ALPH":
             out[kind] = read_png(data, file["width"], file["height"])
         elif kind in SIZES:
             out[kind] = read_numbers(kind, data)
-        elif kind in KNOWN_CHUNKS:
+        elif kind in PACKED:
             out[kind] = inflate(data, MAX_METADATA, Limit)
             if kind == b"pngc":
                 check_png_chunks(out[kind])
     return out
+
+
+def unpack_sound(chunks):
+    """The same of sound: its tags, and its date."""
+    out = {}
+    if b"tags" in chunks:
+        out[b"tags"] = inflate(chunks[b"tags"], MAX_METADATA, Limit)
+        check_tags(out[b"tags"])
+    if b"time" in chunks:
+        out[b"time"] = read_numbers(b"time", chunks[b"time"])
+    return out
+
+
+def check_tags(data):
+    """Raise an error unless this is a Vorbis comment header without a vendor."""
+    vendor, count = struct.unpack_from("<II", data.ljust(8, b"\xff"))
+    if vendor or count > MAX_TAGS:
+        raise Corrupt("tags")
+    at = 8
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + 4], "little")
+        name, sign, text = data[at + 4 : at + 4 + size].partition(b"=")
+        at += 4 + size
+        if at > len(data) or not name or not sign or not all(0x20 <= c <= 0x7D for c in name):
+            raise Corrupt("a field of tags")
+        try:
+            text.decode()
+        except UnicodeDecodeError as cause:
+            raise Corrupt("text of tags") from cause
+    if at != len(data):
+        raise Corrupt("bytes after tags")
 
 
 def read_numbers(kind, data):

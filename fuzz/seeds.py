@@ -13,7 +13,7 @@ import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
-from vqcodec.models.model import Model
+from vqcodec.models.model import PictureModel
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.model_files import PhotoParts, VqVaeParts, write_photo, write_vqvae
@@ -117,7 +117,7 @@ def with_everything() -> Picture:
     return Picture(pixels=np.asarray(picture(9, 6)), alpha=alpha, metadata=metadata)
 
 
-def files(model: Model) -> dict[str, bytes]:
+def files(model: PictureModel) -> dict[str, bytes]:
     """Name small files of a model."""
     side = 18 * model.stride
     seen = Picture(pixels=np.asarray(picture(9, 6)), metadata=ALL_METADATA)
@@ -182,7 +182,7 @@ def main() -> None:
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):
         (CORPUS / "model" / f"{name}.safetensors").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        model = parse_model(data, sha256=digest)
+        model = cast(PictureModel, parse_model(data, sha256=digest))
         for case, file in files(model).items():
             (CORPUS / "container" / f"{name}-{case}.vqc").write_bytes(file)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, PictureModel
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import KnownIndices
@@ -98,7 +98,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
             differs.append("the last tile alone")
     if sample.pixels is not None:
         expected = np.asarray(Image.open(sample.pixels).convert("RGB")).astype(int)
-        pixels = decode_indices(model, grid, header.quality, window=how.window)
+        pixels = decode_indices(cast(PictureModel, model), grid, header.quality, window=how.window)
         most = int(np.abs(pixels[whole(header.shape)] - expected).max())
         if most > sample.bound:
             differs.append(f"pixels by {most}")
@@ -107,9 +107,9 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
 
 def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], str]:
     """Return the streams of known indices, and the hash of their tables of frequencies."""
-    boxes = header.tiles()
+    boxes, prior = header.tiles(), model.prior_of(header.quality)
     streams, tables = [b""] * len(boxes), [b""] * len(boxes)
-    for batch in coding._batches(boxes, range(len(boxes))):
+    for batch in coding._batches(boxes, range(len(boxes)), prior):
         known = [grid[boxes[tile]] for tile in batch]
         if header.mode is Mode.FIXED:
             for tile, row in zip(batch, known, strict=True):
@@ -117,7 +117,6 @@ def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], s
             continue
         coders = [_Recorder() for _ in batch]
         own = [boxes[tile] for tile in batch]
-        prior = model.prior_of(header.quality)
         flat = [tile.reshape(tile.shape[0] * tile.shape[1], -1) for tile in known]
         chooser = KnownIndices(prior.parts, np.concatenate(flat))
         code_tiles(prior, coders, own, np.empty_like(grid), chooser)

@@ -75,14 +75,30 @@ static void draw_block(Block *block, int slice, int start, int width)
     }
 }
 
-static void draw_network(Network *network)
+/* Taps of two dimensions, or of one. */
+static void draw_trunk(Network *network)
 {
     static const int32_t first[] = {-2, 2, -1, -1, -1, 0, 0, -1}, inner[] = {-1, 1, 0, -1, 0, 0};
+    static const int32_t past[] = {0, -4, 0, -3, 0, -2, 0, -1};
+    int channels = network->channels, dilated = draw(0, 1);
+    network->layers = calloc(4, sizeof(Layer));
+    network->layer_taps = calloc(4, sizeof(Taps));
+    vq_pack_taps(&network->first_taps, dilated ? past : first, 4);
+    draw_layer(&network->first, 4 * network->reads, channels);
+    for (int layer = 0; layer < network->layer_count; layer++) {
+        int dilation = 1 << draw(0, 4);
+        const int32_t causal[] = {0, -2 * dilation, 0, -dilation, 0, 0};
+        vq_pack_taps(&network->layer_taps[layer], dilated ? causal : inner, 3);
+        draw_layer(&network->layers[layer], 3 * channels, channels);
+    }
+}
+
+static void draw_network(Network *network)
+{
     int slices = draw(1, 3);
     *network = (Network){.channels = draw(1, 70), .layer_count = draw(0, 3),
                          .slice_count = slices, .block_count = slices};
     int channels = network->channels;
-    network->layers = calloc(4, sizeof(Layer));
     network->hidden = calloc(slices, sizeof(Layer));
     network->output = calloc(slices, sizeof(Layer));
     network->blocks = calloc(slices, sizeof(Block));
@@ -100,11 +116,7 @@ static void draw_network(Network *network)
     }
     network->numbers = network->starts[slices];
     network->reads = draw(1, network->numbers);
-    vq_pack_taps(&network->first_taps, first, 4);
-    vq_pack_taps(&network->inner_taps, inner, 3);
-    draw_layer(&network->first, 4 * network->reads, channels);
-    for (int layer = 0; layer < network->layer_count; layer++)
-        draw_layer(&network->layers[layer], 3 * channels, channels);
+    draw_trunk(network);
     for (int depth = 0; depth < DEPTHS - 1; depth++)
         network->powers[depth] = TOTAL >> depth / 16;
     require(vq_complete(network) == NULL, "a network is not consistent");

@@ -14,8 +14,10 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+import tiny_sound
 from hypothesis import settings
 from PIL import Image, ImageCms
+from tiny_sound import TinySound
 
 from vqcodec.cli import main
 from vqcodec.models import photo as photo_model
@@ -47,6 +49,8 @@ def pytest_report_header() -> str | None:
 
 MODELS = Path(__file__).parent / "models"
 """Models with random weights; models/renew.py writes them."""
+
+tiny_sound.register()
 
 # The same examples in every run, and no judgement on the speed of the machine.
 settings.register_profile("vqcodec", deadline=None, derandomize=True, max_examples=60)
@@ -107,6 +111,18 @@ def photo2_like(photo2_data: bytes) -> Photo2:
     """A model with qualities and exact pixels."""
     digest = hashlib.sha256(photo2_data).hexdigest()
     return photo2_model.parse_model(photo2_data, sha256=digest)
+
+
+@pytest.fixture(scope="session")
+def sound_data(photo_data: bytes) -> bytes:
+    return tiny_sound.model_bytes(photo_data)
+
+
+@pytest.fixture(scope="session")
+def sound(sound_data: bytes) -> TinySound:
+    """A model of sound."""
+    digest = hashlib.sha256(sound_data).hexdigest()
+    return tiny_sound.parse_model(sound_data, sha256=digest)
 
 
 @pytest.fixture(params=kernel.levels())

@@ -8,18 +8,22 @@ from conftest import LATENT_PRIOR, TRANSFORM
 from vqcodec.models.config import (
     AutoencoderConfig,
     DeepTransformConfig,
+    LatentWaveNetConfig,
     PriorConfig,
     ProductConfig,
+    WaveNetConfig,
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.calibration import calibrate
 from vqcodec.networks.deep import deep_analysis, deep_synthesis
 from vqcodec.networks.exact import ExactSynthesis
-from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.latent_prior import GaussianPrior, LatentPrior
+from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.model_files import Photo2Parts, PhotoParts, VqVaeParts
-from vqcodec.networks.pixelcnn import PixelCNN
+from vqcodec.networks.pixelcnn import IndexPrior, PixelCNN
 from vqcodec.networks.product import Block, Codebooks
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
+from vqcodec.networks.wavenet import WaveNet
 
 CODEBOOK = 24
 DEEP_TRANSFORM = DeepTransformConfig(
@@ -32,15 +36,28 @@ DEEP_TRANSFORM = DeepTransformConfig(
 )
 
 
+@torch.no_grad()
+def opinionate(prior: IndexPrior) -> None:
+    """Let a prior's logits spread over several bits."""
+    prior.embedding.mul_(3.0)
+    prior.output.weight.mul_(4.0)
+    for layer in (prior.first, *prior.layers, prior.hidden, prior.output):
+        layer.bias.uniform_(-0.3, 0.6)
+
+
 def random_prior(config: PriorConfig, seed: int = 0) -> PixelCNN:
-    """A prior with opinions: its logits spread over several bits."""
+    """A prior with opinions."""
     torch.manual_seed(seed)
     prior = PixelCNN(config)
-    with torch.no_grad():
-        prior.embedding.mul_(3.0)
-        prior.output.weight.mul_(4.0)
-        for layer in (prior.first, *prior.layers, prior.hidden, prior.output):
-            layer.bias.uniform_(-0.3, 0.6)
+    opinionate(prior)
+    return prior
+
+
+def random_wavenet(config: WaveNetConfig) -> WaveNet:
+    """A prior with opinions."""
+    torch.manual_seed(1)
+    prior = WaveNet(config)
+    opinionate(prior)
     return prior
 
 
@@ -78,17 +95,30 @@ def random_codebooks(seed: int) -> Codebooks:
     return Codebooks(slices, torch.randn(24, generator=rng) * (torch.arange(24) // 8 == 1))
 
 
+@torch.no_grad()
+def opinionate_latents(prior: GaussianPrior) -> None:
+    """Let a prior's means and scales differ from each other."""
+    prior.quality.weight.normal_()
+    for parameter in prior.parameters():
+        if parameter.dim() == 1:
+            parameter.uniform_(-0.3, 0.6)
+    for output in prior.output:
+        output.weight.mul_(3.0)
+
+
 def random_latent_prior() -> LatentPrior:
     """A prior with opinions."""
     torch.manual_seed(3)
     prior = LatentPrior(LATENT_PRIOR, TRANSFORM)
-    with torch.no_grad():
-        prior.quality.weight.normal_()
-        for parameter in prior.parameters():
-            if parameter.dim() == 1:
-                parameter.uniform_(-0.3, 0.6)
-        for output in prior.output:
-            output.weight.mul_(3.0)
+    opinionate_latents(prior)
+    return prior
+
+
+def random_latent_wavenet(config: LatentWaveNetConfig, qualities: int) -> LatentWaveNet:
+    """A prior with opinions."""
+    torch.manual_seed(4)
+    prior = LatentWaveNet(config, qualities)
+    opinionate_latents(prior)
     return prior
 
 

@@ -55,14 +55,17 @@ def planned(*inputs: str, existing: Existing = Existing.KEEP, **places: str) -> 
     return plan(
         inputs,
         Outputs(existing=existing, **places),
-        suffix=".vqc",
+        suffix_of=lambda _: ".vqc",
         is_input=lambda path: path.suffix.lower() in (".png", ".jpg"),
     )
 
 
 def unpacked(*inputs: str, **places: str) -> Plan:
     return plan(
-        inputs, Outputs(**places), suffix=".png", is_input=lambda path: path.suffix == ".vqc"
+        inputs,
+        Outputs(**places),
+        suffix_of=lambda _: ".png",
+        is_input=lambda path: path.suffix == ".vqc",
     )
 
 
@@ -286,7 +289,7 @@ def test_an_empty_picture_is_not_a_result() -> None:
     found = plan(
         ["a.vqc", "b.vqc"],
         Outputs(existing=Existing.SKIP),
-        suffix=".png",
+        suffix_of=lambda _: ".png",
         is_input=lambda path: path.suffix == ".vqc",
     )
     assert [(job.source, job.overwrite) for job in found.jobs] == [("a.vqc", True)]

@@ -8,15 +8,19 @@ from conftest import photo, with_metadata
 
 import vqcodec
 from vqcodec import processors
-from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
+from vqcodec.codec.coding import _batches, decode_grid, encode_grid, tiles_touching
 from vqcodec.container import Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
     FormatError,
     ModelError,
 )
+from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
+from vqcodec.prior.context import Prior
+from vqcodec.prior.taps import TrunkTaps, dilated, wedge
+from vqcodec.prior.trunk import Features, Trunk
 from vqcodec.prior.wavefront import steps
 
 
@@ -82,14 +86,15 @@ def test_grid_round_trip(model: VqVae, size: tuple[int, int], mode: Mode) -> Non
 
 
 @pytest.mark.usefixtures("level")
+@pytest.mark.parametrize("limit", ["_BATCH_POSITIONS", "_BATCH_NUMBERS"])
 def test_same_bytes_whatever_the_grouping_and_threads(
-    model: VqVae, monkeypatch: pytest.MonkeyPatch
+    model: VqVae, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = photo(300, 200)
     data = vqcodec.compress(image, model=model)
     grid = vqcodec.indices(data, model=model)
     header = parse(data).header
-    monkeypatch.setattr("vqcodec.codec.coding._BATCH_POSITIONS", 1)
+    monkeypatch.setattr(f"vqcodec.codec.coding.{limit}", 1)
     for threads in (1, 2):
         monkeypatch.setattr(processors, "_threads", threads)
         streams, _ = encode_grid(model, header, grid)
@@ -207,3 +212,26 @@ def test_inspect_accounts_for_every_byte(model: VqVae) -> None:
     assert sum(span.size for span in found.spans) == len(data) == found.bytes
     assert found.model_name is None
     assert found.as_dict()["spans"][0]["name"] == "signature"
+
+
+@pytest.mark.parametrize("taps", [wedge(2), dilated(4, 3, (1, 16))])
+@pytest.mark.parametrize("size", [(1, 1), (9, 4), (4, 90), (60,), (3,)])
+def test_batches_are_bounded_by_what_is_kept_of_them(
+    taps: TrunkTaps, size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, channels = 3, 5
+    tensors = {}
+    for name, inputs in (
+        ("first", len(taps.first) * reads),
+        *((f"layers.{n}", len(own) * channels) for n, own in enumerate(taps.layers)),
+    ):
+        tensors[f"{name}.weight"] = np.zeros((channels, inputs), np.int8)
+        tensors[f"{name}.bias"] = np.zeros(channels, np.int32)
+        tensors[f"{name}.shift"] = np.zeros(channels, np.uint8)
+    trunk = Trunk.read(tensors, reads=reads, channels=channels, taps=taps)
+    features = Features(trunk, [size])
+    kept = [cache._kept[:-1].size for cache in (features._read, *features._activations)]
+    assert trunk.kept(size) == sum(kept)
+    monkeypatch.setattr("vqcodec.codec.coding._BATCH_NUMBERS", 2 * sum(kept))
+    prior = Prior(trunk, None)  # type: ignore[arg-type]
+    assert list(_batches([whole(size)] * 5, range(5), prior)) == [[0, 1], [2, 3], [4]]

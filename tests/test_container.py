@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,8 +30,10 @@ from vqcodec.errors import (
     CorruptError,
     FormatError,
     LimitError,
+    MediumError,
     NotVqcError,
     PixelLimitError,
+    SampleLimitError,
     TruncatedError,
     VersionError,
 )
@@ -85,17 +89,21 @@ containers = st.builds(
                 tile_log2=logs[1],
             )
         ),
-        chunks=tuple(Chunk(type=t, data=d) for t, d in sorted(chunks.items())),
+        chunks=tuple(
+            Chunk(type=kind, data=data)
+            for kind, data in sorted(chunks.items())
+            if kind in layout.CRITICAL[medium] or not layout.is_critical(kind)
+        ),
         tiles=tuple(bytes([seed % 251]) * ((seed * (k + 1)) % 7) for k in range(h.tile_count)),
     ),
     st.sampled_from(Medium),
     st.sampled_from(Mode),
     st.integers(0, 255),
-    st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(1, 9)),
+    st.tuples(st.integers(1, 255), st.integers(1, 300), st.integers(1, 9)),
     st.binary(min_size=8, max_size=8),
     st.tuples(st.integers(0, 6), st.integers(4, 10)),
     st.dictionaries(
-        st.sampled_from([b"ALPH", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]),
+        st.sampled_from([b"ALPH", b"WAVE", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]),
         st.binary(max_size=40),
     ),
     st.integers(0, 10**6),
@@ -225,17 +233,59 @@ def test_trailing_bytes_are_rejected() -> None:
         parse(serialise(spec_example()) + b"\0")
 
 
-@pytest.mark.parametrize("medium", set(Medium) - {Medium.PICTURE})
-def test_who_reads_pictures_refuses_other_media_in_one_line(medium: Medium) -> None:
-    shape = tuple(range(20, 20 + len(medium.axes)))
-    other = header(medium=medium, shape=shape)
-    data = serialise(Container(header=other, tiles=(b"",) * other.tile_count))
-    for use in (parse, recover, vqcodec.inspect, vqcodec.verify, vqcodec.decompress):
-        with pytest.raises(VersionError, match=f"holds {medium.noun}, not a picture") as caught:
-            use(data)
+def of(medium: Medium) -> bytes:
+    """A file of any medium, with nothing in its tiles."""
+    own = header(medium=medium, shape=tuple(range(20, 20 + len(medium.axes))))
+    return serialise(Container(header=own, tiles=(b"",) * own.tile_count))
+
+
+READERS: dict[Medium, list[Callable[[bytes], object]]] = {
+    Medium.PICTURE: [vqcodec.decompress, vqcodec.salvage],
+    Medium.SOUND: [vqcodec.decompress_audio, vqcodec.salvage_audio],
+}
+
+
+@pytest.mark.parametrize("medium", Medium)
+def test_who_reads_one_medium_refuses_others_in_one_line(medium: Medium) -> None:
+    for wanted, readers in READERS.items():
+        if wanted is medium:
+            continue
+        for read in readers:
+            told = f"holds {medium.noun}, not {wanted.noun}"
+            with pytest.raises(MediumError, match=told) as caught:
+                read(of(medium))
+            assert ("upgrade" in caught.value.hint) == (medium is Medium.CLIP)
+
+
+def test_who_reads_any_medium_refuses_those_that_it_cannot_decode() -> None:
+    for use in (parse, recover, vqcodec.inspect, vqcodec.verify, vqcodec.indices):
+        with pytest.raises(VersionError, match="holds a clip, not a picture or sound") as caught:
+            use(of(Medium.CLIP))
         assert "upgrade" in caught.value.hint
-    with pytest.raises(VersionError, match="holds a picture, not"):
-        parse(serialise(spec_example()), Limits(media=frozenset({medium})))
+
+
+def test_critical_chunks_are_those_of_their_medium() -> None:
+    for medium, known in layout.CRITICAL.items():
+        for kind in frozenset().union(*layout.CRITICAL.values()) - known:
+            own = parse(of(medium), Limits(media=frozenset(Medium)))
+            data = serialise(replace(own, chunks=(Chunk(type=kind, data=b""),)))
+            with pytest.raises(VersionError, match=f"chunk {kind.decode()} is needed"):
+                parse(data, Limits(media=frozenset(Medium)))
+
+
+def test_tiles_of_sound_are_of_one_channel() -> None:
+    sound = header(medium=Medium.SOUND, shape=(3, 40), stride_log2=0, tile_log2=4)
+    assert sound.tile_count == len(sound.tiles()) == 9
+    assert sound.tiles()[3:6] == [
+        (slice(1, 2), slice(start, stop)) for start, stop in ((0, 13), (13, 26), (26, 40))
+    ]
+
+
+def test_the_limit_of_sound_is_in_frames() -> None:
+    data = of(Medium.SOUND)
+    assert parse(data, Limits(pixels=1, frames=20 * 21))
+    with pytest.raises(SampleLimitError, match="21x20 is 420 frames, the limit is 419"):
+        parse(data, Limits(frames=20 * 21 - 1))
 
 
 def test_media_that_are_not_known_ask_for_a_newer_program() -> None:

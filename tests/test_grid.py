@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from operator import le
 
 import numpy as np
 from hypothesis import given
@@ -73,10 +74,13 @@ def test_positions_cover_their_elements(case: tuple[Size, list[Box]], stride: in
 def test_tiles_and_windows_cover_a_grid_once(case: tuple[Size, list[Box]], most: int) -> None:
     size, (box,) = case
     times = np.zeros(size, dtype=int)
-    for tile in grid.tiles(size, most):
+    limits = tuple(most + axis for axis in range(len(size)))
+    tiles = grid.tiles(size, limits)
+    for tile in tiles:
         times[tile] += 1
+        assert all(map(le, grid.size_of(tile), limits))
     assert (times == 1).all()
-    assert len(grid.tiles(size, most)) == grid.tile_count(size, most)
+    assert len(tiles) == grid.tile_count(size, limits)
     windowed = np.zeros(size, dtype=int)
     for window in grid.windows(box, most):
         assert max(grid.size_of(window)) <= most
@@ -86,7 +90,7 @@ def test_tiles_and_windows_cover_a_grid_once(case: tuple[Size, list[Box]], most:
 
 def test_tiles_come_row_by_row() -> None:
     rows, columns = [slice(0, 2), slice(2, 4)], [slice(0, 1), slice(1, 3)]
-    assert grid.tiles((4, 3), 2) == [(r, c) for r in rows for c in columns]
+    assert grid.tiles((4, 3), (2, 2)) == [(r, c) for r in rows for c in columns]
 
 
 @given(st.integers(1, 5000), st.integers(1, 1024))

@@ -320,7 +320,7 @@ def test_results_of_other_pictures_are_named(folder: Path, run: Run) -> None:
     photo(20, 20, seed=1).save("pictures/p.jpg")
     photo(20, 20, seed=2).save("pictures/q.jpg")
     result = run(*removing())
-    assert "p.vqc exists and is of another picture than pictures/p.jpg" in result.err
+    assert "p.vqc exists and is of another file than pictures/p.jpg" in result.err
     assert "-f" not in result.err
     assert Path("pictures/p.vqc").read_bytes() == kept
     assert Path("pictures/p.jpg").exists()

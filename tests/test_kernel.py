@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ from vqcodec.container import Mode, parse
 from vqcodec.entropy.coder import Decoder, Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError
-from vqcodec.grid import Size, area_of
+from vqcodec.grid import Size, area_of, whole
 from vqcodec.models.photo import Photo
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
@@ -34,7 +35,9 @@ from vqcodec.prior.codebooks import Codebooks
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical, Gaussian, Slices
 from vqcodec.prior.kernel import Kernel, pack
+from vqcodec.prior.taps import TrunkTaps, dilated, wedge
 from vqcodec.prior.trunk import Trunk
+from vqcodec.prior.wavefront import rows_and_columns
 from vqcodec.registry.load import parse_model
 
 LEVELS = [level for level in kernel.levels() if level != kernel.NUMPY]
@@ -52,26 +55,25 @@ def kernels(prior: Prior) -> Iterator[Kernel]:
 def with_numpy(prior: Prior, chooser: Chooser, size: Size) -> tuple[bytes, Indices]:
     grid = np.empty((*size, sum(groups for groups, _ in prior.parts)), dtype=np.int32)
     encoder = Encoder()
-    code_tiles(prior, [encoder], [(slice(0, size[0]), slice(0, size[1]))], grid, chooser)
+    code_tiles(prior, [encoder], [whole(size)], grid, chooser)
     return encoder.finish(), grid
 
 
 def read_with_numpy(prior: Prior, stream: bytes, size: Size) -> Indices:
     grid = np.empty((*size, sum(groups for groups, _ in prior.parts)), dtype=np.int32)
     decoder = Decoder(stream)
-    code_tiles(prior, [decoder], [(slice(0, size[0]), slice(0, size[1]))], grid)
+    code_tiles(prior, [decoder], [whole(size)], grid)
     decoder.finish()
     return grid
 
 
 def tables_of(prior: Prior, indices: Indices) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return all logits and frequencies of a tile as the kernel orders them."""
-    rows, columns, groups = indices.shape
-    flat = indices.reshape(rows * columns, groups)
+    known = flat(indices)
     width = sum(count * size for count, size in prior.parts)
-    logits = np.empty((rows * columns, width), dtype=np.int32)
+    logits = np.empty((len(known), width), dtype=np.int32)
     frequencies = np.empty_like(logits)
-    context = prior.context([(rows, columns)])
+    context = prior.context([indices.shape[:-1]])
     for step in context.steps():
         none = np.empty((len(step.place), 0))
         found = [none], [none]
@@ -80,7 +82,7 @@ def tables_of(prior: Prior, indices: Indices) -> tuple[NDArray[np.int32], NDArra
             own = context.logits(part, slice(0, len(step.place)))
             found[0].append(own.swapaxes(0, 1).reshape(len(step.place), -1))
             found[1].append(surpluses(own).reshape(len(step.place), -1) + 1.0)
-            context.put(part, flat[step.place, done : done + count])
+            context.put(part, known[step.place, done : done + count])
             done += count
         logits[step.place], frequencies[step.place] = map(np.hstack, found)
     return logits, frequencies
@@ -93,18 +95,19 @@ def read(each: Kernel, stream: bytes, size: Size) -> Indices:
 
 
 def the_same_everywhere(prior: Prior, indices: Indices, stream: bytes) -> None:
-    rows, columns, groups = indices.shape
+    size = indices.shape[:-1]
+    rows, columns = rows_and_columns(size)
     expected = tables_of(prior, indices)
-    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
+    known = KnownIndices(prior.parts, flat(indices))
     for each in kernels(prior):
         found = np.empty_like(expected[0]), np.empty_like(expected[1])
         each.network.tables(each.level, rows, columns, indices.copy(), *found)
         assert np.array_equal(found[0], expected[0]), each.level
         assert np.array_equal(found[1], expected[1]), each.level
-        written, coded = each.encode(known, (rows, columns))
+        written, coded = each.encode(known, size)
         assert written == stream
         assert np.array_equal(coded, indices)
-        assert np.array_equal(read(each, stream, (rows, columns)), indices)
+        assert np.array_equal(read(each, stream, size), indices)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -139,38 +142,50 @@ def random_layer(
 
 
 def random_trunk(
-    rng: np.random.Generator, reads: int, channels: int, layers: int
+    rng: np.random.Generator, reads: int, channels: int, taps: TrunkTaps
 ) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
-    random_layer(rng, tensors, "first", 11 * reads, channels)
-    for number in range(layers):
-        random_layer(rng, tensors, f"layers.{number}", 5 * channels, channels)
+    random_layer(rng, tensors, "first", len(taps.first) * reads, channels)
+    for number, own in enumerate(taps.layers):
+        random_layer(rng, tensors, f"layers.{number}", len(own) * channels, channels)
     return tensors
 
 
-def random_categorical(rng: np.random.Generator) -> Prior:
-    reads, channels, layers, size = (
-        int(rng.integers(low, high)) for low, high in ((1, 20), (1, 70), (0, 4), (2, 70))
+def random_wedge(rng: np.random.Generator) -> TrunkTaps:
+    return wedge(int(rng.integers(0, 4)))
+
+
+def random_dilated(rng: np.random.Generator) -> TrunkTaps:
+    """Layers that reach back a step or across the whole of a tile."""
+    dilations = (1 << rng.integers(0, 7, rng.integers(0, 5))).tolist()
+    return dilated(int(rng.integers(1, 6)), int(rng.integers(2, 5)), dilations)
+
+
+Taps = Callable[[np.random.Generator], TrunkTaps]
+
+
+def random_categorical(rng: np.random.Generator, random_taps: Taps = random_wedge) -> Prior:
+    reads, channels, size = (
+        int(rng.integers(low, high)) for low, high in ((1, 20), (1, 70), (2, 70))
     )
-    tensors = random_trunk(rng, reads, channels, layers)
+    taps = random_taps(rng)
+    tensors = random_trunk(rng, reads, channels, taps)
     tensors["embedding"] = integers(rng, np.int8, 127, size, reads)
     random_layer(rng, tensors, "hidden", channels, channels)
     random_layer(rng, tensors, "output", channels, size)
     return Prior(
-        Trunk.read(tensors, reads=reads, channels=channels, layers=layers, dtype=np.float64),
+        Trunk.read(tensors, reads=reads, channels=channels, taps=taps, dtype=np.float64),
         Categorical.read(
             tensors, codebook_size=size, embedding=reads, channels=channels, dtype=np.float64
         ),
     )
 
 
-def random_gaussian(rng: np.random.Generator) -> Prior:
+def random_gaussian(rng: np.random.Generator, random_taps: Taps = random_wedge) -> Prior:
     widths = tuple(int(width) for width in rng.integers(1, 20, rng.integers(1, 4)))
-    channels, layers, hidden = (
-        int(rng.integers(low, high)) for low, high in ((1, 40), (0, 3), (1, 40))
-    )
-    coarse = int(rng.integers(1, sum(widths) + 1))
-    tensors = random_trunk(rng, coarse, channels, layers)
+    channels, hidden = (int(rng.integers(1, 40)) for _ in range(2))
+    coarse, taps = int(rng.integers(1, sum(widths) + 1)), random_taps(rng)
+    tensors = random_trunk(rng, coarse, channels, taps)
     tensors["precisions"] = rng.integers(0, 1 << rng.integers(1, 22), 1024, dtype=np.int32)
     books: dict[str, NDArray[Any]] = {"rest": np.zeros(sum(widths), np.int16)}
     for s, (start, width) in enumerate(zip(accumulate(widths, initial=0), widths, strict=False)):
@@ -188,7 +203,7 @@ def random_gaussian(rng: np.random.Generator) -> Prior:
             books[f"{name}.vectors"] = integers(rng, np.int16, 4095, groups, size, d)
             books[f"{name}.bias"] = integers(rng, np.int16, 4095, groups, size)
             books[f"{name}.embedding"] = integers(rng, np.int8, 127, groups, size, d)
-    trunk = Trunk.read(tensors, reads=coarse, channels=channels, layers=layers, dtype=np.float64)
+    trunk = Trunk.read(tensors, reads=coarse, channels=channels, taps=taps, dtype=np.float64)
     trunk.offset[:] = integers(rng, np.int16, 32767, channels)
     slices = Slices.read(
         tensors, channels=channels, hidden=hidden, widths=widths, coarse=coarse, dtype=np.float64
@@ -196,26 +211,52 @@ def random_gaussian(rng: np.random.Generator) -> Prior:
     return Prior(trunk, Gaussian(slices, Codebooks(books, slices=widths, size=64)))
 
 
-KINDS: list[Callable[[np.random.Generator], Prior]] = [random_categorical, random_gaussian]
+Kind = Callable[[np.random.Generator, Taps], Prior]
 seeds = st.integers(0, 1 << 32)
+every_kind = pytest.mark.parametrize("kind", [random_categorical, random_gaussian])
+every_dimension = pytest.mark.parametrize("taps", [random_wedge, random_dilated])
 
 
-def random_indices(rng: np.random.Generator, prior: Prior) -> Indices:
-    rows, columns = rng.integers(1, 12, 2)
-    sizes = [size for groups, size in prior.parts for _ in range(groups)]
-    return rng.integers(0, np.array(sizes, dtype=int), (rows, columns, len(sizes)), dtype=np.int32)
+def random_size(rng: np.random.Generator, taps: Taps) -> Size:
+    """Rows and columns, or where taps are of one dimension a length."""
+    if taps is random_dilated:
+        return (int(rng.integers(1, 100)),)
+    rows, columns = map(int, rng.integers(1, 12, 2))
+    return rows, columns
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def random_indices(rng: np.random.Generator, prior: Prior, size: Size) -> Indices:
+    codewords = [count for groups, count in prior.parts for _ in range(groups)]
+    shape = (*size, len(codewords))
+    return rng.integers(0, np.array(codewords, dtype=int), shape, dtype=np.int32)
+
+
+def flat(indices: Indices) -> Indices:
+    """Return the indices of a tile position after position, (P, G)."""
+    *size, groups = indices.shape
+    return indices.reshape(math.prod(size), groups)
+
+
+@every_dimension
+@every_kind
 @given(seed=seeds)
-def test_random_models(kind: Callable[[np.random.Generator], Prior], seed: int) -> None:
+def test_random_models(kind: Kind, taps: Taps, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    prior = kind(rng)
-    indices = random_indices(rng, prior)
-    rows, columns, groups = indices.shape
-    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
-    stream, _ = with_numpy(prior, known, (rows, columns))
+    prior = kind(rng, taps)
+    size = random_size(rng, taps)
+    indices = random_indices(rng, prior, size)
+    stream, _ = with_numpy(prior, KnownIndices(prior.parts, flat(indices)), size)
     the_same_everywhere(prior, indices, stream)
+
+
+@given(seed=seeds)
+def test_one_dimension_is_one_row(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prior = random_gaussian(rng, random_dilated)
+    (columns,) = random_size(rng, random_dilated)
+    indices = random_indices(rng, prior, (columns,))
+    known = KnownIndices(prior.parts, indices)
+    assert with_numpy(prior, known, (columns,))[0] == with_numpy(prior, known, (1, columns))[0]
 
 
 def test_the_reference_says_the_same(photo_like: Photo, photo_data: bytes) -> None:
@@ -238,22 +279,23 @@ def test_the_reference_says_the_same(photo_like: Photo, photo_data: bytes) -> No
     assert sum(expected) == int(logits.sum()) + int(frequencies.sum())
 
 
+@every_dimension
 @given(seed=seeds)
-def test_choices(seed: int) -> None:
+def test_choices(taps: Taps, seed: int) -> None:
     """Also among equal costs, of latents that are no numbers, and far from all codewords."""
     rng = np.random.default_rng(seed)
-    prior = random_gaussian(rng)
+    prior = random_gaussian(rng, taps)
     assert isinstance(prior.head, Gaussian)
-    rows, columns = map(int, rng.integers(1, 9, 2))
-    latents = rng.normal(size=(rows * columns, sum(prior.head.slices.widths)))
+    size = random_size(rng, taps)
+    latents = rng.normal(size=(math.prod(size), sum(prior.head.slices.widths)))
     latents *= rng.choice([1e-3, 1.0, 100.0, 1e30])
     latents[rng.random(latents.shape) < 0.1] = rng.choice([0.0, np.nan, np.inf, -np.inf])
     with np.errstate(over="ignore"):
         scaled = bounded(latents.astype(np.float32))
     chooser = LeastCost(prior.head.codebooks, scaled, float(rng.choice([1e-6, 0.5, 24.0, 1e6])))
-    expected, picked = with_numpy(prior, chooser, (rows, columns))
+    expected, picked = with_numpy(prior, chooser, size)
     for each in kernels(prior):
-        stream, indices = each.encode(chooser, (rows, columns))
+        stream, indices = each.encode(chooser, size)
         assert np.array_equal(indices, picked), each.level
         assert stream == expected
 
@@ -265,17 +307,16 @@ def outcome(read: Callable[[], Indices]) -> list[int] | None:
         return None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_dimension
+@every_kind
 @given(seed=seeds)
-def test_hostile_streams(kind: Callable[[np.random.Generator], Prior], seed: int) -> None:
+def test_hostile_streams(kind: Kind, taps: Taps, seed: int) -> None:
     """Cut, changed, longer, and mere noise: what NumPy refuses the kernel refuses."""
     rng = np.random.default_rng(seed)
-    prior = kind(rng)
-    indices = random_indices(rng, prior)
-    rows, columns, groups = indices.shape
-    size = (rows, columns)
-    known = KnownIndices(prior.parts, indices.reshape(rows * columns, groups))
-    stream, _ = with_numpy(prior, known, size)
+    prior = kind(rng, taps)
+    size = random_size(rng, taps)
+    indices = random_indices(rng, prior, size)
+    stream, _ = with_numpy(prior, KnownIndices(prior.parts, flat(indices)), size)
     changed = bytearray(stream)
     if changed:
         changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
@@ -329,7 +370,7 @@ def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
         each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0)
     layer = (1, 1, np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
     short, wide = (2, 1, *layer[2:]), (2, 1, np.zeros(2, np.int8), *layer[3:])
-    taps, one = np.array([[0, -1]], np.int32), np.ones(1, np.int32)
+    taps, one = (1, np.array([[0, -1]], np.int32)), np.ones(1, np.int32)
     powers = np.zeros(401, np.int32)
     for first, hidden, output in (
         (short, (layer,), (layer,)),
@@ -344,9 +385,31 @@ def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
         starts = np.arange(len(hidden) + 1, dtype=np.int32)
         with pytest.raises(ValueError, match=r"buffer|consistent"):
             kernel.native.Network(
-                1, 1, 1, 1, taps, taps, first, (), one, starts, hidden, output, None,
-                (block,), powers,
-            )  # fmt: skip
+                1, 1, taps, (), first, (), one, starts, hidden, output, None, (block,), powers
+            )
+
+
+def test_taps_that_do_not_fit_are_refused() -> None:
+    """Each layer reads what is there already, not too far back, and nothing else."""
+    rng = np.random.default_rng(0)
+    prior = random_categorical(rng, lambda _: dilated(2, 2, (1, 4)))
+    first, (one, four) = prior.trunk.taps.first, prior.trunk.taps.layers
+    for wrong in (
+        TrunkTaps(((0, -1), (0, 0)), (one, four)),
+        TrunkTaps(((0, -1),), (one, four)),
+        TrunkTaps(first, (one,)),
+        TrunkTaps(first, (one, four, four)),
+        TrunkTaps(first, (one, ((0, -4), (0, 1)))),
+        TrunkTaps(first, (one, ((0, -4), (1, -2)))),
+        TrunkTaps(first, (one, ((0, -4), (0, -4), (0, 0)))),
+        TrunkTaps(first, (one, ((0, -1024), (0, 0)))),
+    ):
+        with pytest.raises(ValueError, match="not consistent"):
+            pack(dataclasses.replace(prior.trunk, taps=wrong), prior.head)
+    pack(
+        dataclasses.replace(prior.trunk, taps=TrunkTaps(first, (((0, -1023), (0, 0)), four))),
+        prior.head,
+    )
 
 
 def test_the_environment_names_a_level(monkeypatch: pytest.MonkeyPatch) -> None:

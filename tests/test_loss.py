@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import Run, one_line_error, photo, removing
 
+import vqcodec
 from vqcodec import storage
-from vqcodec.image import pipeline
 from vqcodec.models.vqvae import VqVae
 
 if sys.platform == "win32":
@@ -60,7 +60,7 @@ def nothing_is_lost(
         if source.exists():
             assert source.read_bytes() == original
         if result.exists() and (data := result.read_bytes()) not in verified:
-            pipeline.verify(data, model=model)
+            vqcodec.verify(data, model=model)
             verified.add(data)
 
 

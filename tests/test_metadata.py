@@ -19,7 +19,7 @@ import vqcodec
 from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, LimitError, VqcWarning
-from vqcodec.image import chunks, ifd
+from vqcodec.image import ifd
 from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.metadata import comment_chunk, comment_of
@@ -414,7 +414,7 @@ def test_metadata_bombs_are_refused(model: VqVae, monkeypatch: pytest.MonkeyPatc
     image = photo()
     image.info["xmp"] = bytes(2000)
     data = vqcodec.compress(image, model=model)
-    monkeypatch.setattr(chunks, "METADATA_MAX", 1000)
+    monkeypatch.setattr("vqcodec.codec.chunks.UNPACKED_MAX", 1000)
     with pytest.raises(LimitError):
         vqcodec.decompress(data, model=model)
 

@@ -182,11 +182,11 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
     pictures = Pictures(paths, recipe.data)
     first = TransformStage(recipe, pictures, paths[:2], CPU)
     cache = tmp_path / "codebooks.safetensors"
-    codebooks = start_all(recipe, first.module, None, pictures, cache, CPU, unheard)
-    again = start_all(recipe, first.module, None, pictures, cache, CPU, unheard)
+    codebooks = start_all(recipe, first.medium, None, cache, unheard)
+    again = start_all(recipe, first.medium, None, cache, unheard)
     for one, other in zip(codebooks, again, strict=True):
         assert one.state_dict().keys() == other.state_dict().keys()
-    stage = ProductStage(recipe, first.module, codebooks, pictures, paths[:2], CPU)
+    stage = ProductStage(recipe, first.medium, codebooks, CPU)
     before = stage.validate()
     optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-4)
     for step in range(20):
@@ -195,7 +195,7 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
         loss.backward()
         optimiser.step()
         assert math.isfinite(metrics["psnr"])
-    for name, parameter in stage.module.photo.named_parameters():
+    for name, parameter in stage.module.networks.named_parameters():
         trains = not name.startswith(("analysis", "gains"))
         assert (parameter.grad is not None) == trains
     assert stage.validate()["loss"] < before["loss"]

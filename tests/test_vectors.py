@@ -1,4 +1,7 @@
-"""The conformance vectors, through the codec and through the reference decoder."""
+"""The conformance vectors, through the codec and through the reference decoder.
+
+Those that are streams of single tiles are in test_streams.py.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,12 @@ from test_container import SPEC
 
 import vqcodec
 from vqcodec import errors
+from vqcodec.audio import chunks as sound_chunks
+from vqcodec.audio.waveform import Waveform
 from vqcodec.container import parse
 from vqcodec.image import chunks
-from vqcodec.image.pipeline import verify
-from vqcodec.models.product import ProductModel
+from vqcodec.media.checking import verify
+from vqcodec.models.photo_model import PhotoModel
 from vqcodec.registry.load import parse_model
 
 if sys.version_info >= (3, 11):
@@ -72,6 +77,8 @@ def test_codec_decodes(vector: Vector) -> None:
     grid = verify(vector.data, device="cpu")
     assert list(grid.shape) == says["grid"]
     assert reference.indices_sha256(grid) == says["indices_sha256"]
+    if is_sound(vector):
+        check_description(vector)
     if not says.keys() & {"pixels", "pixels_sha256"}:
         return
     image = vqcodec.decompress(vector.data, device="cpu")
@@ -116,7 +123,7 @@ exact = pytest.mark.parametrize(
 def test_exact_pixels_are_the_same_however_they_are_made(
     vector: Vector, engine: str, window: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ProductModel, "window", window)
+    monkeypatch.setattr(PhotoModel, "window", window)
     monkeypatch.setattr("vqcodec.processors.threads", lambda: threads)
     if engine == "torch":
         from vqcodec.engines.torch_engine import TorchEngine
@@ -125,6 +132,42 @@ def test_exact_pixels_are_the_same_however_they_are_made(
     model = parse_model(vector.model, sha256=hashlib.sha256(vector.model).hexdigest())
     image = vqcodec.decompress(vector.data, model=model)
     assert pixels_sha256(np.asarray(image)) == vector.says["pixels_sha256"]
+
+
+def is_sound(vector: Vector) -> bool:
+    """Tell what the file says that it holds, whether or not it holds it."""
+    return vector.data[9:10] == b"\2"
+
+
+def check_description(vector: Vector) -> None:
+    """Check what the chunks of sound hold."""
+    description = sound_chunks.unpack(parse(vector.data))
+    wave = reference.read_wave(reference.parse(vector.data))
+    assert description.waveform == Waveform(
+        rate=wave["rate"],
+        samples=wave["samples"],
+        levels=tuple(wave["levels"]),
+        channels=tuple(wave["channels"]),
+    )
+    held = {
+        "tags": lambda: sound_chunks.pack_tags(description.tags),
+        "time": lambda: description.modified.to_bytes(8, "little", signed=True),
+    }
+    for kind, digest in vector.says.get("chunks_sha256", {}).items():
+        assert hashlib.sha256(held[kind]()).hexdigest() == digest
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("vector", [v for v in vectors("valid", "limits") if is_sound(v.values[0])])
+def test_sound_is_as_long_and_has_as_many_channels_as_told(vector: Vector) -> None:
+    wave = reference.read_wave(reference.parse(vector.data))
+    part = (0, min(wave["samples"], 1000) / wave["rate"])
+    if wave["rate"] != 16000:
+        pytest.importorskip("soxr")
+    samples, rate = vqcodec.decompress_audio(vector.data, crop=part)
+    assert rate == wave["rate"]
+    assert samples.shape == (len(wave["channels"]), min(wave["samples"], 1000))
+    assert np.isfinite(samples).all()
 
 
 @decodes
@@ -145,8 +188,10 @@ def test_reference_decodes(vector: Vector) -> None:
 @rejected
 @pytest.mark.usefixtures("installed")
 @pytest.mark.filterwarnings("ignore::vqcodec.errors.ModelWarning")  # of models that are faulty
-@pytest.mark.parametrize("read", [verify, vqcodec.decompress])
-def test_codec_rejects(vector: Vector, read: Any) -> None:
+@pytest.mark.parametrize("way", ["verify", "decompress"])
+def test_codec_rejects(vector: Vector, way: str) -> None:
+    decompress = vqcodec.decompress_audio if is_sound(vector) else vqcodec.decompress
+    read = verify if way == "verify" else decompress
     with pytest.raises(vqcodec.VqcError) as caught:
         read(vector.data, device="cpu")
     if vector.says["expect"] == "Model":
@@ -157,9 +202,11 @@ def test_codec_rejects(vector: Vector, read: Any) -> None:
 
 def everything(vector: Vector) -> None:
     """Look at all of a file and of its model."""
-    reference_picture.unpack(reference.parse(vector.data))
+    file = reference.parse(vector.data)
+    reference_picture.unpack(file)
     reference.decode(vector.data, vector.model)
-    reference_picture.load(vector.model)
+    if file["medium"] == reference.PICTURE:
+        reference_picture.load(vector.model)
 
 
 @rejected
@@ -183,7 +230,7 @@ def test_programs_write_the_vectors_again(tmp_path: Path) -> None:
     made = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.glob("*/*")}
     kept = {
         p.relative_to(VECTORS): p.read_bytes()
-        for group in ("models", *GROUPS)
+        for group in ("models", "streams", *GROUPS)
         for p in (VECTORS / group).iterdir()
     }
     assert made.keys() == kept.keys()

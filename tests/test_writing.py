@@ -15,6 +15,7 @@ import pytest
 from conftest import Run, one_line_error, photo, removing
 from PIL import Image
 
+import vqcodec
 from vqcodec import storage
 from vqcodec.codec.search import Wish
 from vqcodec.errors import SourceKeptError, VerificationError
@@ -216,7 +217,7 @@ def test_source_that_changes_is_kept(
     error = one_line_error(run(*removing()), 1)
     assert "pictures/a.png: kept: it changed after it was read" in error
     assert one.exists()
-    pipeline.verify(one.with_suffix(".vqc").read_bytes(), model=model)
+    vqcodec.verify(one.with_suffix(".vqc").read_bytes(), model=model)
 
 
 def nothing(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Keep what a run of photo-2 has learnt, small enough for the repository.
+"""Keep what a run of photo-2 or speech has learnt, small enough for the repository.
 
     python train/checkpoint.py runs/photo-2.run/transform.safetensors train/photo-2
 

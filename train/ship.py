@@ -34,6 +34,7 @@ def main(model: str, option: str = "") -> None:
         "file": f"{name}.safetensors",
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "architecture": metadata["architecture"],
         "licence": metadata["licence"],
         "description": metadata["description"],
     }

@@ -1,10 +1,13 @@
-"""vqcodec: a neural image codec whose files decode to the same indices everywhere.
+"""vqcodec: a neural codec of pictures and sound whose files decode to the same indices everywhere.
 
     import vqcodec
     from PIL import Image
 
     data = vqcodec.compress(Image.open("photo.png"))
     image = vqcodec.decompress(data)
+
+    data = vqcodec.compress_audio(samples, 16000)
+    samples, rate = vqcodec.decompress_audio(data)
 
 Importing the package is cheap; each part is loaded when it is first asked for.
 """
@@ -15,10 +18,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vqcodec.codec.inspection import Inspection, inspect
-    from vqcodec.errors import FormatError, ModelError, PictureError, VqcError, VqcWarning
-    from vqcodec.image.pipeline import compress, decompress, indices, verify
+    from vqcodec.audio.inspection import SoundInspection
+    from vqcodec.audio.pipeline import compress_audio, decompress_audio
+    from vqcodec.audio.salvage import LostSegment, SalvagedSound, salvage_audio
+    from vqcodec.codec.inspection import Inspection
+    from vqcodec.errors import (
+        FormatError,
+        ModelError,
+        PictureError,
+        SoundError,
+        VqcError,
+        VqcWarning,
+    )
+    from vqcodec.image.inspection import PictureInspection
+    from vqcodec.image.pipeline import compress, decompress
     from vqcodec.image.salvage import LostTile, Salvaged, salvage
+    from vqcodec.media.checking import indices, verify
+    from vqcodec.media.inspection import inspect
     from vqcodec.registry.load import load_model
     from vqcodec.registry.store import ModelFile, list_models
 
@@ -27,42 +43,58 @@ if TYPE_CHECKING:
 __all__ = [
     "FormatError",
     "Inspection",
+    "LostSegment",
     "LostTile",
     "ModelError",
     "ModelFile",
     "PictureError",
+    "PictureInspection",
     "Salvaged",
+    "SalvagedSound",
+    "SoundError",
+    "SoundInspection",
     "VqcError",
     "VqcWarning",
     "__version__",
     "compress",
+    "compress_audio",
     "decompress",
+    "decompress_audio",
     "indices",
     "inspect",
     "list_models",
     "load_model",
     "salvage",
+    "salvage_audio",
     "verify",
 ]
 
 _HOMES = {
     "FormatError": "vqcodec.errors",
     "Inspection": "vqcodec.codec.inspection",
+    "LostSegment": "vqcodec.audio.salvage",
     "LostTile": "vqcodec.image.salvage",
     "ModelError": "vqcodec.errors",
     "ModelFile": "vqcodec.registry.store",
-    "Salvaged": "vqcodec.image.salvage",
     "PictureError": "vqcodec.errors",
+    "PictureInspection": "vqcodec.image.inspection",
+    "Salvaged": "vqcodec.image.salvage",
+    "SalvagedSound": "vqcodec.audio.salvage",
+    "SoundError": "vqcodec.errors",
+    "SoundInspection": "vqcodec.audio.inspection",
     "VqcError": "vqcodec.errors",
     "VqcWarning": "vqcodec.errors",
     "compress": "vqcodec.image.pipeline",
+    "compress_audio": "vqcodec.audio.pipeline",
     "decompress": "vqcodec.image.pipeline",
-    "indices": "vqcodec.image.pipeline",
-    "inspect": "vqcodec.codec.inspection",
+    "decompress_audio": "vqcodec.audio.pipeline",
+    "indices": "vqcodec.media.checking",
+    "inspect": "vqcodec.media.inspection",
     "list_models": "vqcodec.registry.store",
     "load_model": "vqcodec.registry.load",
     "salvage": "vqcodec.image.salvage",
-    "verify": "vqcodec.image.pipeline",
+    "salvage_audio": "vqcodec.audio.salvage",
+    "verify": "vqcodec.media.checking",
 }
 
 

@@ -37,6 +37,10 @@ class VersionError(FormatError):
     """The file needs a reader of another version, or a feature this one lacks."""
 
 
+class MediumError(VersionError):
+    """The file holds another medium than what was asked for."""
+
+
 class TruncatedError(FormatError):
     """The file ends before it is complete."""
 
@@ -55,6 +59,10 @@ class LimitError(FormatError):
 
 class PixelLimitError(LimitError):
     """The file has more pixels than the reader is willing to decode."""
+
+
+class SampleLimitError(LimitError):
+    """The file has more samples of sound than the reader is willing to decode."""
 
 
 class ModelError(VqcError):
@@ -79,6 +87,18 @@ class PictureSizeError(PictureError):
 
 class SampleRangeError(PictureError):
     """Nothing says which of a picture's samples are black and white."""
+
+
+class SoundError(VqcError):
+    """Sound to be compressed cannot be read, or what was decompressed cannot be written."""
+
+
+class SoundSizeError(SoundError):
+    """Sound to be compressed has more samples than the caller allows."""
+
+
+class MissingPackageError(VqcError):
+    """What was asked for takes a package that is not installed."""
 
 
 class VerificationError(VqcError):

@@ -88,18 +88,20 @@ def edges(length: int, most: int) -> tuple[int, ...]:
     return tuple(part * length // count for part in range(count + 1))
 
 
-def tiles(size: Size, most: int) -> list[Box]:
-    """Cut a grid into tiles of at most `most` positions an axis; the last axis runs fastest."""
+def tiles(size: Size, most: Size) -> list[Box]:
+    """Cut a grid into tiles, each at most as long as `most` along each axis; the last axis runs
+    fastest.
+    """
     sides = (
-        [slice(start, stop) for start, stop in itertools.pairwise(edges(length, most))]
-        for length in size
+        [slice(start, stop) for start, stop in itertools.pairwise(edges(length, limit))]
+        for length, limit in zip(size, most, strict=True)
     )
     return list(itertools.product(*sides))
 
 
-def tile_count(size: Size, most: int) -> int:
+def tile_count(size: Size, most: Size) -> int:
     """Return how many tiles there are, without making them: a hostile size may ask for millions."""
-    return math.prod(divided(size, most))
+    return math.prod(-(-length // limit) for length, limit in zip(size, most, strict=True))
 
 
 def windows(area: Box, side: int) -> Iterator[Box]:

@@ -16,7 +16,9 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -28,6 +30,8 @@ _STALE_SECONDS = 24 * 3600.0
 
 State: TypeAlias = tuple[int, ...]
 """What changes when a file does."""
+Writer: TypeAlias = "Callable[[IO[bytes]], object]"
+"""Writes the contents of a file into one that has a descriptor and can seek."""
 BytesLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]"
 """The path of a file, its bytes, or a file object that is open for reading them."""
 
@@ -50,14 +54,15 @@ def bytes_of(source: BytesLike) -> bytes:
 
 def write_whole(
     target: Path,
-    data: bytes,
+    data: bytes | Writer,
     *,
     overwrite: bool,
     inside: Path | None = None,
     mode: int = 0o666,
     check: Callable[[bytes], None] | None = None,
 ) -> None:
-    """Write a file and flush it, its folder and folders made for it to disk.
+    """Write a file and flush it, its folder and folders made for it to disk. Its contents are
+    bytes, or what a function writes into a file that is open for reading and writing.
 
     A new file has the permissions of `mode` that the process's umask leaves; one that is
     overwritten keeps its own.
@@ -72,8 +77,9 @@ def write_whole(
     """
     real = _real(target, target.parent if inside is None else inside)
     _make_folder(real.parent)
+    write = data if callable(data) else lambda stream: stream.write(data)
     try:
-        _write(real, data, overwrite, mode & 0o666, check)
+        _write(real, write, overwrite, mode & 0o666, check)
     except OSError as error:
         # The hidden name would tell nobody anything, and writing knows no name.
         error.filename, error.filename2 = str(target), None
@@ -155,7 +161,7 @@ def _not_followed(target: Path, link: Path, reason: str) -> PermissionError:
 
 def _write(
     target: Path,
-    data: bytes,
+    write: Writer,
     overwrite: bool,
     mode: int,
     check: Callable[[bytes], None] | None,
@@ -166,20 +172,21 @@ def _write(
     has_name = file is None
     try:
         with file or _open_named(hidden, mode) as stream:
-            stream.write(data)
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
             if check is not None:
                 check(_read_back(stream))
-            if not has_name:
-                _link_nameless(stream, hidden if overwrite else target)
-        if overwrite:
-            _replace(hidden, target)
-        elif has_name:
-            _rename(hidden, target)
-    except FileExistsError:
-        if not _holds(target, data):
-            raise _exists() from None
+            try:
+                if not has_name:
+                    _link_nameless(stream, hidden if overwrite else target)
+                if overwrite:
+                    _replace(hidden, target)
+                elif has_name:
+                    _rename(hidden, target)
+            except FileExistsError:
+                if not _holds(target, stream):
+                    raise _exists() from None
     finally:
         if has_name or overwrite:
             hidden.unlink(missing_ok=True)
@@ -229,13 +236,21 @@ def _rename(hidden: Path, target: Path) -> None:
         os.replace(hidden, target)
 
 
-def _holds(target: Path, data: bytes) -> bool:
-    """Tell whether a file has these bytes, flushed to disk whoever wrote it."""
+def _holds(target: Path, written: IO[bytes]) -> bool:
+    """Tell whether a file has the bytes of another, flushed to disk whoever wrote it."""
     if not target.is_file():
         return False
     with target.open("r+b") as stream:
         os.fsync(stream.fileno())
-        return _read_back(stream) == data
+        written.seek(0)
+        return all(
+            ours == theirs
+            for ours, theirs in zip_longest(_pieces(written), _pieces(stream), fillvalue=b"")
+        )
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    return iter(partial(stream.read, 1 << 20), b"")
 
 
 def _exists() -> FileExistsError:

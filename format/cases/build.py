@@ -203,7 +203,7 @@ def filtered(kind: int, row: bytes, above: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A file with what a decoder must make of it."""
+    """A file, or the stream of a tile alone, with what a decoder must make of it."""
 
     name: str
     """Of the file, without suffix."""
@@ -218,6 +218,10 @@ class Case:
     """That, or the class of the error."""
     indices: Array | None = None
     """Rows x columns x groups, of a file that decodes."""
+    quality: int = 0
+    """Of a stream; files say it themselves."""
+    columns: int = 0
+    """Positions of a stream, whose tile has one row; 0 for a file."""
     pixels: bool = True
     """Whether the pixels are there to compare with."""
     unpacked: dict[str, bytes] = field(default_factory=dict)

@@ -76,6 +76,35 @@ class Model:
         self.tensors[f"{name}.bias"] = ("I32", numbers(f"{seed}.bias", (outputs,), -bias, bias))
         self.tensors[f"{name}.shift"] = ("U8", numbers(f"{seed}.shift", (outputs,), *shift))
 
+    def trunk(self, reads: int, channels: int, taps: list[int]) -> None:
+        """Add the layers of a prior's trunk, each of which reads so many positions."""
+        first, *others = taps
+        self.linear("prior.first", channels, first * reads, 40, 9000, (3, 5))
+        for k, count in enumerate(others):
+            self.linear(f"prior.layers.{k}", channels, count * channels, 40, 4000, (4, 7))
+
+    def latents(
+        self,
+        latents: int,
+        codebooks: list["Blocks"],
+        slices: tuple[int, ...],
+        channels: int,
+        hidden: int,
+    ) -> None:
+        """Add what follows the trunk of a latent prior, and codebooks of so many qualities."""
+        for s, width in enumerate(slices):
+            before = channels + sum(slices[:s])
+            self.linear(f"prior.hidden.{s}", hidden, before, 60, 9000, (3, 5))
+            self.linear(f"prior.output.{s}", 2 * width, hidden, 60, 4000, (4, 6))
+        self.numbers("prior.quality", "I16", (len(codebooks), channels), 500)
+        falling = (2**21 - 1) // np.arange(1, 1025)
+        self.tensors["prior.precisions"] = ("I32", np.append(falling[:-1], 0))
+        for q, blocks in enumerate(codebooks, start=1):
+            self.numbers(f"codebooks.{q}.rest", "I16", (latents,), 40)
+            for s, several in blocks.items():
+                for b, (places, k) in enumerate(several):
+                    self.block(f"codebooks.{q}.{s}.{b}", places, k)
+
     def convolution(self, name: str, *shape: int, outputs: int | None = None) -> None:
         """Add a float16 layer, its weights about 1 / sqrt(inputs)."""
         reach = max(1, int(440 / math.sqrt(max(1, np.prod(shape[1:])))))
@@ -126,9 +155,7 @@ def vqvae(
     config = described("vqvae-pixelcnn-1", name, autoencoder=autoencoder, prior=prior)
     model = Model(name, config, {})
     model.numbers("prior.embedding", "I8", (size, embedding), 127)
-    model.linear("prior.first", channels, 11 * embedding, 40, 9000, (3, 5))
-    for k in range(layers):
-        model.linear(f"prior.layers.{k}", channels, 5 * channels, 40, 4000, (4, 7))
+    model.trunk(embedding, channels, [11] + [5] * layers)
     model.linear("prior.hidden", channels, channels, 60, 9000, (3, 5))
     model.linear("prior.output", size, channels, 60, 4000, (4, 6))
     model.numbers("codebook", "F32", (size, dim), 512)
@@ -180,23 +207,94 @@ def photo(
     product = {"codebook_size": size, "distance_bits": 24.0}
     config = described("photo-1", name, transform=transform, latent_prior=prior, product=product)
     model = Model(name, config, {})
-    model.linear("prior.first", channels, 11 * (latents - details), 40, 9000, (3, 5))
-    for k in range(layers):
-        model.linear(f"prior.layers.{k}", channels, 5 * channels, 40, 4000, (4, 7))
-    for s, width in enumerate(slices):
-        model.linear(f"prior.hidden.{s}", hidden, channels + sum(slices[:s]), 60, 9000, (3, 5))
-        model.linear(f"prior.output.{s}", 2 * width, hidden, 60, 4000, (4, 6))
-    model.numbers("prior.quality", "I16", (qualities, channels), 500)
-    falling = (2**21 - 1) // np.arange(1, 1025)
-    model.tensors["prior.precisions"] = ("I32", np.append(falling[:-1], 0))
-    for q, blocks in enumerate(codebooks, start=1):
-        model.numbers(f"codebooks.{q}.rest", "I16", (latents,), 40)
-        for s, several in blocks.items():
-            for b, (places, k) in enumerate(several):
-                model.block(f"codebooks.{q}.{s}.{b}", places, k)
+    model.trunk(latents - details, channels, [11] + [5] * layers)
+    model.latents(latents, codebooks, slices, channels, hidden)
     gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
     model.tensors["gains"] = ("F32", gains)
     transforms(model, latents, details, widths, depths)
+    return model
+
+
+def wavenet(
+    name: str,
+    *,
+    size: int = 24,
+    embedding: int = 5,
+    channels: int = 8,
+    first_kernel_size: int = 3,
+    kernel_size: int = 2,
+    dilations: tuple[int, ...] = (1, 2, 4),
+) -> Model:
+    """The prior of a model of architecture vqvae-wavenet-1."""
+    prior = {
+        "codebook_size": size,
+        "embedding": embedding,
+        "channels": channels,
+        "first_kernel_size": first_kernel_size,
+        "kernel_size": kernel_size,
+        "dilations": list(dilations),
+    }
+    model = Model(name, described("vqvae-wavenet-1", name, prior=prior), {})
+    model.numbers("prior.embedding", "I8", (size, embedding), 127)
+    model.trunk(embedding, channels, [first_kernel_size] + [kernel_size] * len(dilations))
+    model.linear("prior.hidden", channels, channels, 60, 9000, (3, 5))
+    model.linear("prior.output", size, channels, 60, 4000, (4, 6))
+    return model
+
+
+def speech(
+    name: str,
+    codebooks: list[Blocks],
+    *,
+    size: int,
+    slices: tuple[int, ...],
+    channels: int = 8,
+    hidden: int = 8,
+    first_kernel_size: int = 3,
+    kernel_size: int = 2,
+    dilations: tuple[int, ...] = (1, 2, 4),
+) -> Model:
+    """Prior and codebooks of a model of architecture speech-1."""
+    prior = {
+        "channels": channels,
+        "first_kernel_size": first_kernel_size,
+        "kernel_size": kernel_size,
+        "dilations": list(dilations),
+        "slices": list(slices),
+        "hidden": hidden,
+    }
+    product = {"codebook_size": size, "distance_bits": 24.0}
+    model = Model(name, described("speech-1", name, latent_prior=prior, product=product), {})
+    taps = [first_kernel_size] + [kernel_size] * len(dilations)
+    model.trunk(sum(slices), channels, taps)
+    model.latents(sum(slices), codebooks, slices, channels, hidden)
+    return model
+
+
+def voice(name: str, codebooks: list[Blocks], **more: Any) -> Model:
+    """A whole model of architecture speech-1, the networks of one channel."""
+    model = speech(name, codebooks, **more)
+    latents, qualities = sum(more["slices"]), len(codebooks)
+    model.config["transform"] = {
+        "width": 1,
+        "hidden": 1,
+        "analysis_depth": 1,
+        "synthesis_depth": 1,
+        "latents": latents,
+        "qualities": qualities,
+        "gain_octaves": 3.0,
+    }
+    gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
+    model.tensors["gains"] = ("F32", gains)
+    for network, inputs, outputs in (("analysis", 1282, latents), ("synthesis", latents, 1282)):
+        for layer, *shape in (
+            ("0", 1, inputs, 1, 1),
+            ("2.depthwise", 1, 1, 1, 7),
+            ("2.first", 1, 1, 1, 1),
+            ("2.second", 1, 1, 1, 1),
+            ("4", outputs, 1, 1, 1),
+        ):
+            model.convolution(f"{network}.layers.{layer}", *shape)
     return model
 
 
@@ -283,6 +381,28 @@ PHOTO = photo(
 """Blocks of every size, two of one size with other codewords, a slice without groups; quality 3
 has no groups at all. Two details are in the second slice.
 """
+WAVENET = wavenet("wavenet")
+SPEECH = speech(
+    "speech",
+    [
+        {0: [([[5], [0]], 7), ([[3, 1]], 20)], 2: [([[0]], 12), ([[2]], 3)]},
+        {1: [([[7]], 5), ([[0, 1], [8, 3], [4, 5]], 12)], 2: [([[2, 0]], 20)]},
+        {},
+    ],
+    size=20,
+    slices=(8, 9, 3),
+    kernel_size=3,
+    dilations=(1, 3, 1, 9),
+)
+"""Qualities with blocks in other slices, the last without groups."""
+VOICE = voice(
+    "voice",
+    [{0: [([[2], [0]], 7), ([[3, 1]], 20)], 1: [([[1]], 12)]}, {1: [([[0, 1]], 5)]}, {}],
+    size=20,
+    slices=(4, 3),
+    dilations=(1, 2, 4),
+)
+"""A whole model, of which the last quality has no groups."""
 TINY = vqvae("tiny", size=3, embedding=1, channels=2, layers=1, hidden=1, blocks=1, dim=1)
 TINY_PHOTO = photo(
     "tiny-photo",

@@ -9,20 +9,20 @@
 #define TARGET __attribute__((target("avx2")))
 #define LEVEL(name) avx2_##name
 
-enum { SIDE = 4, HALF = LANES / 2 };
+enum { SIDE = 4, HALF = LANES / 2 }; /* positions; lanes of a vector */
 
 /* An instruction multiplies unsigned with signed bytes. Signed inputs give their signs to the
  * weights; as magnitudes are at most 127, two products make at most 32258, which fits. */
-TARGET static inline __attribute__((always_inline)) void
-products_of(const Layer *layer, int block, const int8_t *inputs, int stride, int positions,
-            int is_signed, int32_t *sums, int row)
+TARGET static ALWAYS_INLINE void
+block_products(const Layer *layer, int block, const int8_t *inputs, int stride, int positions,
+               int is_signed, int side, int32_t *sums, int row)
 {
     const int8_t *weights = layer->weight + (size_t)block * layer->words * LANES * WORD;
     const __m256i ones = _mm256_set1_epi16(1);
-    for (int first = 0; first < positions; first += SIDE) {
+    for (int first = 0; first < positions; first += side) {
         const int8_t *input[SIDE];
         __m256i sum[SIDE][2];
-        for (int p = 0; p < SIDE; p++) {
+        for (int p = 0; p < side; p++) {
             int position = first + p < positions ? first + p : positions - 1;
             input[p] = inputs + (size_t)position * stride;
             sum[p][0] = sum[p][1] = _mm256_setzero_si256();
@@ -32,7 +32,7 @@ products_of(const Layer *layer, int block, const int8_t *inputs, int stride, int
             for (int half = 0; half < 2; half++)
                 weight[half] = _mm256_loadu_si256(
                     (const __m256i *)(weights + ((size_t)word * LANES + half * HALF) * WORD));
-            for (int p = 0; p < SIDE; p++) {
+            for (int p = 0; p < side; p++) {
                 int32_t four;
                 memcpy(&four, input[p] + word * WORD, sizeof four);
                 __m256i wide = _mm256_set1_epi32(four);
@@ -45,7 +45,7 @@ products_of(const Layer *layer, int block, const int8_t *inputs, int stride, int
                 }
             }
         }
-        for (int p = 0; p < SIDE && first + p < positions; p++)
+        for (int p = 0; p < side && first + p < positions; p++)
             for (int half = 0; half < 2; half++)
                 _mm256_storeu_si256((__m256i *)(sums + (size_t)(first + p) * row
                                                 + (size_t)block * LANES + half * HALF),
@@ -53,15 +53,12 @@ products_of(const Layer *layer, int block, const int8_t *inputs, int stride, int
     }
 }
 
-TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int stride,
-                                int positions, int is_signed, int32_t *sums, int row)
+TARGET static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
-    for (int block = 0; block < layer->blocks; block++) {
-        if (is_signed)
-            products_of(layer, block, inputs, stride, positions, 1, sums, row);
-        else
-            products_of(layer, block, inputs, stride, positions, 0, sums, row);
-    }
+    for (int block = 0; block < layer->blocks; block++)
+        block_products(layer, block, inputs, stride, positions, is_signed, side, sums, row);
 }
 
 #include "tile.inc"

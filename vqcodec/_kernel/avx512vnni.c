@@ -9,30 +9,30 @@
 #define TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define LEVEL(name) avx512vnni_##name
 
-enum { SIDE = 4 }; /* positions and blocks that are computed together */
+enum { SIDE = 4, BLOCKS = 4 }; /* positions and blocks that are computed together */
 
-/* Signed inputs become unsigned by adding 128, and the sums are corrected. `blocks` is a constant
- * at each call, so that the sums stay in registers. */
-TARGET static inline __attribute__((always_inline)) void
-products_of(const Layer *layer, int block, int blocks, const int8_t *inputs, int stride,
-            int positions, int32_t flip, int32_t *sums, int row)
+/* Signed inputs become unsigned by adding 128, and the sums are corrected. */
+TARGET static ALWAYS_INLINE void
+block_products(const Layer *layer, int block, int blocks, const int8_t *inputs, int stride,
+               int positions, int is_signed, int side, int32_t *sums, int row)
 {
+    int32_t flip = is_signed ? (int32_t)0x80808080 : 0;
     size_t size = (size_t)layer->words * LANES * WORD;
     const int8_t *weights = layer->weight + block * size;
-    for (int first = 0; first < positions; first += SIDE) {
+    for (int first = 0; first < positions; first += side) {
         const int8_t *input[SIDE];
-        __m512i sum[SIDE][SIDE];
-        for (int p = 0; p < SIDE; p++) {
+        __m512i sum[SIDE][BLOCKS];
+        for (int p = 0; p < side; p++) {
             int position = first + p < positions ? first + p : positions - 1;
             input[p] = inputs + (size_t)position * stride;
             for (int b = 0; b < blocks; b++)
                 sum[p][b] = _mm512_setzero_si512();
         }
         for (int word = 0; word < layer->words; word++) {
-            __m512i weight[SIDE];
+            __m512i weight[BLOCKS];
             for (int b = 0; b < blocks; b++)
                 weight[b] = _mm512_loadu_si512(weights + b * size + (size_t)word * LANES * WORD);
-            for (int p = 0; p < SIDE; p++) {
+            for (int p = 0; p < side; p++) {
                 int32_t four;
                 memcpy(&four, input[p] + word * WORD, sizeof four);
                 __m512i wide = _mm512_set1_epi32(four ^ flip);
@@ -40,7 +40,7 @@ products_of(const Layer *layer, int block, int blocks, const int8_t *inputs, int
                     sum[p][b] = _mm512_dpbusd_epi32(sum[p][b], wide, weight[b]);
             }
         }
-        for (int p = 0; p < SIDE && first + p < positions; p++)
+        for (int p = 0; p < side && first + p < positions; p++)
             for (int b = 0; b < blocks; b++) {
                 size_t output = (size_t)(block + b) * LANES;
                 __m512i found = sum[p][b];
@@ -52,15 +52,16 @@ products_of(const Layer *layer, int block, int blocks, const int8_t *inputs, int
     }
 }
 
-TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int stride,
-                                int positions, int is_signed, int32_t *sums, int row)
+TARGET static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
-    int32_t flip = is_signed ? (int32_t)0x80808080 : 0;
     int block = 0;
-    for (; block + SIDE <= layer->blocks; block += SIDE)
-        products_of(layer, block, SIDE, inputs, stride, positions, flip, sums, row);
+    for (; block + BLOCKS <= layer->blocks; block += BLOCKS)
+        block_products(layer, block, BLOCKS, inputs, stride, positions, is_signed, side, sums,
+                       row);
     for (; block < layer->blocks; block++)
-        products_of(layer, block, 1, inputs, stride, positions, flip, sums, row);
+        block_products(layer, block, 1, inputs, stride, positions, is_signed, side, sums, row);
 }
 
 #include "tile.inc"

@@ -13,16 +13,17 @@
 enum { SIDE = 4, HALF = LANES / 2 };
 
 /* Signed inputs become unsigned by adding 128, and the sums are corrected. */
-TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int stride,
-                                int positions, int is_signed, int32_t *sums, int row)
+TARGET static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
     int32_t flip = is_signed ? (int32_t)0x80808080 : 0;
     for (int block = 0; block < layer->blocks; block++) {
         const int8_t *weights = layer->weight + (size_t)block * layer->words * LANES * WORD;
-        for (int first = 0; first < positions; first += SIDE) {
+        for (int first = 0; first < positions; first += side) {
             const int8_t *input[SIDE];
             __m256i sum[SIDE][2];
-            for (int p = 0; p < SIDE; p++) {
+            for (int p = 0; p < side; p++) {
                 int position = first + p < positions ? first + p : positions - 1;
                 input[p] = inputs + (size_t)position * stride;
                 sum[p][0] = sum[p][1] = _mm256_setzero_si256();
@@ -31,7 +32,7 @@ TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int st
                 const int8_t *weight = weights + (size_t)word * LANES * WORD;
                 __m256i low = _mm256_loadu_si256((const __m256i *)weight);
                 __m256i high = _mm256_loadu_si256((const __m256i *)(weight + HALF * WORD));
-                for (int p = 0; p < SIDE; p++) {
+                for (int p = 0; p < side; p++) {
                     int32_t four;
                     memcpy(&four, input[p] + word * WORD, sizeof four);
                     __m256i wide = _mm256_set1_epi32(four ^ flip);
@@ -39,7 +40,7 @@ TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int st
                     sum[p][1] = _mm256_dpbusd_avx_epi32(sum[p][1], wide, high);
                 }
             }
-            for (int p = 0; p < SIDE && first + p < positions; p++)
+            for (int p = 0; p < side && first + p < positions; p++)
                 for (int half = 0; half < 2; half++) {
                     size_t output = (size_t)block * LANES + half * HALF;
                     __m256i found = sum[p][half];

@@ -55,7 +55,7 @@ typedef struct {
     int channels;       /* C: features of a position */
     int numbers;        /* D: what is read of a position by its own later slices */
     int reads;          /* Z: how many of them later positions read */
-    Taps first_taps, inner_taps;
+    Taps first_taps, *layer_taps; /* those of each layer */
     Layer first, *layers;
     int layer_count;
     int32_t *offset;    /* [C], added to what the first layer gives */
@@ -68,6 +68,7 @@ typedef struct {
     int groups;         /* G: indices of a position, of all blocks */
     int logits;         /* of a position, of all blocks */
     int most_codewords, most_hidden, most_outputs;
+    int most_neighbours; /* inputs of a layer of the trunk */
     int32_t powers[DEPTHS];
 } Network;
 
@@ -114,6 +115,15 @@ void *vq_copy(const void *from, size_t size);
 /* Set what follows from the rest. Returns what is wrong, or NULL. */
 const char *vq_complete(Network *network);
 void vq_free(Network *network);
+
+/* Of functions whose arguments are constants at each call, so that sums stay in registers. */
+#ifdef __GNUC__
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define ALWAYS_INLINE __forceinline
+#else
+#define ALWAYS_INLINE inline
+#endif
 
 /* Numbers rounded up to whole words or lanes. */
 static inline int vq_round_up(int count, int unit) { return (count + unit - 1) / unit * unit; }

@@ -115,9 +115,18 @@ static int take_blocks(Network *network, PyObject *tuple)
     return 1;
 }
 
-static int take_taps(Taps *taps, PyObject *from, int count)
+/* Take taps from (count, offsets). */
+static int take_taps(Taps *taps, PyObject *from)
 {
-    int32_t *offsets = copy_buffer(from, 2 * (size_t)count, sizeof *offsets);
+    int count;
+    PyObject *buffer;
+    if (!PyArg_ParseTuple(from, "iO", &count, &buffer))
+        return 0;
+    if (!is_size(count)) {
+        PyErr_SetString(PyExc_ValueError, "the network is not consistent: taps");
+        return 0;
+    }
+    int32_t *offsets = copy_buffer(buffer, 2 * (size_t)count, sizeof *offsets);
     if (!offsets)
         return 0;
     int done = vq_pack_taps(taps, offsets, count);
@@ -125,6 +134,23 @@ static int take_taps(Taps *taps, PyObject *from, int count)
         PyErr_NoMemory();
     free(offsets);
     return done;
+}
+
+/* Take the layers of the trunk that follow the first one, and their taps. */
+static int take_trunk(Network *network, PyObject *taps, PyObject *layers)
+{
+    if (PyTuple_Size(taps) != PyTuple_Size(layers)) {
+        PyErr_SetString(PyExc_ValueError, "the network is not consistent: taps");
+        return 0;
+    }
+    int count;
+    network->layer_taps = items_of(taps, sizeof *network->layer_taps, &count);
+    if (!network->layer_taps || !take_layers(&network->layers, &network->layer_count, layers))
+        return 0;
+    for (int number = 0; number < count; number++)
+        if (!take_taps(&network->layer_taps[number], PyTuple_GetItem(taps, number)))
+            return 0;
+    return 1;
 }
 
 /* Take the slices: their hidden and output layers and where they start. */
@@ -167,23 +193,19 @@ static int take_tables(Network *network, PyObject *precisions, PyObject *powers)
 
 int vq_take_network(Network *network, PyObject *arguments)
 {
-    PyObject *first_taps, *inner_taps, *first, *layers, *offset, *starts, *hidden, *output;
+    PyObject *first_taps, *layer_taps, *first, *layers, *offset, *starts, *hidden, *output;
     PyObject *precisions, *blocks, *powers;
-    int first_count, inner_count;
-    if (!PyArg_ParseTuple(arguments, "iiiiOOO!O!OOO!O!OO!O", &network->channels, &network->reads,
-                          &first_count, &inner_count, &first_taps, &inner_taps, &PyTuple_Type,
+    if (!PyArg_ParseTuple(arguments, "iiO!O!O!O!OOO!O!OO!O", &network->channels, &network->reads,
+                          &PyTuple_Type, &first_taps, &PyTuple_Type, &layer_taps, &PyTuple_Type,
                           &first, &PyTuple_Type, &layers, &offset, &starts, &PyTuple_Type, &hidden,
                           &PyTuple_Type, &output, &precisions, &PyTuple_Type, &blocks, &powers))
         return 0;
-    if (!is_size(network->channels) || !is_size(network->reads) || !is_size(first_count)
-        || !is_size(inner_count)) {
+    if (!is_size(network->channels) || !is_size(network->reads)) {
         PyErr_SetString(PyExc_ValueError, "the network is not consistent: sizes");
         return 0;
     }
-    if (!take_taps(&network->first_taps, first_taps, first_count)
-        || !take_taps(&network->inner_taps, inner_taps, inner_count)
-        || !take_layer(&network->first, first)
-        || !take_layers(&network->layers, &network->layer_count, layers))
+    if (!take_taps(&network->first_taps, first_taps) || !take_layer(&network->first, first)
+        || !take_trunk(network, layer_taps, layers))
         return 0;
     network->offset = copy_buffer(offset, network->channels, sizeof *network->offset);
     return network->offset && take_slices(network, starts, hidden, output)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
+Taps: TypeAlias = tuple[int, Array]
+"""Their count, and (count, 2): rows and columns from the position that reads."""
 Layer: TypeAlias = tuple[int, int, Array, Array, Array]
 """Inputs, outputs, weight (outputs, inputs), bias (outputs,), shift (outputs,)."""
 Block: TypeAlias = tuple[int, int, int, int, Array, Array, Array | None, Array | None, Array | None]
@@ -27,10 +29,8 @@ class Network:
         cls,
         channels: int,
         reads: int,
-        first_taps_count: int,
-        inner_taps_count: int,
-        first_taps: Array,
-        inner_taps: Array,
+        first_taps: Taps,
+        layer_taps: tuple[Taps, ...],
         first: Layer,
         layers: tuple[Layer, ...],
         offset: Array,

@@ -18,16 +18,17 @@
 
 enum { SIDE = 4, QUARTERS = 4, QUARTER = LANES / QUARTERS };
 
-TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int stride,
-                                int positions, int is_signed, int32_t *sums, int row)
+TARGET static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
     (void)is_signed;
     for (int block = 0; block < layer->blocks; block++) {
         const int8_t *weights = layer->weight + (size_t)block * layer->words * LANES * WORD;
-        for (int first = 0; first < positions; first += SIDE) {
+        for (int first = 0; first < positions; first += side) {
             const int8_t *input[SIDE];
             int32x4_t sum[SIDE][QUARTERS];
-            for (int p = 0; p < SIDE; p++) {
+            for (int p = 0; p < side; p++) {
                 int position = first + p < positions ? first + p : positions - 1;
                 input[p] = inputs + (size_t)position * stride;
                 for (int quarter = 0; quarter < QUARTERS; quarter++)
@@ -38,7 +39,7 @@ TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int st
                 for (int quarter = 0; quarter < QUARTERS; quarter++)
                     weight[quarter]
                         = vld1q_s8(weights + ((size_t)word * LANES + quarter * QUARTER) * WORD);
-                for (int p = 0; p < SIDE; p++) {
+                for (int p = 0; p < side; p++) {
                     int32_t four;
                     memcpy(&four, input[p] + word * WORD, sizeof four);
                     int8x16_t wide = vreinterpretq_s8_s32(vdupq_n_s32(four));
@@ -46,7 +47,7 @@ TARGET static void dot_products(const Layer *layer, const int8_t *inputs, int st
                         sum[p][quarter] = vdotq_s32(sum[p][quarter], weight[quarter], wide);
                 }
             }
-            for (int p = 0; p < SIDE && first + p < positions; p++)
+            for (int p = 0; p < side && first + p < positions; p++)
                 for (int quarter = 0; quarter < QUARTERS; quarter++)
                     vst1q_s32(sums + (size_t)(first + p) * row + (size_t)block * LANES
                                   + quarter * QUARTER,

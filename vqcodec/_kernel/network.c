@@ -76,7 +76,7 @@ static int taps_are_right(Taps *taps, int own)
     return 1;
 }
 
-static int layer_is(const Layer *layer, int inputs, int outputs)
+static int layer_is(const Layer *layer, int64_t inputs, int64_t outputs)
 {
     for (int output = 0; output < layer->outputs; output++)
         if (layer->shift[output] > 31)
@@ -106,18 +106,25 @@ static void raise_to(int *most, int value)
 
 const char *vq_complete(Network *network)
 {
-    int channels = network->channels, first_inputs = network->first_taps.count * network->reads;
+    int channels = network->channels;
+    int64_t inputs = (int64_t)network->first_taps.count * network->reads;
     if (channels < 1 || network->numbers > MOST_NUMBERS || network->reads < 1
         || network->reads > network->numbers)
         return "counts of channels and numbers";
-    if (!taps_are_right(&network->first_taps, 0) || !taps_are_right(&network->inner_taps, 1))
-        return "taps";
-    if (!layer_is(&network->first, first_inputs, channels))
+    if (!taps_are_right(&network->first_taps, 0))
+        return "taps of the first layer";
+    if (!layer_is(&network->first, inputs, channels))
         return "the first layer";
     raise_to(&network->most_outputs, channels);
-    for (int number = 0; number < network->layer_count; number++)
-        if (!layer_is(&network->layers[number], network->inner_taps.count * channels, channels))
+    raise_to(&network->most_neighbours, network->first.inputs);
+    for (int number = 0; number < network->layer_count; number++) {
+        if (!taps_are_right(&network->layer_taps[number], 1))
+            return "taps of a layer";
+        inputs = (int64_t)network->layer_taps[number].count * channels;
+        if (!layer_is(&network->layers[number], inputs, channels))
             return "a layer";
+        raise_to(&network->most_neighbours, network->layers[number].inputs);
+    }
     if (network->precisions == NULL && network->slice_count != 1)
         return "a categorical head has one slice";
     for (int slice = 0; slice < network->slice_count; slice++) {
@@ -171,7 +178,9 @@ void vq_free(Network *network)
         free(block->embedding);
     }
     free(network->first_taps.taps);
-    free(network->inner_taps.taps);
+    for (int number = 0; network->layer_taps && number < network->layer_count; number++)
+        free(network->layer_taps[number].taps);
+    free(network->layer_taps);
     free(network->layers);
     free(network->hidden);
     free(network->output);

@@ -5,12 +5,13 @@
 #define TARGET
 #define LEVEL(name) portable_##name
 
-/* Multiply int8 inputs [positions][stride] with a layer's weights: sums [positions][row]. Inputs
- * are 0..127 unless they are signed. */
-static void dot_products(const Layer *layer, const int8_t *inputs, int stride, int positions,
-                         int is_signed, int32_t *sums, int row)
+enum { SIDE = 1 };
+
+static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
-    (void)is_signed;
+    (void)is_signed, (void)side;
     for (int block = 0; block < layer->blocks; block++) {
         const int8_t *weights = layer->weight + (size_t)block * layer->words * LANES * WORD;
         for (int position = 0; position < positions; position++) {

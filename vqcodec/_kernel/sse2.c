@@ -29,17 +29,18 @@ static inline __m128i join(__m128i one, __m128i other)
                          _mm_castps_si128(_mm_shuffle_ps(low, high, 0xdd)));
 }
 
-static void dot_products(const Layer *layer, const int8_t *inputs, int stride, int positions,
-                         int is_signed, int32_t *sums, int row)
+static ALWAYS_INLINE void
+products_of(const Layer *layer, const int8_t *inputs, int stride, int positions, int is_signed,
+            int side, int32_t *sums, int row)
 {
     (void)is_signed;
     for (int half = 0; half < 2 * layer->blocks; half++) {
         const int8_t *weights = layer->weight
             + ((size_t)(half / 2) * layer->words * LANES + half % 2 * HALF) * WORD;
-        for (int first = 0; first < positions; first += SIDE) {
+        for (int first = 0; first < positions; first += side) {
             const int8_t *input[SIDE];
             __m128i sum[SIDE][PAIRS];
-            for (int p = 0; p < SIDE; p++) {
+            for (int p = 0; p < side; p++) {
                 int position = first + p < positions ? first + p : positions - 1;
                 input[p] = inputs + (size_t)position * stride;
                 for (int pair = 0; pair < PAIRS; pair++)
@@ -51,7 +52,7 @@ static void dot_products(const Layer *layer, const int8_t *inputs, int stride, i
                 __m128i low = _mm_loadu_si128(bytes), high = _mm_loadu_si128(bytes + 1);
                 __m128i weight[PAIRS]
                     = {widen_low(low), widen_high(low), widen_low(high), widen_high(high)};
-                for (int p = 0; p < SIDE; p++) {
+                for (int p = 0; p < side; p++) {
                     int32_t four;
                     memcpy(&four, input[p] + word * WORD, sizeof four);
                     __m128i wide = widen_low(_mm_set1_epi32(four));
@@ -60,7 +61,7 @@ static void dot_products(const Layer *layer, const int8_t *inputs, int stride, i
                             = _mm_add_epi32(sum[p][pair], _mm_madd_epi16(wide, weight[pair]));
                 }
             }
-            for (int p = 0; p < SIDE && first + p < positions; p++) {
+            for (int p = 0; p < side && first + p < positions; p++) {
                 __m128i *out = (__m128i *)(sums + (size_t)(first + p) * row + half * HALF);
                 _mm_storeu_si128(out, join(sum[p][0], sum[p][1]));
                 _mm_storeu_si128(out + 1, join(sum[p][2], sum[p][3]));

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias
 
 from vqcodec.errors import VqcError
-from vqcodec.storage import State, remove_source, state_of, write_whole
+from vqcodec.storage import State, Writer, remove_source, state_of, write_whole
 
 STREAM = "-"
 EXPECTED = (VqcError, ValueError, OSError, MemoryError, RuntimeError)
@@ -41,6 +45,18 @@ class Job:
         """Return the input's bytes."""
         return read_input(self.source)
 
+    def open(self) -> IO[bytes]:
+        """Open the input for reading, from anywhere in it."""
+        return open_input(self.source)
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the input, 0 if that is not known."""
+        try:
+            return 0.0 if self.source == STREAM else Path(self.source).stat().st_size / 1e6
+        except OSError:
+            return 0.0
+
     def state(self) -> State:
         """Return what `remove_source` compares the input with."""
         return state_of(Path(self.source))
@@ -51,26 +67,34 @@ class Job:
         `check` raises if bytes are wrong: those on disk or, where the output cannot be
         read back, those to be written.
         """
+        if not self.is_file and check is not None:
+            check(data)
+        self.write_by(lambda stream: stream.write(data), check)
+
+    def write_by(self, write: Writer, check: Callable[[bytes], None] | None = None) -> None:
+        """Write the output as `write` does it, into a file that can seek, whatever it is."""
         target = Path(self.target)
         if self.is_file:
             write_whole(
                 target,
-                data,
+                write,
                 overwrite=self.overwrite,
                 inside=self.inside,
                 mode=self._mode(),
                 check=check,
             )
             return
-        if check is not None:
-            check(data)
-        if self.target != STREAM:
-            target.write_bytes(data)  # a device or a named pipe, not to be replaced by a file
-        elif sys.stdout is None:
-            raise ValueError("stdout is closed")
-        else:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        with tempfile.TemporaryFile() as made:
+            write(made)
+            made.seek(0)
+            if self.target != STREAM:
+                with target.open("wb") as device:  # or a pipe, not to be replaced by a file
+                    shutil.copyfileobj(made, device)
+            elif sys.stdout is None:
+                raise ValueError("stdout is closed")
+            else:
+                shutil.copyfileobj(made, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
 
     def _mode(self) -> int:
         """Return the permissions of the output: the input's, and its owner may write."""
@@ -163,11 +187,28 @@ class Work(Protocol):
 
 def read_input(source: str) -> bytes:
     """Return the bytes of a file or, for '-', of stdin."""
+    with open_input(source) as file:
+        return file.read()
+
+
+def open_input(source: str) -> IO[bytes]:
+    """Open a file or, for '-', a copy of all of stdin; the end of this process removes it."""
     if source != STREAM:
-        return Path(source).read_bytes()
+        return Path(source).open("rb")
     if sys.stdin is None:
         raise ValueError("stdin is closed")
-    return sys.stdin.buffer.read()
+    copy = os.fdopen(os.dup(_kept(sys.stdin.buffer).fileno()), "rb")
+    copy.seek(0)
+    return copy
+
+
+@cache
+def _kept(stdin: IO[bytes]) -> IO[bytes]:
+    """Copy stdin, which can be read once, to a file, which can be read again."""
+    kept = tempfile.TemporaryFile()  # noqa: SIM115 (it is kept)
+    shutil.copyfileobj(stdin, kept)
+    kept.flush()
+    return kept
 
 
 def compared(before: int, after: int) -> str:

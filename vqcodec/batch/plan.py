@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
+from typing import TypeAlias
 
 from vqcodec.batch.job import STREAM, Failure, Job
 from vqcodec.batch.listing import list_files
 from vqcodec.batch.places import Places, is_inside, is_stdout
 from vqcodec.container import layout, parse
 from vqcodec.errors import FormatError, LimitError, NotVqcError, VersionError
+
+SuffixOf: TypeAlias = Callable[[str], str]
+"""The suffix of the output of an input."""
 
 
 class Existing(Enum):
@@ -82,12 +86,16 @@ class _Item:
 
 
 def plan(
-    inputs: Sequence[str], outputs: Outputs, *, suffix: str, is_input: Callable[[Path], bool]
+    inputs: Sequence[str],
+    outputs: Outputs,
+    *,
+    suffix_of: SuffixOf,
+    is_input: Callable[[Path], bool],
 ) -> Plan:
-    """Pair inputs with outputs, whose names end in `suffix`. Folders contribute the files that
-    `is_input` takes.
+    """Pair inputs with outputs, whose names end as `suffix_of` says of each input. Folders
+    contribute the files that `is_input` takes.
 
-    An input's suffix is replaced by `suffix`, or this is added to a name whose ending is no
+    An input's suffix is replaced by that, or this is added to a name whose ending is no
     suffix of such inputs (`IMG_v1.2`). Inputs that would have the same output keep their
     own suffixes before it.
 
@@ -116,10 +124,11 @@ def plan(
             raise ValueError(f"{text}: no fitting files in this folder")
         root = Path(text) if listing.is_folder else None
         items += [
-            _item(source, relative, root, outputs, suffix, is_input)
+            _item(source, relative, root, outputs, suffix_of, is_input)
             for source, relative in listing.files
         ]
-    del left_out[suffix]  # earlier outputs
+    for item in items:
+        del left_out[Path(item.plain).suffix]  # earlier outputs
     places = Places()
     items = _once(items, places)
     if output is not None and len(items) > 1:
@@ -132,7 +141,7 @@ def plan(
     ]
     jobs = list(_harmless(jobs, places, failures))
     single = named and len(items) == 1
-    left, done = _by_existing(jobs, outputs.existing, single, suffix, failures, notes)
+    left, done = _by_existing(jobs, outputs.existing, single, suffix_of, failures, notes)
     return Plan(
         jobs=tuple(left),
         done=tuple(done),
@@ -166,7 +175,7 @@ def _item(
     relative: Path,
     root: Path | None,
     outputs: Outputs,
-    suffix: str,
+    suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
 ) -> _Item:
     if outputs.output is not None:
@@ -175,6 +184,7 @@ def _item(
         if outputs.directory is not None:
             raise ValueError("'-' has no name for a file in a folder; use -o")
         return _Item(source, STREAM, STREAM, None)
+    suffix = suffix_of(source)
     bare = relative.with_suffix("") if is_input(relative) else relative
     ends = bare != relative and bare.suffix.lower() == suffix
     plain = bare if ends else bare.with_name(bare.name + suffix)
@@ -256,14 +266,14 @@ class _Found(Enum):
     WHOLE = auto()
     BROKEN = "is empty or damaged; -f or --skip-existing writes it again"
     FOREIGN = "is no .vqc file; -f overwrites it"
-    OTHER = "exists and is of another picture than"
+    OTHER = "exists and is of another file than"
 
 
 def _by_existing(
     jobs: list[Job],
     existing: Existing,
     single: bool,
-    suffix: str,
+    suffix_of: SuffixOf,
     failures: list[Failure],
     notes: list[str],
 ) -> tuple[list[Job], list[Job]]:
@@ -278,7 +288,7 @@ def _by_existing(
             why = "exists; -f overwrites it, -o FILE or -d DIR avoids it"
             failures.append(Failure(f"{job.target} {why}", code=2))
             continue
-        found = _look(target, suffix, job.source)
+        found = _look(target, suffix_of(job.source), job.source)
         if found is _Found.BROKEN and existing is not Existing.KEEP:
             left.append(replace(job, overwrite=True))
         elif found in (_Found.BROKEN, _Found.FOREIGN):

@@ -24,9 +24,9 @@ from vqcodec.cli.running import EXIT_SALVAGED
 from vqcodec.cli.terminal import echo, report, report_failure
 
 _COMMANDS = {
-    "compress": "Compress pictures to .vqc files.",
-    "decompress": "Decompress .vqc files to pictures.",
-    "inspect": "Show what a .vqc file or a picture consists of.",
+    "compress": "Compress pictures and sound to .vqc files.",
+    "decompress": "Decompress .vqc files to pictures and sound.",
+    "inspect": "Show what a .vqc file, a picture or sound consists of.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",
     "bench": "Compare with other codecs on pictures of your own.",
@@ -102,7 +102,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) 
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """A neural image codec whose files decode to the same indices everywhere."""
+    """A neural codec of pictures and sound whose files decode to the same indices everywhere."""
 
 
 def main() -> NoReturn:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from vqcodec.audio import jobs as sound_jobs
+from vqcodec.batch.removal import Removal
 from vqcodec.cli.options import (
+    BITRATE,
     SIZE,
     Compute,
     Placing,
@@ -13,6 +18,7 @@ from vqcodec.cli.options import (
     grouped,
     inputs_argument,
     max_pixels_option,
+    max_samples_option,
     model_option,
     placing_options,
     running_options,
@@ -20,7 +26,8 @@ from vqcodec.cli.options import (
 from vqcodec.cli.running import run_all
 from vqcodec.codec.effort import HIGHEST, LOWEST, TUNES, Effort
 from vqcodec.codec.search import Wish
-from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
+from vqcodec.image import jobs as picture_jobs
+from vqcodec.media.jobs import Compression, is_input
 
 
 @click.command()
@@ -42,13 +49,19 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         "-q",
         "--quality",
         type=float,
-        help="From 1, smallest, to 8, finest; steps between count. Default: 5.",
+        help="From 1, smallest, to 8, finest, of sound to 6; steps between count. "
+        "Default: 5, of sound 4.",
     ),
     click.option("--target-size", type=SIZE, help="Best quality of at most this size, as in 40KB."),
     click.option(
         "--target-bpp", type=float, help="Best quality of at most so many bits per pixel."
     ),
     click.option("--target-psnr", type=float, help="Smallest file of at least this PSNR in dB."),
+    click.option(
+        "--target-bitrate",
+        type=BITRATE,
+        help="Of sound: best quality of at most so many bits per second, as in 2.4k.",
+    ),
 )
 @grouped(
     "effort",
@@ -58,8 +71,8 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         type=click.IntRange(LOWEST, HIGHEST),
         default=LOWEST,
         show_default=True,
-        help="Above 1 the indices are refined for better pixels in fewer bytes: half a minute at "
-        "2, many minutes at 9. Needs torch.",
+        help="Above 1 the indices of pictures are refined for better pixels in fewer bytes: half "
+        "a minute at 2, many minutes at 9. Needs torch.",
     ),
     click.option(
         "--tune",
@@ -69,29 +82,26 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         help="What refinement calls better pixels.",
     ),
 )
-@grouped(
-    "reading",
-    Reading,
-    click.option(
-        "--strip",
-        is_flag=True,
-        help="Drop all metadata: colour profile, EXIF, XMP, texts, density, date.",
-    ),
-    click.option(
-        "--range",
-        "value_range",
-        type=float,
-        nargs=2,
-        metavar="LOW HIGH",
-        help="Values of black and white in pictures of real or 32-bit numbers.",
-    ),
-    click.option(
-        "--mtime/--no-mtime",
-        default=True,
-        help="Store the date of the picture's file. Default: store it.",
-    ),
-    max_pixels_option,
+@click.option(
+    "--strip",
+    is_flag=True,
+    help="Drop all metadata: colour profile, EXIF, XMP, texts, density, tags, date.",
 )
+@click.option(
+    "--range",
+    "value_range",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Values of black and white in pictures of real or 32-bit numbers.",
+)
+@click.option(
+    "--mtime/--no-mtime",
+    default=True,
+    help="Store the date of the file. Default: store it.",
+)
+@max_pixels_option
+@max_samples_option
 @grouped(
     "removal",
     Removal,
@@ -104,13 +114,18 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
     click.option(
         "--remove-source",
         is_flag=True,
-        help="Delete each picture whose result was verified, is on disk and holds all of it; "
+        help="Delete each file whose result was verified, is on disk and holds all of it; "
         "with --skip-existing also one whose result an earlier run wrote.",
     ),
     click.option(
         "--allow-larger",
         is_flag=True,
-        help="Let --remove-source delete pictures whose results are larger.",
+        help="Let --remove-source delete files whose results are larger.",
+    ),
+    click.option(
+        "--allow-lossy",
+        is_flag=True,
+        help="Let --remove-source delete sound, of which results only keep what is heard.",
     ),
 )
 @compute_options()
@@ -122,24 +137,35 @@ def command(
     prior: str,
     wish: Wish,
     effort: Effort,
-    reading: Reading,
+    strip: bool,
+    value_range: tuple[float, float] | None,
+    mtime: bool,
+    max_pixels: int,
+    max_samples: int,
     removal: Removal,
     compute: Compute,
 ) -> int:
-    """Compress pictures to .vqc files.
+    """Compress pictures and sound to .vqc files.
 
-    IN is a picture, a folder (every picture in it) or '-' (stdin). The result is
-    written beside the input, photo.png becoming photo.vqc. Where photo.jpg is an input
-    too, they become photo.png.vqc and photo.jpg.vqc.
+    IN is a picture or sound, a folder (every picture and sound in it) or '-' (stdin). Which
+    it is, is found from how the file begins. The result is written beside the input, photo.png
+    becoming photo.vqc. Where photo.jpg is an input too, they become photo.png.vqc and
+    photo.jpg.vqc.
     """
+    shared: dict[str, Any] = {
+        "model": model,
+        "device": compute.device,
+        "prior": prior == "model",
+        "wish": wish,
+        "removal": removal,
+    }
+    picture = picture_jobs.Reading(
+        max_pixels=max_pixels, value_range=value_range, strip=strip, mtime=mtime
+    )
+    sound = sound_jobs.Reading(max_samples=max_samples, strip=strip, mtime=mtime)
     work = Compression(
-        model=model,
-        device=compute.device,
-        prior=prior == "model",
-        wish=wish,
-        effort=effort,
-        reading=reading,
-        removal=removal,
+        picture_jobs.Compression(**shared, effort=effort, reading=picture),
+        sound_jobs.Compression(**shared, reading=sound),
     )
     return run_all(
         inputs,
@@ -147,8 +173,8 @@ def command(
         work,
         running,
         compute,
-        suffix=".vqc",
-        is_input=is_picture,
-        advice=ADVICE,
+        suffix_of=lambda _: ".vqc",
+        is_input=is_input,
+        advice=picture_jobs.ADVICE,
         removes_sources=removal.remove_source,
     )

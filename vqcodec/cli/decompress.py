@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from typing import Any, cast
 
 import click
 
-from vqcodec.batch.job import STREAM
-from vqcodec.batch.places import is_stdout
+from vqcodec.audio import jobs as sound_jobs
 from vqcodec.cli.options import (
     Compute,
     Placing,
@@ -15,106 +14,117 @@ from vqcodec.cli.options import (
     compute_options,
     inputs_argument,
     max_pixels_option,
+    max_samples_option,
     model_option,
     placing_options,
     running_options,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
-from vqcodec.image.jobs import Decompression, change_by, is_vqc
+from vqcodec.image import jobs as picture_jobs
+from vqcodec.media.formats import PICTURES, SOUND, formats_of
+from vqcodec.media.jobs import Decompression, holds_sound_at, is_vqc
 
 
 class _Crop(click.ParamType):
-    name = "X,Y,W,H"
+    name = "X,Y,W,H|FROM,TO"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
+    ) -> tuple[float, ...]:
+        parts = str(value).split(",")
+        numbers: tuple[float, ...]
         try:
-            numbers = tuple(int(part) for part in str(value).split(","))
+            numbers = tuple(map(float if len(parts) == 2 else int, parts))
         except ValueError:
             numbers = ()
-        if len(numbers) != 4:
-            self.fail(f"{value!r} is not X,Y,W,H in pixels", param, ctx)
+        if len(numbers) not in (2, 4):
+            self.fail(f"{value!r} is not X,Y,W,H in pixels or FROM,TO in seconds", param, ctx)
         return numbers
 
 
 @click.command()
 @inputs_argument
-@placing_options("the picture")
+@placing_options("the picture or sound")
 @running_options
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["png", "jpg", "webp", "avif", "tiff"], case_sensitive=False),
-    help="Format of the results; default: PNG, or what the suffix of -o asks for.",
+    type=click.Choice([*PICTURES, *SOUND], case_sensitive=False),
+    help="Format of the results; default: PNG and WAV, or what the suffix of -o asks for.",
 )
 @click.option(
     "--format-quality",
     type=click.IntRange(1, 100),
-    help="Quality of a lossy format; WebP without it is lossless.",
+    help="Quality of pictures in a lossy format; WebP without it is lossless.",
 )
-@click.option("--crop", type=_Crop(), help="Decode only this part, in pixels.")
+@click.option("--crop", type=_Crop(), help="Decode only this part, in pixels or seconds.")
 @click.option(
     "--salvage",
     is_flag=True,
-    help="Of damaged files decode all tiles that hold, and paint the others grey. "
+    help="Of damaged files decode all tiles that hold; the others are grey, or silent. "
     f"What is lost is told on stderr, with exit code {EXIT_SALVAGED}.",
 )
 @click.option(
     "--mtime/--no-mtime",
     default=True,
-    help="Give results the dates of the pictures' files, where these are stored. "
+    help="Give results the dates of the files that were compressed, where these are stored. "
     "Default: give them.",
 )
 @model_option
 @compute_options()
 @max_pixels_option
+@max_samples_option
 def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
     format_: str | None,
     format_quality: int | None,
-    crop: tuple[int, int, int, int] | None,
+    crop: tuple[float, ...] | None,
     salvage: bool,
     mtime: bool,
     model: str | None,
     compute: Compute,
     max_pixels: int,
+    max_samples: int,
 ) -> int:
-    """Decompress .vqc files to pictures.
+    """Decompress .vqc files to pictures and sound.
 
     IN is a .vqc file, a folder (every .vqc file in it) or '-' (stdin). The result
-    is a PNG beside the input, or what --format or the suffix of -o asks for.
+    is a PNG or WAV beside the input, or what --format or the suffix of -o asks for.
     """
     if salvage and crop:
         raise click.UsageError("--salvage and --crop exclude each other")
     outputs = placing.outputs()
-    suffix = _suffix(outputs.output, format_)
-    if change := change_by(suffix, format_quality):
+    formats = formats_of(outputs.output, format_)
+    if change := formats.changes(format_quality):
         echo(f"vqcodec: warning: {change}", err=True)
+    shared: dict[str, Any] = {
+        "model": model,
+        "device": compute.device,
+        "salvage": salvage,
+        "mtime": mtime,
+    }
     work = Decompression(
-        model=model,
-        device=compute.device,
-        crop=crop,
-        salvage=salvage,
-        max_pixels=max_pixels,
-        suffix=suffix,
-        quality=format_quality,
-        mtime=mtime,
+        picture_jobs.Decompression(
+            **shared,
+            crop=cast("tuple[int, int, int, int]", crop) if crop and len(crop) == 4 else None,
+            max_pixels=max_pixels,
+            suffix=formats.picture,
+            quality=format_quality,
+        ),
+        sound_jobs.Decompression(
+            **shared,
+            crop=crop if crop and len(crop) == 2 else None,
+            max_samples=max_samples,
+            suffix=formats.sound,
+        ),
     )
+
+    def suffix_of(source: str) -> str:
+        return formats.sound if holds_sound_at(source) else formats.picture
+
     return run_all(
-        inputs, outputs, work, running, compute, suffix=suffix, is_input=is_vqc, advice={}
+        inputs, outputs, work, running, compute, suffix_of=suffix_of, is_input=is_vqc, advice={}
     )
-
-
-def _suffix(output: str | None, format_: str | None) -> str:
-    """Return the suffix of the format to write. Raises: click.UsageError for two formats."""
-    chosen = "" if format_ is None else f".{format_.lower()}"
-    if output is None or output == STREAM or is_stdout(output):
-        return chosen or ".png"
-    named = PurePath(output).suffix.lower()
-    if chosen and named not in ("", chosen, {".jpg": ".jpeg", ".tiff": ".tif"}.get(chosen)):
-        raise click.UsageError(f"-o {output} and --format {format_} name two formats")
-    return chosen or named

@@ -6,13 +6,24 @@ import json
 
 import click
 
-from vqcodec.batch.job import read_input
-from vqcodec.cli.options import Compute, compute_options, max_pixels_option, model_option
+from vqcodec.audio.formats import HEAD_BYTES, is_sound
+from vqcodec.audio.inspection import SoundInspection
+from vqcodec.audio.waveform import Tags
+from vqcodec.batch.job import open_input, read_input
+from vqcodec.cli.options import (
+    Compute,
+    compute_options,
+    max_pixels_option,
+    max_samples_option,
+    model_option,
+)
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
-from vqcodec.codec.inspection import Inspection, describe
+from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, parse
 from vqcodec.errors import NotVqcError
+from vqcodec.image.inspection import PictureInspection
+from vqcodec.media.inspection import describe
 
 
 @click.command()
@@ -24,26 +35,32 @@ from vqcodec.errors import NotVqcError
 @model_option
 @compute_options()
 @max_pixels_option
+@max_samples_option
 def command(
     file: str,
     as_json: bool,
     verify: bool,
     model: str | None,
     max_pixels: int,
+    max_samples: int,
     compute: Compute,
 ) -> int:
     """Show what FILE ('-': stdin) consists of; sizes sum to the file's size.
 
     Of a .vqc file that is each of its fields. Of a picture it is each part of its file, and
-    what a .vqc file of it would keep.
+    what a .vqc file of it would keep; of sound, its length, format and tags.
     """
-    data = read_input(file)
     with warnings_shown(file):
+        with open_input(file) as opened:
+            head = opened.read(HEAD_BYTES)
+        if is_sound(head):
+            return _inspect_sound(file, max_samples, as_json=as_json)
+        data = read_input(file)
         try:
             container = parse(data, Limits(pixels=max_pixels))
         except NotVqcError as error:
             return _inspect_picture(data, error, as_json=as_json)
-        found = describe(container, len(data))
+        found = describe(container, len(data), max_samples)
         digest = _verify(container, model, compute) if verify else None
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
@@ -53,13 +70,36 @@ def command(
     return 0
 
 
+def _inspect_sound(path: str, max_samples: int, *, as_json: bool) -> int:
+    """Print what is known of a file of sound."""
+    from vqcodec.audio.reading import open_sound
+
+    with open_input(path) as file:
+        sound = open_sound(file, max_samples=max_samples)
+    facts = {
+        "format": sound.format,
+        "seconds": sound.length / sound.rate,
+        "rate": sound.rate,
+        "samples": sound.length,
+        "channels": sound.channels,
+        "tags": sound.tags,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    echo(f"sound         {facts['seconds']:.2f} s, {_count(sound.channels)} at {sound.rate} Hz")
+    echo(f"format        {sound.format}")
+    _print_tags(sound.tags)
+    return 0
+
+
 def _inspect_picture(data: bytes, error: NotVqcError, *, as_json: bool) -> int:
     """Print what a picture file consists of; raise the error if it is none that is known."""
     from vqcodec.image.reading import survey
 
     inventory = survey(data)
     if inventory.format is None:
-        error.args = ("neither a .vqc file nor a picture whose parts are known",)
+        error.args = ("neither a .vqc file nor sound nor a picture whose parts are known",)
         raise error
     if as_json:
         click.echo(json.dumps(inventory.as_dict(), indent=2))
@@ -81,21 +121,23 @@ def _verify(container: Container, model: str | None, compute: Compute) -> str:
     import hashlib
 
     prepare(compute.threads)
-    from vqcodec.image.pipeline import check
+    from vqcodec.media.checking import check
 
     grid = check(container, model=model, device=compute.device)
     return hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest()
 
 
 def _print(found: Inspection, digest: str | None) -> None:
-    rows, columns = found.grid
+    if isinstance(found, PictureInspection):
+        _print_picture(found)
+    elif isinstance(found, SoundInspection):
+        _print_sound(found)
     name = found.model_name or "not installed"
     bits = found.bits_per_position
-    echo(f"picture       {found.width}x{found.height} pixels")
-    echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
     echo(f"model         {found.model} ({name})")
+    grid = "x".join(map(str, found.grid))
     quality = f", quality {found.quality}" if found.quality else ""
-    echo(f"grid          {rows}x{columns} in {found.tiles} tiles, mode {found.mode}{quality}")
+    echo(f"grid          {grid} in {found.tiles} tiles, mode {found.mode}{quality}")
     echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
         echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
@@ -105,3 +147,26 @@ def _print(found: Inspection, digest: str | None) -> None:
         echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
     total = sum(span.size for span in found.spans)
     echo(f"{'sum':>9} {total:>9}")
+
+
+def _print_picture(found: PictureInspection) -> None:
+    echo(f"picture       {found.width}x{found.height} pixels")
+    echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
+
+
+def _print_sound(found: SoundInspection) -> None:
+    channels = _count(found.channels)
+    if found.coded_channels < found.channels:
+        channels += f", {found.coded_channels} of them different"
+    echo(f"sound         {found.seconds:.2f} s, {channels}, at {found.rate} Hz")
+    echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.kbps:.3f} kbit/s")
+    _print_tags(found.tags)
+
+
+def _print_tags(tags: Tags) -> None:
+    for name, text in tags:
+        echo(f"{name.lower():13} {text}")
+
+
+def _count(channels: int) -> str:
+    return "1 channel" if channels == 1 else f"{channels} channels"

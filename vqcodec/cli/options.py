@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
+from vqcodec.audio.chunks import MAX_SAMPLES
 from vqcodec.batch.plan import Existing, Outputs
 from vqcodec.container.layout import Limits
 from vqcodec.engines.devices import DEVICES
@@ -158,6 +159,15 @@ max_pixels_option = click.option(
 )
 
 
+max_samples_option = click.option(
+    "--max-samples",
+    type=click.IntRange(min=1),
+    default=MAX_SAMPLES,
+    show_default=True,
+    help="Refuse sound with more samples, all channels together.",
+)
+
+
 class _Size(click.ParamType[int]):
     """A number of bytes: 40000, 40KB or 39KiB."""
 
@@ -174,4 +184,22 @@ class _Size(click.ParamType[int]):
         return int(float(found[1]) * self._units[found[2]])
 
 
+class _Bitrate(click.ParamType[float]):
+    """Bits per second: 2400 or 2.4k."""
+
+    name = "bits/s"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the option's text."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(k?)", str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no number of bits per second like 2400 or 2.4k", param, ctx)
+        return float(found[1]) * (1000 if found[2] else 1)
+
+
 SIZE = _Size()
+BITRATE = _Bitrate()

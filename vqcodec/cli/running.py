@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
 from vqcodec.batch.listing import describe_left_out
-from vqcodec.batch.plan import Existing, Outputs, Plan, for_removal, plan
+from vqcodec.batch.plan import Existing, Outputs, Plan, SuffixOf, for_removal, plan
 from vqcodec.batch.run import processes_that_pay, run
 from vqcodec.cli.options import Compute, Running
 from vqcodec.cli.process import within_granted
@@ -26,13 +26,13 @@ def run_all(
     running: Running,
     compute: Compute,
     *,
-    suffix: str,
+    suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
     advice: Mapping[str, str],
     removes_sources: bool = False,
 ) -> int:
     """Plan the work on all inputs, do it, and tell what came of it; return the exit code."""
-    planned = plan(inputs, outputs, suffix=suffix, is_input=is_input)
+    planned = plan(inputs, outputs, suffix_of=suffix_of, is_input=is_input)
     if removes_sources:
         planned = for_removal(planned)
     jobs = planned.jobs

@@ -14,7 +14,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import click
 
 from vqcodec.batch.job import Failure
-from vqcodec.errors import PictureSizeError, PixelLimitError, SampleRangeError, VqcWarning
+from vqcodec.errors import (
+    PictureSizeError,
+    PixelLimitError,
+    SampleLimitError,
+    SampleRangeError,
+    SoundSizeError,
+    VqcWarning,
+)
 
 
 def escaped(text: str) -> str:
@@ -33,6 +40,8 @@ def echo(text: str, *, err: bool = False) -> None:
 _OPTIONS: dict[type[Exception], str] = {
     PixelLimitError: "--max-pixels raises the limit",
     PictureSizeError: "--max-pixels raises the limit",
+    SampleLimitError: "--max-samples raises the limit",
+    SoundSizeError: "--max-samples raises the limit",
     SampleRangeError: "give --range LOW HIGH",
     FileExistsError: "-f overwrites it",
 }

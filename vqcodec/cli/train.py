@@ -23,7 +23,7 @@ from vqcodec.cli.terminal import echo, warnings_shown
     required=True,
     multiple=True,
     type=click.Path(exists=True, file_okay=False),
-    help="Folder of pictures to train on; given several times, each is drawn from alike.",
+    help="Folder of pictures, or of sound for a model of speech, to train on; may be repeated.",
 )
 @click.option(
     "--out",
@@ -36,7 +36,7 @@ from vqcodec.cli.terminal import echo, warnings_shown
     "--validation",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
-    help="Folder of pictures to validate on; default: some of --data are held out.",
+    help="Folder of those to validate on; default: some of --data are held out.",
 )
 @click.option(
     "--run",
@@ -61,7 +61,7 @@ def command(
     settings: tuple[str, ...],
     compute: Compute,
 ) -> int:
-    """Train a model by a recipe on a folder of pictures.
+    """Train a model by a recipe on a folder of pictures or of sound.
 
     Ctrl-C writes a checkpoint; --resume goes on exactly where it stopped. The log is
     log.jsonl in the run's folder, and TensorBoard files where it is installed. Several

@@ -33,10 +33,9 @@ Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
 
 _BATCH_POSITIONS = 1 << 17
-"""Positions of tiles that go together. What is kept of the last steps grows with their rows:
-a tile counts as if it had _COLUMNS columns at least.
-"""
-_COLUMNS = 16
+"""Positions of tiles that go together."""
+_BATCH_NUMBERS = 1 << 25
+"""Numbers that are kept of the last steps of all of them."""
 _CHUNK_LOGITS = 1 << 17
 """Logits that are worked on at a time: what fits into a processor's cache."""
 
@@ -49,17 +48,17 @@ def code_tiles(
     chooser: Chooser | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Code a batch of tiles, boxes of a grid int32 (rows, columns, G), and put what was coded
-    there. An encoder codes what the chooser chooses, a decoder has none.
+    """Code a batch of tiles, boxes of a grid int32 (..., G), and put what was coded there. An
+    encoder codes what the chooser chooses, a decoder has none.
 
     Ends before the last position if all coders are lost.
     """
-    tops = np.array([rows.start for rows, _ in boxes])
-    lefts = np.array([columns.start for _, columns in boxes])
+    corners = [np.array([side.start for side in sides]) for sides in zip(*boxes, strict=True)]
     context = prior.context([size_of(box) for box in boxes])
     for step in context.steps():
         coded = _code_step(step, prior, context, coders, chooser)
-        grid[tops[step.tile] + step.row, lefts[step.tile] + step.column] = coded
+        along = zip(corners, step.position, strict=True)
+        grid[tuple(corner[step.tile] + own for corner, own in along)] = coded
         if progress is not None:
             progress(len(step.place))
         if all(coder.lost for coder in coders):
@@ -145,7 +144,7 @@ def _encode(
     prior, boxes = model.prior_of(header.quality), header.tiles()
     grid = np.zeros((*header.grid, model.groups(header.quality)), dtype=np.int32)
     streams: list[bytes] = []
-    for batch in _batches(boxes, range(len(boxes))):
+    for batch in _batches(boxes, range(len(boxes)), model.prior_of(header.quality)):
         own = [boxes[tile] for tile in batch]
         streams += _write_tiles(prior, choose, own, grid, progress)
     return tuple(streams), grid
@@ -172,7 +171,7 @@ def decode_grid(
     grid = np.zeros((*size_of(around), model.groups(header.quality)), dtype=np.int32)
     decode = _read_tiles if header.mode is Mode.PRIOR else _unpack_tiles
     held = wanted if lost is None else [tile for tile in wanted if tile not in lost]
-    for batch in _batches(boxes, held):
+    for batch in _batches(boxes, held, model.prior_of(header.quality)):
         own = [within(around, boxes[tile]) for tile in batch]
         some = [streams[tile] for tile in batch]
         lenient = lost is not None
@@ -312,17 +311,17 @@ def _chunks(bounds: Sequence[int], logits: int) -> Iterator[range]:
         first = last
 
 
-def _batches(boxes: list[Box], wanted: Iterable[int]) -> Iterator[list[int]]:
-    """Cut the wanted tiles into groups whose positions are bounded."""
+def _batches(boxes: list[Box], wanted: Iterable[int], prior: Prior) -> Iterator[list[int]]:
+    """Cut the wanted tiles into groups that take bounded memory."""
     batch: list[int] = []
-    positions = 0
+    positions = numbers = 0
     for tile in wanted:
-        rows, columns = size_of(boxes[tile])
-        area = rows * max(columns, _COLUMNS)
-        if batch and positions + area > _BATCH_POSITIONS:
+        area, kept = area_of(boxes[tile]), prior.trunk.kept(size_of(boxes[tile]))
+        if batch and (positions + area > _BATCH_POSITIONS or numbers + kept > _BATCH_NUMBERS):
             yield batch
-            batch, positions = [], 0
+            batch, positions, numbers = [], 0, 0
         batch.append(tile)
         positions += area
+        numbers += kept
     if batch:
         yield batch

@@ -1,4 +1,4 @@
-"""What a .vqc file consists of, without decoding it or importing what decodes."""
+"""What a .vqc file of any medium consists of, without decoding it or importing what decodes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from vqcodec.container import Container, Limits, Span, parse, spans
+from vqcodec.container import Container, Span, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
-from vqcodec.storage import BytesLike, bytes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """Facts about a file."""
 
+    medium: str
+    """'picture' or 'sound'."""
     bytes: int
-    width: int
-    height: int
     mode: str
     """'prior' or 'fixed'."""
     quality: int
@@ -26,13 +25,9 @@ class Inspection:
     """First 8 bytes of the model's SHA-256, hexadecimal."""
     model_name: str | None
     """None if the model is not there, or damaged."""
-    grid: tuple[int, int]
-    """Rows and columns of positions."""
+    grid: tuple[int, ...]
+    """Rows and columns of positions; of sound, coded channels and frames."""
     tiles: int
-    bpp: float
-    """File size in bits per pixel."""
-    ratio: float
-    """8-bit RGB pixels over file size."""
     payload_bytes: int
     """Bytes of the tiles' streams."""
     bits_per_position: float
@@ -45,40 +40,25 @@ class Inspection:
         return dataclasses.asdict(self)
 
 
-def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
-    """Account for every byte of a .vqc file.
-
-    Raises: FormatError.
-    """
-    data = bytes_of(data)
-    container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
-    return describe(container, len(data))
-
-
-def describe(container: Container, size: int) -> Inspection:
-    """Do what `inspect` does with a file of `size` bytes that has been parsed."""
+def facts(container: Container, size: int) -> dict[str, Any]:
+    """Return the fields of an `Inspection` of a file of `size` bytes that has been parsed."""
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
     except ModelError:
         name = None
     payload = sum(map(len, container.tiles))
-    height, width = header.shape
-    rows, columns = header.grid
-    pixels = height * width
-    return Inspection(
-        bytes=size,
-        width=width,
-        height=height,
-        mode=header.mode.name.lower(),
-        quality=header.quality,
-        model=header.model.hex(),
-        model_name=name,
-        grid=(rows, columns),
-        tiles=header.tile_count,
-        bpp=8 * size / pixels,
-        ratio=3 * pixels / size,
-        payload_bytes=payload,
-        bits_per_position=8 * payload / (rows * columns),
-        spans=tuple(spans(container)),
-    )
+    first, second = header.grid
+    return {
+        "medium": header.medium.name.lower(),
+        "bytes": size,
+        "mode": header.mode.name.lower(),
+        "quality": header.quality,
+        "model": header.model.hex(),
+        "model_name": name,
+        "grid": (first, second),
+        "tiles": header.tile_count,
+        "payload_bytes": payload,
+        "bits_per_position": 8 * payload / (first * second),
+        "spans": tuple(spans(container)),
+    }

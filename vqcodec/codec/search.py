@@ -13,8 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from vqcodec.container import Medium
+
 T = TypeVar("T")
 
+_WISHES = ("quality", "target_size", "target_bpp", "target_psnr", "target_bitrate")
+_OF_OTHERS = {
+    Medium.PICTURE: ("target_bitrate",),
+    Medium.SOUND: ("target_bpp", "target_psnr"),
+}
+"""The wishes that make no sense of a medium."""
 STEP = 16
 """A search tries qualities that are multiples of 1/16."""
 
@@ -34,12 +42,14 @@ class Wish:
     """Best quality of at most so many bits per pixel."""
     target_psnr: float | None = None
     """Lowest quality of at least so many dB."""
+    target_bitrate: float | None = None
+    """Best quality of at most so many bits per second, of all channels together."""
 
     def __post_init__(self) -> None:
-        wishes = (self.quality, self.target_size, self.target_bpp, self.target_psnr)
-        if sum(wish is not None for wish in wishes) > 1:
-            raise ValueError("give one of quality, target_size, target_bpp and target_psnr")
-        for name in ("quality", "target_bpp", "target_psnr"):
+        wishes = {name: getattr(self, name) for name in _WISHES}
+        if sum(wish is not None for wish in wishes.values()) > 1:
+            raise ValueError(f"give one of {', '.join(_WISHES[:-1])} and {_WISHES[-1]}")
+        for name in set(_WISHES) - {"target_size"}:
             value = getattr(self, name)
             if value is not None and not _is_finite(value):
                 raise ValueError(f"{name} is {value!r}, not a finite number")
@@ -47,9 +57,20 @@ class Wish:
         if size is not None and (not isinstance(size, numbers.Integral) or size is True):
             raise ValueError(f"target_size is {size!r}, not a whole number of bytes")
 
-    def bytes_at_most(self, pixels: int) -> int | None:
-        """Return the largest size that a picture of so many pixels may have, None for any."""
-        return self.target_size if self.target_bpp is None else int(self.target_bpp * pixels / 8)
+    def for_medium(self, medium: Medium) -> Wish:
+        """Return the wish. Raises ValueError if it cannot be had of the medium."""
+        for name in _OF_OTHERS[medium]:
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} cannot be had of {medium.noun}")
+        return self
+
+    def bytes_at_most(self, *, pixels: int = 0, seconds: float = 0.0) -> int | None:
+        """Return the largest size that so much may have, None for any."""
+        if self.target_bpp is not None:
+            return int(self.target_bpp * pixels / 8)
+        if self.target_bitrate is not None:
+            return int(self.target_bitrate * seconds / 8)
+        return self.target_size
 
 
 def _is_finite(value: object) -> bool:
@@ -137,9 +158,7 @@ class Target(Generic[T]):
         best, reached = self._try(fitting)
         if not self.is_met(reached):
             end = "least" if self.at_most else "most"
-            raise OutOfReachError(
-                f"the {end} that this picture can have is {reached:.6g} {self.unit}"
-            )
+            raise OutOfReachError(f"the {end} that can be had is {reached:.6g} {self.unit}")
         last, reached = self._try(failing)
         if self.is_met(reached):
             return last

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vqcodec.errors import CorruptError
+from vqcodec.grid import Size
 
 SIGNATURE = b"\x8bVQC\r\n\x1a\n"
 """High bit, name, CRLF, end-of-file, LF: text transfers break it visibly, as with PNG."""
@@ -19,6 +20,8 @@ TILE_LOG2_MIN = 4
 TILE_LOG2_MAX = 10
 SIDE_MAX = (1 << 24) - 1
 """Largest size along an axis, such as width or height, pixels."""
+CHANNELS_MAX = 255
+"""Most channels of sound."""
 VARINT_BYTES_MAX = 5
 VARINT_MAX = (1 << 32) - 1
 
@@ -33,19 +36,19 @@ ICC = b"iccp"
 RESOURCES = b"irb0"
 PNG_CHUNKS = b"pngc"
 MODIFIED = b"time"
+TAGS = b"tags"
+WAVEFORM = b"WAVE"
 XMP = b"xmp0"
 XMP_EXTENSION = b"xmpe"
-KNOWN_CHUNKS = frozenset(
-    {ALPHA, CICP, DENSITY, EXIF, ICC, RESOURCES, PNG_CHUNKS, MODIFIED, XMP, XMP_EXTENSION}
-)
 
 
 class Medium(IntEnum):
-    """What a file holds. Only pictures have files yet; the other numbers are reserved."""
+    """What a file holds. Clips have no files yet; their number is reserved."""
 
     PICTURE = 1
     """One still picture, 8-bit RGB."""
     SOUND = 2
+    """Channels of equal length, each a sequence of a model's frames."""
     CLIP = 3
     """Frames of one size, one after the other."""
 
@@ -53,6 +56,15 @@ class Medium(IntEnum):
     def axes(self) -> tuple[str, ...]:
         """The names of the sizes that a header gives, in the order of the file."""
         return _AXES[self]
+
+    def tile(self, side: int) -> Size:
+        """Return the largest tile: `side` positions along each axis, but of sound one channel."""
+        return (1, side) if self is Medium.SOUND else (side,) * len(self.axes)
+
+    @property
+    def plural(self) -> str:
+        """What models of this medium are models of."""
+        return _PLURALS[self]
 
     @property
     def noun(self) -> str:
@@ -62,10 +74,21 @@ class Medium(IntEnum):
 
 _AXES = {
     Medium.PICTURE: ("width", "height"),
-    Medium.SOUND: ("samples",),
+    Medium.SOUND: ("frames", "channels"),
     Medium.CLIP: ("width", "height", "frames"),
 }
+_PLURALS = {Medium.PICTURE: "pictures", Medium.SOUND: "sound", Medium.CLIP: "clips"}
 _NOUNS = {Medium.PICTURE: "a picture", Medium.SOUND: "sound", Medium.CLIP: "a clip"}
+
+
+CRITICAL = {
+    Medium.PICTURE: frozenset({ALPHA}),
+    Medium.SOUND: frozenset({WAVEFORM}),
+    Medium.CLIP: frozenset[bytes](),
+}
+"""For each medium the critical chunks that are known; others are stepped over."""
+DECODED = frozenset({Medium.PICTURE, Medium.SOUND})
+"""The media that this program can decode."""
 
 
 class Mode(IntEnum):
@@ -82,9 +105,16 @@ class Limits:
     """What a reader is willing to take."""
 
     pixels: int = 1 << 28
-    """Most pixels of a picture; of other media, most elements of their shape."""
-    media: frozenset[Medium] = frozenset({Medium.PICTURE})
-    """The media that it can decode."""
+    """Most pixels of a picture."""
+    frames: int = 1 << 24
+    """Most frames of sound, of all channels together: 93 hours if a frame is 20 ms."""
+    media: frozenset[Medium] = DECODED
+    """The media that are wanted."""
+
+
+def longest(axis: str) -> int:
+    """Return the largest size along an axis of that name."""
+    return CHANNELS_MAX if axis == "channels" else SIDE_MAX
 
 
 def is_critical(chunk_type: bytes) -> bool:

@@ -27,8 +27,10 @@ from vqcodec.errors import (
     CorruptError,
     FormatError,
     LimitError,
+    MediumError,
     NotVqcError,
     PixelLimitError,
+    SampleLimitError,
     TruncatedError,
     VersionError,
 )
@@ -78,7 +80,7 @@ class _Reader:
         header, chunk_count, table = self._head(whole=True)
         chunks: list[Chunk] = []
         for _ in range(chunk_count):
-            chunks.append(self._chunk(chunks[-1].type if chunks else b""))
+            chunks.append(self._chunk(header.medium, chunks[-1].type if chunks else b""))
         tiles = tuple(self._tile(*entry) for entry in zip(count(), *table, strict=False))
         if self._at != len(self._data):
             raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
@@ -86,7 +88,7 @@ class _Reader:
 
     def remains(self) -> Remains:
         header, chunk_count, table = self._head(whole=False)
-        chunks, damage = self._remaining_chunks(chunk_count)
+        chunks, damage = self._remaining_chunks(header.medium, chunk_count)
         payload = sum(table[0])
         surplus = len(self._data) - self._at - payload
         if surplus and not damage:
@@ -107,14 +109,14 @@ class _Reader:
         container = Container(header=header, chunks=tuple(chunks), tiles=tuple(tiles))
         return Remains(container=container, lost=frozenset(lost), damage=tuple(damage))
 
-    def _remaining_chunks(self, chunk_count: int) -> tuple[list[Chunk], list[str]]:
+    def _remaining_chunks(self, medium: Medium, chunk_count: int) -> tuple[list[Chunk], list[str]]:
         """Read the chunks that hold and step over the others; also say what is wrong."""
         chunks: list[Chunk] = []
         damage = []
         for _ in range(chunk_count):
             start = self._at
             try:
-                chunks.append(self._chunk(chunks[-1].type if chunks else b""))
+                chunks.append(self._chunk(medium, chunks[-1].type if chunks else b""))
             except VersionError:
                 raise
             except FormatError as error:
@@ -154,11 +156,8 @@ class _Reader:
         if mode not in tuple(Mode):
             raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
         quality = self._byte("quality")
-        sizes = [self._varint(name, 1, layout.SIDE_MAX) for name in medium.axes]
-        pixels = math.prod(sizes)
-        if pixels > self._limits.pixels:
-            shape = "x".join(map(str, sizes))
-            raise PixelLimitError(f"{shape} is {pixels} pixels, the limit is {self._limits.pixels}")
+        sizes = [self._varint(name, 1, layout.longest(name)) for name in medium.axes]
+        self._check_extent(medium, sizes)
         header = Header(
             medium=medium,
             mode=Mode(mode),
@@ -170,6 +169,15 @@ class _Reader:
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
 
+    def _check_extent(self, medium: Medium, sizes: list[int]) -> None:
+        extent, shape = math.prod(sizes), "x".join(map(str, sizes))
+        if medium is Medium.SOUND and extent > self._limits.frames:
+            raise SampleLimitError(
+                f"{shape} is {extent} frames, the limit is {self._limits.frames}"
+            )
+        if medium is not Medium.SOUND and extent > self._limits.pixels:
+            raise PixelLimitError(f"{shape} is {extent} pixels, the limit is {self._limits.pixels}")
+
     def _medium(self) -> Medium:
         number = self._byte("media type")
         try:
@@ -178,8 +186,9 @@ class _Reader:
             message = f"media type {number} is not known to this program"
             raise VersionError(message, hint=_NEWER) from None
         if medium not in self._limits.media:
-            readable = " or ".join(sorted(medium.noun for medium in self._limits.media))
-            raise VersionError(f"the file holds {medium.noun}, not {readable}", hint=_NEWER)
+            wanted = " or ".join(sorted(medium.noun for medium in self._limits.media))
+            hint = "" if medium in layout.DECODED else _NEWER
+            raise MediumError(f"the file holds {medium.noun}, not {wanted}", hint=hint)
         return medium
 
     def _tile_table(self, header: Header, whole: bool) -> _Table:
@@ -199,7 +208,7 @@ class _Reader:
             )
         return sizes, checksums
 
-    def _chunk(self, previous: bytes) -> Chunk:
+    def _chunk(self, medium: Medium, previous: bytes) -> Chunk:
         start = self._at
         chunk_type = self._take("chunk type", layout.CHUNK_TYPE_BYTES)
         layout.check_chunk_type(chunk_type)
@@ -211,7 +220,7 @@ class _Reader:
             raise LimitError(f"{name} has {size} bytes, the limit is {layout.CHUNK_BYTES_MAX}")
         chunk = Chunk(type=chunk_type, data=self._take(name, size))
         self._checksum(f"{name} checksum", start)
-        if chunk_type not in layout.KNOWN_CHUNKS and layout.is_critical(chunk_type):
+        if layout.is_critical(chunk_type) and chunk_type not in layout.CRITICAL[medium]:
             raise VersionError(f"{name} is needed and not known to this program", hint=_NEWER)
         return chunk
 

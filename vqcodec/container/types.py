@@ -27,20 +27,24 @@ class Header:
     quality: int = 0
     """0..255; 0 where the model has no qualities."""
     shape: Size
-    """Sizes in the order of an array's axes, 1..2^24-1 each: height and width of a picture."""
+    """Sizes in the order of an array's axes: height and width of a picture, channels and frames
+    of sound. Channels are 1..255, the others 1..2^24-1.
+    """
     model: bytes
     """First 8 bytes of the model file's SHA-256."""
     stride_log2: int
-    """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..6."""
+    """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..6; the
+    frames of sound are its positions.
+    """
     tile_log2: int
-    """Tiles have at most 2^tile_log2 positions along each axis, 4..10."""
+    """Tiles have at most 2^tile_log2 positions along each axis, 4..10; of sound, one channel."""
 
     def __post_init__(self) -> None:
         axes = self.medium.axes
         _check("quality", self.quality, 0, 255)
         _check("number of sizes", len(self.shape), len(axes), len(axes))
         for name, length in self.sizes():
-            _check(name, length, 1, layout.SIDE_MAX)
+            _check(name, length, 1, layout.longest(name))
         _check("model prefix length", len(self.model), layout.MODEL_BYTES, layout.MODEL_BYTES)
         _check("stride_log2", self.stride_log2, 0, layout.STRIDE_LOG2_MAX)
         _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX)
@@ -57,11 +61,11 @@ class Header:
     @property
     def tile_count(self) -> int:
         """Number of tiles."""
-        return grid.tile_count(self.grid, 1 << self.tile_log2)
+        return grid.tile_count(self.grid, self.medium.tile(1 << self.tile_log2))
 
     def tiles(self) -> list[Box]:
         """Return the boxes of the grid that are tiles, in the order of the file."""
-        return grid.tiles(self.grid, 1 << self.tile_log2)
+        return grid.tiles(self.grid, self.medium.tile(1 << self.tile_log2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

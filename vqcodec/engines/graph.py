@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from vqcodec.engines import onnx_integers as integers
 from vqcodec.engines import onnx_messages as onnx
 from vqcodec.engines.layers import (
+    NORM_EPSILON,
     Affine,
+    ChannelNorm,
     Channels,
     Concatenation,
     Conv,
     Crop,
+    Depthwise,
+    Gelu,
     IntegerBlock,
     Layer,
     Levels,
@@ -101,6 +105,15 @@ class _Writer:
                 return integers.block(self, layer, self._tensors, x)
             case Levels(fraction=fraction):
                 return integers.levels(self, fraction, x)
+            case Depthwise(name=name, channels=channels, size=size):
+                margin = size // 2
+                parameters = [self._tensor(f"{name}.{key}") for key in ("weight", "bias")]
+                pads = [0, margin, 0, margin]
+                return self.node("Conv", [x, *parameters], pads=pads, group=channels)
+            case ChannelNorm(channels=channels):
+                return self._norm(channels, x)
+            case Gelu():
+                return self._gelu(x)
             case Rectifier(slope=0.0):
                 return self.node("Relu", [x])
             case Rectifier(slope=slope):
@@ -154,6 +167,20 @@ class _Writer:
     ) -> str:
         """Convolve x; `pads` are the zeros above, on the left, below and on the right."""
         return self.node("Conv", [x, *parameters], pads=pads, strides=[stride] * 2)
+
+    def _norm(self, channels: int, x: str) -> str:
+        """Normalise over channels; the operator wants them last."""
+        last = self.node("Transpose", [x], perm=[0, 2, 3, 1])
+        ones = self.constant(np.ones(channels, dtype=np.float32))
+        normal = self.node("LayerNormalization", [last, ones], axis=3, epsilon=NORM_EPSILON)
+        return self.node("Transpose", [normal], perm=[0, 3, 1, 2])
+
+    def _gelu(self, x: str) -> str:
+        """Write x / 2 (1 + erf(x / sqrt(2))), in the order that ONNX Runtime makes one node of."""
+        scaled = self.node("Div", [x, self.constant(np.float32(2.0**0.5))])
+        raised = self.node("Add", [self.node("Erf", [scaled]), self.constant(np.float32(1.0))])
+        product = self.node("Mul", [x, raised])
+        return self.node("Mul", [product, self.constant(np.float32(0.5))])
 
     def _crop(self, x: str) -> str:
         starts, stops = crop_inputs(self.crops)

@@ -79,6 +79,34 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
+class Depthwise:
+    """Cross-correlation of each channel's rows with a row of its own, zeros around them.
+
+    Tensors: `name`.weight (channels, 1, 1, size), its size odd, and `name`.bias (channels,).
+    """
+
+    name: str
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelNorm:
+    """At each place: the channels less their mean, over their standard deviation.
+
+    The deviation is the root of the variance plus `NORM_EPSILON` (Ba et al., arXiv 1607.06450,
+    eq. 3). There are no weights: those of the layer that follows can do what they would do.
+    """
+
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gelu:
+    """v times the standard normal's mass below v (Hendrycks and Gimpel, arXiv 1606.08415)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rectifier:
     """v where v is not negative, `slope` times v elsewhere."""
 
@@ -135,8 +163,8 @@ class Concatenation:
 
 
 Layer: TypeAlias = (
-    "Conv | TransposedConv | WideConv | IntegerBlock | Rectifier | Levels | Affine | Shuffle"
-    " | Channels | Crop | Sum | Concatenation"
+    "Conv | TransposedConv | WideConv | IntegerBlock | Depthwise | ChannelNorm | Gelu | Rectifier"
+    " | Levels | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
 )
 
 
@@ -154,6 +182,8 @@ WIDE_STEP = 7
 WIDE_FRACTION = 3
 """Bits behind the point that are kept of sums of its high digits."""
 
+NORM_EPSILON = 1e-6
+"""Added to a variance before its root is divided by."""
 TO_SIGNED = Affine(2.0, -1.0)
 """0..1 to -1..1."""
 FROM_SIGNED = Affine(0.5, 0.5)
@@ -197,6 +227,9 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
                 for part in ("first", "second"):
                     shapes[f"{name}.{part}.weight"] = (channels, channels, 3, 3)
                     shapes |= {f"{name}.{part}.{key}": (channels,) for key in ("bias", "shift")}
+            case Depthwise(name=name, channels=channels, size=size):
+                shapes[f"{name}.weight"] = (channels, 1, 1, size)
+                shapes[f"{name}.bias"] = (channels,)
     return shapes
 
 
@@ -215,6 +248,8 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
                 wanted += size // 2
             case IntegerBlock():
                 wanted += 2
+            case Depthwise(size=size):
+                wanted += size // 2
             case Shuffle(factor=factor):
                 wanted = -(-wanted // factor)
             case Sum(branches=branches) | Concatenation(branches=branches):

@@ -13,11 +13,15 @@ from torch import Tensor
 
 from vqcodec.engines import torch_integers as integers
 from vqcodec.engines.layers import (
+    NORM_EPSILON,
     Affine,
+    ChannelNorm,
     Channels,
     Concatenation,
     Conv,
     Crop,
+    Depthwise,
+    Gelu,
     IntegerBlock,
     Layer,
     Levels,
@@ -77,6 +81,14 @@ class TorchEngine:
                 return integers.block(layer, self._weights, x)
             case Levels(fraction=fraction):
                 return integers.levels(fraction, x)
+            case Depthwise(name=name, channels=channels, size=size):
+                weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+                return F.conv2d(x, weight, bias, padding=(0, size // 2), groups=channels)
+            case ChannelNorm(channels=channels):
+                last = F.layer_norm(x.permute(0, 2, 3, 1), (channels,), eps=NORM_EPSILON)
+                return last.permute(0, 3, 1, 2)
+            case Gelu():
+                return F.gelu(x)
             case Rectifier(slope=slope):
                 return F.leaky_relu(x, slope)
             case Affine(scale=scale, offset=offset):

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.codec.chunks import inflate, pack_modified, unpack_modified
 from vqcodec.container import Chunk, Container, layout
 from vqcodec.errors import CorruptError, FormatError, LimitError
 from vqcodec.image import alpha
 from vqcodec.image.inventory.parts import Density
-from vqcodec.image.picture import METADATA_MAX, PNG_CHUNKS_MAX, Metadata, Picture, PngChunk
+from vqcodec.image.picture import PNG_CHUNKS_MAX, Metadata, Picture, PngChunk
 
 _PACKED = {
     "icc": layout.ICC,
@@ -26,7 +27,6 @@ _PACKED = {
     "resources": layout.RESOURCES,
 }
 """Fields of `Metadata` that are stored as zlib streams."""
-_MODIFIED = struct.Struct("<q")
 _CICP_BYTES = 4
 PNG_TYPES = frozenset(
     {
@@ -54,7 +54,7 @@ def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
     if metadata.png_chunks:
         data[layout.PNG_CHUNKS] = zlib.compress(write_png_chunks(metadata.png_chunks), 9)
     if metadata.modified is not None:
-        data[layout.MODIFIED] = _MODIFIED.pack(metadata.modified)
+        data[layout.MODIFIED] = pack_modified(metadata.modified)
     return tuple(Chunk(type=chunk_type, data=data[chunk_type]) for chunk_type in sorted(data))
 
 
@@ -64,21 +64,19 @@ def unpack(container: Container) -> tuple[NDArray[np.uint8] | None, Metadata]:
     Raises: FormatError if the data of a chunk are not what SPEC.md says.
     """
     packed = {
-        field: None if (data := container.chunk(kind)) is None else _inflate(kind, data)
+        field: None if (data := container.chunk(kind)) is None else inflate(kind, data)
         for field, kind in _PACKED.items()
     }
     cicp, density = container.chunk(layout.CICP), container.chunk(layout.DENSITY)
-    texts, modified = container.chunk(layout.PNG_CHUNKS), container.chunk(layout.MODIFIED)
+    texts = container.chunk(layout.PNG_CHUNKS)
     if cicp is not None and (len(cicp) != _CICP_BYTES or cicp[2:] != b"\0\1"):
         raise CorruptError("chunk cicp is not that of full-range RGB")
-    if modified is not None and len(modified) != _MODIFIED.size:
-        raise CorruptError(f"chunk time has {len(modified)} bytes, not {_MODIFIED.size}")
     metadata = Metadata(
         **packed,
         cicp=cicp,
         density=None if density is None else _density(density),
-        png_chunks=() if texts is None else read_png_chunks(_inflate(layout.PNG_CHUNKS, texts)),
-        modified=None if modified is None else _MODIFIED.unpack(modified)[0],
+        png_chunks=() if texts is None else read_png_chunks(inflate(layout.PNG_CHUNKS, texts)),
+        modified=unpack_modified(container.chunk(layout.MODIFIED)),
     )
     opacity = container.chunk(layout.ALPHA)
     height, width = container.header.shape
@@ -135,17 +133,3 @@ def _density(data: bytes) -> Density:
         return Density.unpack(data)
     except ValueError as error:
         raise CorruptError(f"chunk dens: {error}") from error
-
-
-def _inflate(kind: bytes, packed: bytes) -> bytes:
-    name = kind.decode()
-    unpacker = zlib.decompressobj()
-    try:
-        data = unpacker.decompress(packed, METADATA_MAX + 1)
-    except zlib.error as error:
-        raise CorruptError(f"chunk {name} is not a zlib stream") from error
-    if len(data) > METADATA_MAX:
-        raise LimitError(f"chunk {name} unpacks to more than {METADATA_MAX} bytes")
-    if not unpacker.eof or unpacker.unused_data:
-        raise CorruptError(f"chunk {name} is not one whole zlib stream")
-    return data

@@ -7,25 +7,24 @@ before anything is decoded. Therefore what is slow to import is imported where i
 from __future__ import annotations
 
 import math
-import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared
+from vqcodec.batch.dates import modified_of, set_modified
+from vqcodec.batch.job import Bar, Job, Outcome, compared
+from vqcodec.batch.removal import Removal, remove
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
-from vqcodec.errors import SourceKeptError, VqcWarning
 
 if TYPE_CHECKING:
     from vqcodec.image.accounting import Inventory
     from vqcodec.image.pipeline import Encoded
-    from vqcodec.models.model import Model
+    from vqcodec.models.model import PictureModel
     from vqcodec.refinement.refiner import Refiner
 
 _RAW = "camera raw: develop them first"
@@ -69,21 +68,6 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """Whether picture files are deleted, and what is made sure before."""
-
-    remove_source: bool = False
-    allow_larger: bool = False
-    """Delete them even if their results are larger."""
-    verify: bool | None = None
-    """Decode each result from the disk before it gets its name; None: if it is to be deleted."""
-
-    def __post_init__(self) -> None:
-        if self.remove_source and self.verify is False:
-            raise ValueError("a source is only removed after its result is verified")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Compression:
     """Picture files become .vqc files."""
 
@@ -101,10 +85,10 @@ class Compression:
         Raises: ModelError; ValueError for a device that is not there, or an effort that is not
         possible.
         """
+        from vqcodec.image.pipeline import picture_model
         from vqcodec.image.refining import refiner_of
-        from vqcodec.registry.load import load_model
 
-        model = load_model(self.model, device=self.device)
+        model = picture_model(self.model, self.device)
         return partial(self._compress, model, refiner_of(model, self.effort, self.device))
 
     def foresee(self, job: Job) -> Outcome:
@@ -120,9 +104,11 @@ class Compression:
         """Guess by the file's size."""
         lossy = PurePath(job.source).suffix.lower() in _LOSSY
         refining = 1.0 + _STEP * self.effort.steps
-        return _megabytes(job.source) * (10.0 if lossy else 1.0) * refining
+        return job.megabytes * (10.0 if lossy else 1.0) * refining
 
-    def _compress(self, model: Model, refiner: Refiner | None, job: Job, bar: Bar) -> Outcome:
+    def _compress(
+        self, model: PictureModel, refiner: Refiner | None, job: Job, bar: Bar
+    ) -> Outcome:
         from vqcodec.image.pipeline import encode
         from vqcodec.image.reading import read_picture
 
@@ -136,7 +122,7 @@ class Compression:
                 max_pixels=self.reading.max_pixels,
                 value_range=self.reading.value_range,
                 strip=self.reading.strip,
-                modified=_modified(job.source) if self.reading.mtime else None,
+                modified=modified_of(job.source) if self.reading.mtime else None,
             )
             encoded = encode(
                 source.picture,
@@ -157,7 +143,7 @@ class Compression:
             kept = _reasons(source.inventory)
             kept += ("the result lacks its date",) if lacks_date else ()
             kept += (_LARGER,) if is_larger else ()
-            kept = kept or _remove(job, state)
+            kept = kept or remove(job, state)
         loss = source.inventory.loss
         warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
         warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
@@ -195,10 +181,10 @@ class Decompression:
         not there.
         """
         from vqcodec.engines.devices import pick_device
-        from vqcodec.registry.load import load_model
+        from vqcodec.image.pipeline import picture_model
 
         pick_device(self.device)
-        model = None if self.model is None else load_model(self.model, device=self.device)
+        model = None if self.model is None else picture_model(self.model, self.device)
         return partial(self._decompress, model)
 
     def foresee(self, job: Job) -> Outcome:
@@ -207,9 +193,9 @@ class Decompression:
 
     def seconds(self, job: Job) -> float:
         """Guess by the file's size."""
-        return _megabytes(job.source) * 100.0
+        return job.megabytes * 100.0
 
-    def _decompress(self, model: Model | None, job: Job, bar: Bar) -> Outcome:
+    def _decompress(self, model: PictureModel | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.image.pipeline import decode
         from vqcodec.image.salvage import salvage
         from vqcodec.image.writing import format_of, write_picture
@@ -240,7 +226,7 @@ class Decompression:
         job.write(written)
         warned = losses
         if self.mtime and job.is_file and picture.metadata.modified is not None:
-            warned += _set_modified(job.target, picture.metadata.modified)
+            warned += set_modified(job.target, picture.metadata.modified)
         height, width = picture.pixels.shape[:2]
         seconds = time.perf_counter() - began
         return Outcome(
@@ -260,11 +246,6 @@ def is_picture(path: PurePath) -> bool:
     return opening.is_picture(path)
 
 
-def is_vqc(path: PurePath) -> bool:
-    """Tell by its suffix whether a file is a .vqc file."""
-    return path.suffix.lower() == ".vqc"
-
-
 def change_by(suffix: str, quality: int | None) -> str:
     """Say how the format of a suffix changes pixels once more; empty if it keeps them.
 
@@ -278,21 +259,11 @@ def change_by(suffix: str, quality: int | None) -> str:
     return writing.change_by(name, quality)
 
 
-def _confirm(job: Job, bar: Bar, model: Model, encoded: Encoded, written: bytes) -> None:
+def _confirm(job: Job, bar: Bar, model: PictureModel, encoded: Encoded, written: bytes) -> None:
     from vqcodec.image.pipeline import confirm
 
     with bar(f"verifying {job.target}") as progress:
         confirm(encoded, written, model, progress=progress)
-
-
-def _remove(job: Job, state: tuple[int, ...]) -> tuple[str, ...]:
-    """Delete the input of a job; return why it is kept, if it is."""
-    try:
-        job.remove_source(state)
-    except SourceKeptError as error:
-        reason = str(error).removeprefix("kept: ")
-        return (f"{reason}; {error.hint}" if error.hint else reason,)
-    return ()
 
 
 def _reasons(inventory: Inventory) -> tuple[str, ...]:
@@ -300,33 +271,3 @@ def _reasons(inventory: Inventory) -> tuple[str, ...]:
     if not inventory.lost:
         return ()
     return (f"the result lacks {inventory.loss}",) if inventory.loss else inventory.lost
-
-
-def _modified(source: str) -> int | None:
-    """Return a file's date, nanoseconds since 1970, if it has one that a .vqc file can hold."""
-    if source == STREAM:
-        return None
-    modified = Path(source).stat().st_mtime_ns
-    if not -(1 << 63) <= modified < 1 << 63:
-        message = "not kept: the date of the file, which is not between 1677 and 2262"
-        warnings.warn(message, VqcWarning, stacklevel=2)
-        return None
-    return modified
-
-
-def _set_modified(target: str, modified: int) -> tuple[str, ...]:
-    """Give a file its date; return a warning if the file system has no such date."""
-    try:
-        os.utime(target, ns=(time.time_ns(), modified))
-        # Memory cards count in steps of two seconds, and other systems cut what is too far off.
-        exact = abs(Path(target).stat().st_mtime_ns - modified) <= 2_000_000_000
-    except (OSError, OverflowError):
-        exact = False
-    return () if exact else ("its date is none that files can have here",)
-
-
-def _megabytes(source: str) -> float:
-    try:
-        return 0.0 if source == STREAM else Path(source).stat().st_size / 1e6
-    except OSError:
-        return 0.0

@@ -8,9 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.codec.chunks import UNPACKED_MAX
 from vqcodec.image.inventory.parts import Density
 
-METADATA_MAX = 1 << 24
+METADATA_MAX = UNPACKED_MAX
 """Most bytes of unpacked metadata of one kind."""
 PNG_CHUNKS_MAX = 1024
 """Most texts and other descriptive chunks of PNG."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import operator
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
 
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
 from vqcodec.codec.effort import Effort
+from vqcodec.codec.loading import ModelLike, indices_of, model_for, model_of
+from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting, Target, Wish, setting
-from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
-from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
+from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
+from vqcodec.errors import FormatError, VerificationError
 from vqcodec.grid import Box, area_of, bounding, covering, scaled, whole, widened, within
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.picture import Picture
@@ -27,26 +28,23 @@ from vqcodec.image.refining import Refinement, refiner_of
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
-from vqcodec.models.model import Model
-from vqcodec.registry.load import load_model
-from vqcodec.registry.store import find_by_prefix
+from vqcodec.models.model import PictureModel
 from vqcodec.storage import BytesLike, bytes_of
 
 if TYPE_CHECKING:
     from vqcodec.refinement.refiner import Refiner
 
-Progress = Callable[[float], None]
-"""Is called with the part that is done, 0 to 1."""
 Crop: TypeAlias = "Sequence[int]"
 """x, y, width and height in pixels."""
 
 TILE_LOG2 = 6
+_MEDIUM = frozenset({Medium.PICTURE})
 
 
 def compress(
     image: PictureLike,
     *,
-    model: Model | str | os.PathLike[str] | None = None,
+    model: ModelLike = None,
     quality: float | None = None,
     target_size: int | None = None,
     target_bpp: float | None = None,
@@ -84,9 +82,14 @@ def compress(
     )
     wanted = Effort(effort=effort, tune=tune)
     picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
-    loaded = _model(model, device)
+    loaded = picture_model(model, device)
     refiner = refiner_of(loaded, wanted, device)
     return encode(picture, loaded, wish, prior=prior, refiner=refiner, progress=progress).data
+
+
+def picture_model(model: ModelLike, device: str) -> PictureModel:
+    """Return the model that codes pictures. Raises: as `codec.loading.model_for`."""
+    return cast(PictureModel, model_for(Medium.PICTURE, model, device))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ class Encoded:
 
 def encode(
     picture: Picture,
-    model: Model,
+    model: PictureModel,
     wish: Wish,
     *,
     prior: bool = True,
@@ -115,6 +118,7 @@ def encode(
     Raises: ValueError as `compress` does.
     """
     height, width = picture.pixels.shape[:2]
+    wish = wish.for_medium(Medium.PICTURE)
     wished = setting(wish.quality, model.qualities)
     header = Header(
         mode=Mode.PRIOR if prior else Mode.FIXED,
@@ -126,7 +130,7 @@ def encode(
     )
     if refiner is not None and not prior:
         raise ValueError("indices of fixed length cannot be refined: all of them cost the same")
-    most, least = wish.bytes_at_most(height * width), wish.target_psnr
+    most, least = wish.bytes_at_most(pixels=height * width), wish.target_psnr
     is_single = most is None and least is None and refiner is None
     count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
@@ -158,7 +162,7 @@ def encode(
 
 
 def confirm(
-    encoded: Encoded, written: bytes, model: Model, *, progress: Progress | None = None
+    encoded: Encoded, written: bytes, model: PictureModel, *, progress: Progress | None = None
 ) -> None:
     """Decode what was written, all but the pixels that follow from the indices, and compare.
 
@@ -167,7 +171,7 @@ def confirm(
     """
     before, header = encoded.picture, encoded.header
     try:
-        container = parse(written, Limits(pixels=math.prod(header.shape)))
+        container = parse(written, Limits(pixels=math.prod(header.shape), media=_MEDIUM))
         alpha, metadata = unpack(container)
         count = counter(progress, math.prod(header.grid))
         decoder = model_of(container.header, model, "cpu")
@@ -189,7 +193,7 @@ def confirm(
 def decompress(
     data: BytesLike,
     *,
-    model: Model | str | os.PathLike[str] | None = None,
+    model: ModelLike = None,
     device: str = "cpu",
     crop: Crop | None = None,
     max_pixels: int = Limits().pixels,
@@ -219,16 +223,16 @@ def decompress(
 def decode(
     data: bytes,
     *,
-    model: Model | str | os.PathLike[str] | None = None,
+    model: ModelLike = None,
     device: str = "cpu",
     crop: Crop | None = None,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Picture:
     """Decompress a .vqc file as `decompress` does, with all of its metadata."""
-    container = parse(data, Limits(pixels=max_pixels))
+    container = parse(data, Limits(pixels=max_pixels, media=_MEDIUM))
     header = container.header
-    loaded = model_of(header, model, device)
+    loaded = cast(PictureModel, model_of(header, model, device))
     area = _area(crop, header)
     box = covering(area, loaded.stride)
     wanted = tiles_touching(header, widened(box, loaded.decoder_halo))
@@ -242,50 +246,10 @@ def decode(
     return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
 
 
-def indices(
-    data: BytesLike,
-    *,
-    model: Model | str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-    max_pixels: int = Limits().pixels,
-) -> Indices:
-    """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels.
-
-    They are the same on every machine. Raises: as `decompress`.
-    """
-    return _indices(parse(bytes_of(data), Limits(pixels=max_pixels)), model, device)
-
-
-def verify(
-    data: BytesLike,
-    *,
-    model: Model | str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-    max_pixels: int = Limits().pixels,
-) -> Indices:
-    """Check every checksum, alpha and metadata of a .vqc file, and decode all indices.
-
-    Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
-    """
-    return check(parse(bytes_of(data), Limits(pixels=max_pixels)), model=model, device=device)
-
-
-def check(
-    container: Container,
-    *,
-    model: Model | str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-) -> Indices:
-    """Do what `verify` does with a file that has been parsed."""
+def check(container: Container, *, model: ModelLike = None, device: str = "cpu") -> Indices:
+    """Do what `vqcodec.verify` does with a picture's file that has been parsed."""
     unpack(container)
-    return _indices(container, model, device)
-
-
-def _indices(
-    container: Container, model: Model | str | os.PathLike[str] | None, device: str
-) -> Indices:
-    loaded = model_of(container.header, model, device)
-    return decode_grid(loaded, container.header, container.tiles)
+    return indices_of(container, model, device)
 
 
 def _area(crop: Crop | None, header: Header) -> Box:
@@ -302,49 +266,5 @@ def _area(crop: Crop | None, header: Header) -> Box:
     return slice(y, y + height), slice(x, x + width)
 
 
-def _model(model: Model | str | os.PathLike[str] | None, device: str) -> Model:
-    if model is None or isinstance(model, (str, os.PathLike)):
-        return load_model(model, device=device)
-    return model
-
-
-def model_of(header: Header, model: Model | str | os.PathLike[str] | None, device: str) -> Model:
-    """Return the model that made a file: the one given, or where it is None the one
-    found by its hash.
-
-    Raises: ModelError, also if the model given is another one; CorruptError if no encoder
-    with that model writes such a header.
-    """
-    if model is None:
-        loaded = load_model(find_by_prefix(header.model), device=device)
-    else:
-        loaded = _model(model, device)
-        if not bytes.fromhex(loaded.sha256).startswith(header.model):
-            raise ModelError(
-                f"the file was made with model {header.model.hex()}…, "
-                f"not with {loaded.name} ({loaded.sha256[:16]}…)"
-            )
-    least, most = min(1, loaded.qualities), loaded.qualities
-    if not least <= header.quality <= most:
-        raise CorruptError(f"quality is {header.quality}, the model has {least} to {most}")
-    if 1 << header.stride_log2 != loaded.stride:
-        raise CorruptError(f"stride_log2 is {header.stride_log2}, the model's stride differs")
-    return loaded
-
-
 def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b if a is None or b is None else np.array_equal(a, b)
-
-
-def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
-    """Turn counts of positions, `total` in all, into parts done."""
-    if progress is None:
-        return None
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(min(1.0, done / total))
-
-    return count

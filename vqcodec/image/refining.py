@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from vqcodec import processors
 from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.effort import Effort
+from vqcodec.codec.progress import Progress
 from vqcodec.codec.search import OutOfReachError, Setting, Target, between
 from vqcodec.container import Container, Limits, parse, serialise
 from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.grid import whole
 from vqcodec.image.transform import decode_indices
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, PictureModel
 
 if TYPE_CHECKING:
-    from vqcodec.image.pipeline import Encoded, Progress
+    from vqcodec.image.pipeline import Encoded
     from vqcodec.refinement.refiner import Refiner
 
 _ROUNDS = 3
@@ -53,7 +54,7 @@ class Refinement:
     """Refinement of one picture's encodings."""
 
     refiner: Refiner
-    model: Model
+    model: PictureModel
     measured: NDArray[np.float32]
     """Latents (rows, columns, D)."""
     attempt: Callable[[Setting], Encoded]

@@ -8,20 +8,22 @@ continued into it, which is nearer to the truth than any fixed index.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, replace
+from typing import cast
 
 from PIL import Image
 
-from vqcodec.codec.coding import Indices, decode_grid
-from vqcodec.container import Header, Limits, recover
+from vqcodec.codec.coding import decode_grid
+from vqcodec.codec.loading import ModelLike, model_of
+from vqcodec.codec.progress import Progress, counter
+from vqcodec.codec.salvage import continue_into
+from vqcodec.container import Header, Limits, Medium, recover
 from vqcodec.grid import Box, common, scaled, whole
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
-from vqcodec.image.pipeline import Progress, counter, model_of
 from vqcodec.image.transform import decode_indices
 from vqcodec.image.writing import to_image
-from vqcodec.models.model import Model
+from vqcodec.models.model import PictureModel
 from vqcodec.storage import BytesLike, bytes_of
 
 GREY = 128
@@ -65,7 +67,7 @@ class Salvaged:
 def salvage(
     data: BytesLike,
     *,
-    model: Model | str | os.PathLike[str] | None = None,
+    model: ModelLike = None,
     device: str = "cpu",
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
@@ -77,15 +79,15 @@ def salvage(
 
     Raises: FormatError if the header or the tile table is damaged; ModelError.
     """
-    remains = recover(bytes_of(data), Limits(pixels=max_pixels))
+    remains = recover(bytes_of(data), Limits(pixels=max_pixels, media=frozenset({Medium.PICTURE})))
     container, header = remains.container, remains.container.header
-    loaded = model_of(header, model, device)
+    loaded = cast(PictureModel, model_of(header, model, device))
     count = counter(progress, 2 * math.prod(header.grid))
     lost = set(remains.lost)
     grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
     boxes = header.tiles()
     for number in sorted(lost):
-        _continue_into(grid, boxes[number], loaded.decoder_halo)
+        continue_into(grid, boxes[number], loaded.decoder_halo)
     area = whole(header.shape)
     pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
     tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
@@ -100,19 +102,6 @@ def salvage(
         lost=tiles,
         damage=(*remains.damage, *wrong.values()),
     )
-
-
-def _continue_into(grid: Indices, box: Box, halo: int) -> None:
-    """Continue what surrounds a box of the grid so far into it that the network sees no more."""
-    rows, columns = box
-    for area, across in ((grid, (rows, columns)), (grid.swapaxes(0, 1), (columns, rows))):
-        side, along = across
-        if side.start:
-            area[side.start : min(side.start + halo, side.stop), along] = area[
-                side.start - 1, along
-            ]
-        if side.stop < len(area):
-            area[max(side.stop - halo, side.start) : side.stop, along] = area[side.stop, along]
 
 
 def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:

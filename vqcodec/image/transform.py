@@ -28,14 +28,18 @@ from vqcodec.grid import (
     windows,
     within,
 )
-from vqcodec.models.model import Model
+from vqcodec.models.model import PictureModel
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 
 
 def measure_pixels(
-    model: Model, pixels: Pixels, *, window: int | None = None, progress: Progress | None = None
+    model: PictureModel,
+    pixels: Pixels,
+    *,
+    window: int | None = None,
+    progress: Progress | None = None,
 ) -> NDArray:
     """Return what encoding needs to know of a picture, (rows, columns, C).
 
@@ -63,7 +67,7 @@ def measure_pixels(
 
 
 def decode_indices(
-    model: Model,
+    model: PictureModel,
     grid: Indices,
     quality: int,
     area: Box | None = None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vqcodec.prior.taps import TrunkTaps, dilated, wedge
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoencoderConfig:
@@ -62,6 +64,40 @@ class PriorConfig:
         _require(1 <= self.embedding <= 90, "prior.embedding must be 1 to 90")
         _require(1 <= self.channels <= 192, "prior.channels must be 1 to 192")
         _require(0 <= self.layers <= 32, "prior.layers must be 0 to 32")
+
+    @property
+    def taps(self) -> TrunkTaps:
+        """What its layers read."""
+        return wedge(self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveNetConfig:
+    """The integer WaveNet (format/SPEC.md, section "Priors of one dimension")."""
+
+    codebook_size: int = 512
+    """Number K of symbols."""
+    embedding: int = 32
+    """Integers that describe one index to the first layer."""
+    channels: int = 128
+    """Width C of the residual stream and of every layer."""
+    first_kernel_size: int = 4
+    """Positions before its own that the first layer reads."""
+    kernel_size: int = 2
+    """Positions that each further layer reads, its own among them."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    """How far apart these are, layer by layer."""
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.codebook_size <= 4096, "prior.codebook_size must be 2 to 4096")
+        _require(1 <= self.embedding <= 512, "prior.embedding must be 1 to 512")
+        _require(1 <= self.channels <= 512, "prior.channels must be 1 to 512")
+        _require_dilated("prior", self.first_kernel_size, self.kernel_size, self.dilations)
+
+    @property
+    def taps(self) -> TrunkTaps:
+        """What its layers read."""
+        return dilated(self.first_kernel_size, self.kernel_size, self.dilations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +188,35 @@ class DeepTransformConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechConfig:
+    """Analysis and synthesis transform of `speech` (`networks.speech`)."""
+
+    width: int = 256
+    """Channels of the residual stream of both networks."""
+    hidden: int = 768
+    """Channels inside a block."""
+    analysis_depth: int = 6
+    """Blocks from the spectrum to latents."""
+    synthesis_depth: int = 8
+    """Blocks from latents to the spectrum."""
+    latents: int = 64
+    """Latent channels D of a frame."""
+    qualities: int = 6
+    """Qualities Q, 1..Q, that have gains of their own."""
+    gain_octaves: float = 3.0
+    """Octaves between the first gains of the lowest and the highest quality."""
+
+    def __post_init__(self) -> None:
+        depths = (self.analysis_depth, self.synthesis_depth)
+        _require(1 <= self.width <= 1024, "transform.width must be 1 to 1024")
+        _require(1 <= self.hidden <= 4096, "transform.hidden must be 1 to 4096")
+        _require(all(0 <= depth <= 32 for depth in depths), "transform.*_depth must be 0 to 32")
+        _require(2 <= self.latents <= 1024, "transform.latents must be 2 to 1024")
+        _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
+        _require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
     """The prior of `photo`'s latents (`networks.latent_prior`)."""
 
@@ -167,10 +232,43 @@ class LatentPriorConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
         _require(0 <= self.layers <= 32, "latent_prior.layers must be 0 to 32")
-        many = isinstance(self.slices, tuple) and 1 <= len(self.slices) <= 64
-        _require(many, "latent_prior.slices must be a list of 1 to 64 numbers")
-        _require(all(s >= 1 for s in self.slices), "latent_prior.slices must be at least 1 each")
+        _require_slices(self.slices)
         _require(1 <= self.hidden <= 1024, "latent_prior.hidden must be 1 to 1024")
+
+    @property
+    def taps(self) -> TrunkTaps:
+        """What its layers read."""
+        return wedge(self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentWaveNetConfig:
+    """The prior of `speech`'s latents (`networks.latent_wavenet`)."""
+
+    channels: int = 256
+    """Width of the context over positions."""
+    first_kernel_size: int = 4
+    """Positions before its own that the first layer reads."""
+    kernel_size: int = 2
+    """Positions that each further layer reads, its own among them."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    """How far apart these are, layer by layer."""
+    slices: tuple[int, ...] = (16, 16, 16, 16)
+    """Latent channels in each of the parts that a position is coded in."""
+    hidden: int = 256
+    """Width of the network of each slice."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.channels <= 512, "latent_prior.channels must be 1 to 512")
+        _require_dilated("latent_prior", self.first_kernel_size, self.kernel_size, self.dilations)
+        _require_slices(self.slices)
+        _require(sum(self.slices) <= 1024, "latent_prior.slices must be 1024 in all at most")
+        _require(1 <= self.hidden <= 1024, "latent_prior.hidden must be 1 to 1024")
+
+    @property
+    def taps(self) -> TrunkTaps:
+        """What its layers read."""
+        return dilated(self.first_kernel_size, self.kernel_size, self.dilations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +283,27 @@ class ProductConfig:
     def __post_init__(self) -> None:
         _require(2 <= self.codebook_size <= 4096, "product.codebook_size must be 2 to 4096")
         _require(1e-6 <= self.distance_bits < 1e6, "product.distance_bits must be 1e-6 to 1e6")
+
+
+def _require_slices(slices: tuple[int, ...]) -> None:
+    many = isinstance(slices, tuple) and 1 <= len(slices) <= 64
+    _require(many, "latent_prior.slices must be a list of 1 to 64 numbers")
+    _require(all(width >= 1 for width in slices), "latent_prior.slices must be at least 1 each")
+
+
+def _require_dilated(
+    table: str, first_kernel_size: int, kernel_size: int, dilations: tuple[int, ...]
+) -> None:
+    """Check the layers of a prior of one dimension, which must not see further back than the
+    longest tile reaches: what decoders keep grows with it.
+    """
+    _require(1 <= first_kernel_size <= 16, f"{table}.first_kernel_size must be 1 to 16")
+    _require(2 <= kernel_size <= 4, f"{table}.kernel_size must be 2 to 4")
+    many = isinstance(dilations, tuple) and len(dilations) <= 32
+    _require(many, f"{table}.dilations must be a list of at most 32 numbers")
+    _require(all(d >= 1 for d in dilations), f"{table}.dilations must be at least 1 each")
+    reach = first_kernel_size + (kernel_size - 1) * sum(dilations)
+    _require(reach <= 1023, f"{table}: its layers must reach 1023 positions back at most")
 
 
 def _three(values: tuple[int, ...], least: int, most: int) -> bool:

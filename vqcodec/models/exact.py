@@ -86,7 +86,7 @@ def synthesis(config: TransformConfig) -> Network:
 
 
 def latents(scaled: NDArray[np.float32], scales: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Map codewords (P, D), multiples of 1/32, to integer latents by scales (D,)."""
+    """Map codewords (..., D), multiples of 1/32, to integer latents by scales (D,)."""
     codewords = (scaled * np.float32(2.0**FRACTION_VECTOR)).astype(np.int64)
     half = 1 << (SCALE_FRACTION - 1)
     products = codewords * scales + half >> SCALE_FRACTION

@@ -1,7 +1,8 @@
 """What the codec asks of a model, whatever its networks are.
 
 A grid has N x M positions, each with G indices. They are coded position by position
-along the wavefront, and within a position in parts, each of some of its indices.
+along the wavefront, and within a position in parts, each of some of its indices. The grid of
+sound has a row for each channel; its columns are frames, and a tile is of one row.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.grid import Box
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Prior
 
 
 class Model(Protocol):
-    """Networks, codebooks and prior under a name."""
+    """Codebooks and prior under a name: what turns indices into bits, of any medium."""
 
     @property
     def name(self) -> str:
@@ -28,6 +30,11 @@ class Model(Protocol):
     @property
     def sha256(self) -> str:
         """Full SHA-256 of the model file, hexadecimal."""
+        ...
+
+    @property
+    def medium(self) -> Medium:
+        """What it is a model of."""
         ...
 
     @property
@@ -42,17 +49,19 @@ class Model(Protocol):
 
     @property
     def stride(self) -> int:
-        """Pixels per position along each axis, a power of two."""
+        """Elements of a header's shape per position along each axis, a power of two: pixels;
+        1 of sound, whose shape is in frames.
+        """
         ...
 
     @property
     def encoder_halo(self) -> int:
-        """Positions around a window whose pixels can change what is measured in it."""
+        """Positions around a window whose elements can change what is measured in it."""
         ...
 
     @property
     def decoder_halo(self) -> int:
-        """Positions around a window that can change its pixels."""
+        """Positions around a window that can change its elements."""
         ...
 
     @property
@@ -66,14 +75,6 @@ class Model(Protocol):
 
     def codewords(self, quality: int) -> tuple[int, ...]:
         """Return for each of the G groups how many indices have a codeword."""
-        ...
-
-    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
-        """Map some of pixels (3, H, W) in 0..1 to all that encoding needs to know of them, at
-        any quality: (n, m, C).
-
-        Both the pixels and `inner`, rows and columns of them, are whole strides.
-        """
         ...
 
     def prior_of(self, quality: int) -> Prior:
@@ -91,8 +92,56 @@ class Model(Protocol):
         """Map what was measured, (..., C), to the indices (..., G) of the nearest codewords."""
         ...
 
+
+class PictureModel(Model, Protocol):
+    """A model with networks from pixels to what is measured of them, and from indices back."""
+
+    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
+        """Map some of pixels (3, H, W) in 0..1 to all that encoding needs to know of them, at
+        any quality: (n, m, C).
+
+        Both the pixels and `inner`, rows and columns of them, are whole strides.
+        """
+        ...
+
     def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
         """Map indices (N, M, G) to the pixels of some of them, (3, h, w), about 0..1.
+
+        Raises CorruptError if an index has no codeword.
+        """
+        ...
+
+
+class SoundModel(Model, Protocol):
+    """A model with networks from samples to what is measured of them, and from indices back.
+
+    Samples are of one channel at `rate`, about -1..1, speech in them being as loud as
+    `vqcodec.audio.level` makes it. Frame i stands for the `hop` samples from i * hop on, and
+    what is before and after those that are given counts as 0.
+    """
+
+    @property
+    def rate(self) -> int:
+        """Samples per second."""
+        ...
+
+    @property
+    def hop(self) -> int:
+        """Samples per frame."""
+        ...
+
+    def measure(self, samples: NDArray[np.float32], inner: slice) -> NDArray:
+        """Map some frames of samples (N * hop,) to all that encoding needs to know of them, at
+        any quality: (n, C).
+
+        `inner` are the n frames that are wanted; the others are their surroundings.
+        """
+        ...
+
+    def samples(
+        self, indices: NDArray[np.integer], quality: int, inner: slice
+    ) -> NDArray[np.float32]:
+        """Map indices (N, G) to the samples of some of their frames, (n * hop,).
 
         Raises CorruptError if an index has no codeword.
         """

@@ -14,8 +14,9 @@ from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.grid import Box
 from vqcodec.models import file, transform
-from vqcodec.models.config import TransformConfig
-from vqcodec.models.product import ProductModel, read_product
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.photo_model import PhotoModel
+from vqcodec.models.product import read_gains, read_product
 from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "photo-1"
@@ -23,8 +24,8 @@ ARCHITECTURE = "photo-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Photo(ProductModel):
-    """What `vqcodec.load_model` returns for it; see `model.Model`."""
+class Photo(PhotoModel):
+    """What `vqcodec.load_model` returns for it; see `model.PictureModel`."""
 
     config: TransformConfig
 
@@ -43,9 +44,7 @@ class Photo(ProductModel):
 
         Raises CorruptError.
         """
-        rows, columns, groups = indices.shape
-        scaled = self.codebooks[quality - 1].values(indices.reshape(rows * columns, groups))
-        latents = (scaled / self.gains[quality - 1]).reshape(rows, columns, self.config.latents)
+        latents = self.latents(indices, quality)
         return self.synthesis.run(latents.transpose(2, 0, 1), inner=inner)
 
 
@@ -62,6 +61,7 @@ def parse_model(
     parts = read_product(
         metadata,
         tensors,
+        file.read_config(LatentPriorConfig, metadata.get("latent_prior")),
         qualities=config.qualities,
         latents=config.latents,
         details=config.details,
@@ -78,7 +78,7 @@ def parse_model(
         product=parts.product,
         analysis=engine(transform.analysis(config), "analysis"),
         synthesis=engine(transform.synthesis(config), "synthesis"),
-        gains=parts.gains,
+        gains=read_gains(tensors, qualities=config.qualities, latents=config.latents),
         priors=parts.priors,
         codebooks=parts.codebooks,
     )

@@ -16,8 +16,9 @@ from vqcodec.engines.engine import make_engine
 from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import exact, file, transform
-from vqcodec.models.config import DeepTransformConfig
-from vqcodec.models.product import ProductModel, read_product
+from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
+from vqcodec.models.photo_model import PhotoModel
+from vqcodec.models.product import read_gains, read_product
 from vqcodec.prior.layer import Float, take
 
 ARCHITECTURE = "photo-2"
@@ -25,8 +26,8 @@ ARCHITECTURE = "photo-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Photo2(ProductModel):
-    """What `vqcodec.load_model` returns for it; see `model.Model`."""
+class Photo2(PhotoModel):
+    """What `vqcodec.load_model` returns for it; see `model.PictureModel`."""
 
     config: DeepTransformConfig
     scales: NDArray[np.int32]
@@ -48,11 +49,7 @@ class Photo2(ProductModel):
 
         Raises CorruptError.
         """
-        rows, columns, groups = indices.shape
-        scaled = self.codebooks[quality - 1].values(indices.reshape(rows * columns, groups))
-        latents = exact.latents(scaled, self.scales[quality - 1]).reshape(
-            rows, columns, self.config.latents
-        )
+        latents = exact.latents(self.scaled(indices, quality), self.scales[quality - 1])
         return self.synthesis.run(latents.transpose(2, 0, 1), inner=inner)
 
 
@@ -69,6 +66,7 @@ def parse_model(
     parts = read_product(
         metadata,
         tensors,
+        file.read_config(LatentPriorConfig, metadata.get("latent_prior")),
         qualities=config.qualities,
         latents=config.latents,
         details=config.details,
@@ -88,7 +86,7 @@ def parse_model(
         product=parts.product,
         analysis=make_engine(analysis, file.network_weights(analysis, "analysis", tensors), device),
         synthesis=make_engine(synthesis, integers, device),
-        gains=parts.gains,
+        gains=read_gains(tensors, qualities=config.qualities, latents=config.latents),
         scales=scales,
         priors=parts.priors,
         codebooks=parts.codebooks,

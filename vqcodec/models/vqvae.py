@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.container import Medium
 from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import autoencoder, file
-from vqcodec.models.config import AutoencoderConfig, PriorConfig
+from vqcodec.models.config import AutoencoderConfig, PriorConfig, WaveNetConfig
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical
@@ -41,6 +42,11 @@ class VqVae:
     """(K, D) codewords."""
     decoder: Engine
     prior: Prior
+
+    @property
+    def medium(self) -> Medium:
+        """Pictures."""
+        return Medium.PICTURE
 
     @property
     def qualities(self) -> int:
@@ -148,8 +154,10 @@ def parse_model(
     )
 
 
-def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32) -> Prior:
-    """Take the prior out of the tensors that `PixelCNN.export` made, after checking them.
+def read_prior(
+    tensors: Tensors, config: PriorConfig | WaveNetConfig, dtype: Float = np.float32
+) -> Prior:
+    """Take the prior out of the tensors that `IndexPrior.export` made, after checking them.
 
     Raises ModelCorruptError.
     """
@@ -157,7 +165,7 @@ def read_prior(tensors: Tensors, config: PriorConfig, dtype: Float = np.float32)
         tensors,
         reads=config.embedding,
         channels=config.channels,
-        layers=config.layers,
+        taps=config.taps,
         dtype=dtype,
     )
     head = Categorical.read(

@@ -1,14 +1,14 @@
 """What is known of a latent before it is decoded, as a Gaussian per channel.
 
 Two contexts meet: a wedge-masked PixelCNN over the positions that the wavefront
-has decoded (`pixelcnn`, whose layers it shares, so that it can run in integers), without
+has decoded (on the trunk that `pixelcnn` has, so that it can run in integers), without
 their details, and the channels of the same position that come in earlier slices. The mean and
 the scale of slice s are read off the features of the first by a small network
 that also sees slices 0..s-1 (channel-wise autoregression, Minnen and Singh,
 arXiv 2007.08739, here with the position's own past as the hyperprior).
 
 With `integer` set it computes on the grid of the fixed-point network, as
-`pixelcnn` does; format/SPEC.md, section "Latent prior", defines the integers.
+`trunk` does; format/SPEC.md, section "Latent prior", defines the integers.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.config import LatentPriorConfig, LatentWaveNetConfig, TransformConfig
 from vqcodec.networks import fixedpoint as fx
-from vqcodec.networks.pixelcnn import Pointwise, WedgeConv
+from vqcodec.networks.trunk import Pointwise, TapConv, Trunk, WedgeConv
 from vqcodec.prior import units
-from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS
 
 _SCALE_MIN = 0.11
 """The smallest scale: narrower Gaussians put all their mass into one cell anyway."""
 _LIKELIHOOD_MIN = 1e-9
 
 
-class LatentPrior(nn.Module):
-    """Means and scales of every latent given those before it in coding order."""
+class GaussianPrior(Trunk):
+    """Means and scales of every latent given those before it in coding order.
 
-    def __init__(self, config: LatentPriorConfig, transform: TransformConfig) -> None:
-        """Raises ValueError if the slices are not the transform's latents in all."""
+    What does not depend on the receptive field; `latent_wavenet` shares it.
+    """
+
+    def __init__(
+        self, config: LatentPriorConfig | LatentWaveNetConfig, *, coarse: int, qualities: int
+    ) -> None:
+        """Later positions read the first `coarse` latents; there are `qualities` qualities."""
         super().__init__()
         self.config = config
         channels = config.channels
-        self._starts = slice_starts(config, transform)
-        self._coarse = transform.latents - transform.details
-        self.first = WedgeConv(FIRST_TAPS, self._coarse, channels, units.FRACTION_LATENT)
-        self.layers = nn.ModuleList(
-            WedgeConv(INNER_TAPS, channels, channels, units.FRACTION_ACTIVATION)
-            for _ in range(config.layers)
-        )
-        self.quality = nn.Embedding(transform.qualities, channels)
+        *self._starts, _ = accumulate(config.slices, initial=0)
+        self._coarse = coarse
+        self.add_layers(config.taps, coarse, channels, units.FRACTION_LATENT)
+        self.quality = nn.Embedding(qualities, channels)
         nn.init.zeros_(self.quality.weight)
         self.hidden = nn.ModuleList(
             Pointwise(channels + start, config.hidden, units.FRACTION_STREAM)
@@ -60,25 +60,22 @@ class LatentPrior(nn.Module):
     def forward(
         self, seen: Tensor, qualities: Tensor, *, integer: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Map what is read of the latents, (B, D, N, M), and qualities int64 (B,), 1..Q, to
+        """Map what is read of the latents, (B, D, ...), and qualities int64 (B,), 1..Q, to
         means and scales of the same shape, in the unit of scaled latents.
 
-        Position (i, j) depends on positions with a smaller j + 2i and, in slice s, on
-        the slices before s of its own. `seen` is about asinh of the latents: large values
+        "..." is the grid: N rows and M columns, or M positions of one dimension. A position
+        depends on positions before it (of N rows those with a smaller j + 2i) and, in slice s,
+        on the slices before s of its own. `seen` is about asinh of the latents: large values
         would drown the others.
         """
         if integer:
             seen = fx.fake_round(seen, units.FRACTION_LATENT)
         reach = units.ACTIVATION_MAX * 2.0**-units.FRACTION_LATENT
         seen = seen.clamp(-reach, reach)
-        stream = self.first(seen[:, : self._coarse], integer=integer)
-        shift = self.quality(qualities - 1)[:, :, None, None]
-        stream = stream + (fx.fake_round(shift, units.FRACTION_STREAM) if integer else shift)
-        stream = _limit(stream, integer)
-        for layer in self.layers:
-            active = fx.fake_activate(stream, integer=integer)
-            stream = _limit(stream + layer(active, integer=integer), integer)
-        features = fx.fake_activate(stream, integer=integer)
+        shift = self.quality(qualities - 1)
+        shift = shift.view(*shift.shape, *[1] * (seen.dim() - 2))
+        shift = fx.fake_round(shift, units.FRACTION_STREAM) if integer else shift
+        features = self.features(seen[:, : self._coarse], shift, integer=integer)
         means, scales = [], []
         for start, hidden, output in zip(self._starts, self.hidden, self.output, strict=True):
             both = torch.cat([features, seen[:, :start]], dim=1)
@@ -96,11 +93,7 @@ class LatentPrior(nn.Module):
 
         Raises ModelCorruptError if a layer could leave the exact range.
         """
-        out: dict[str, Tensor] = {}
-        for name, layer in self._parts():
-            out |= fx.export_layer(
-                name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
-            )
+        out = super().export()
         shift = (self.quality.weight * 2.0**units.FRACTION_STREAM).round()
         out["quality"] = shift.clamp(-units.STREAM_MAX, units.STREAM_MAX).short()
         levels = (torch.arange(units.SCALE_COUNT) + units.SCALE_FIRST).double()
@@ -115,32 +108,32 @@ class LatentPrior(nn.Module):
 
         They must be of a prior of this configuration.
         """
-        for name, layer in self._parts():
-            fx.load_layer(
-                tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
-            )
+        super().load_integers(tensors)
         self.quality.weight.copy_(tensors["quality"] * 2.0**-units.FRACTION_STREAM)
 
-    def _parts(self) -> Iterator[tuple[str, WedgeConv | Pointwise]]:
-        yield "first", self.first
-        for name in ("layers", "hidden", "output"):
-            for i, layer in enumerate(getattr(self, name)):
-                yield f"{name}.{i}", layer
+    def parts(self) -> Iterator[tuple[str, TapConv | Pointwise]]:
+        """Yield every layer by its name in SPEC.md."""
+        yield from super().parts()
+        for name, layers in (("hidden", self.hidden), ("output", self.output)):
+            for number, layer in enumerate(layers):
+                assert isinstance(layer, Pointwise)
+                yield f"{name}.{number}", layer
 
 
-def slice_starts(config: LatentPriorConfig, transform: TransformConfig) -> list[int]:
-    """Return the first channel of each slice. Raises ValueError if they are not all channels."""
-    *starts, end = accumulate(config.slices, initial=0)
-    if end != transform.latents:
-        raise ValueError(
-            f"latent_prior.slices must be transform.latents, {transform.latents}, in all"
-        )
-    return starts
+class LatentPrior(GaussianPrior):
+    """Means and scales of latents (B, D, N, M) in wavefront order."""
 
+    convolution = WedgeConv
+    config: LatentPriorConfig
 
-def _limit(stream: Tensor, integer: bool) -> Tensor:
-    reach = units.STREAM_MAX * 2.0**-units.FRACTION_STREAM
-    return stream.clamp(-reach, reach) if integer else stream
+    def __init__(self, config: LatentPriorConfig, transform: TransformConfig) -> None:
+        """Raises ValueError if the slices are not the transform's latents in all."""
+        if sum(config.slices) != transform.latents:
+            raise ValueError(
+                f"latent_prior.slices must be transform.latents, {transform.latents}, in all"
+            )
+        coarse = transform.latents - transform.details
+        super().__init__(config, coarse=coarse, qualities=transform.qualities)
 
 
 def scale_of(raw: Tensor) -> Tensor:

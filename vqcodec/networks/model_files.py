@@ -5,27 +5,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqcodec.models import exact, file, photo, photo2, vqvae
+from vqcodec.models import exact, file, photo, photo2, speech, vqvae
 from vqcodec.models.config import (
     AutoencoderConfig,
     DeepTransformConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
+    SpeechConfig,
     TransformConfig,
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
+from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Codebooks, export, reals
+from vqcodec.networks.speech import Analysis as SpeechAnalysis
+from vqcodec.networks.speech import Synthesis as SpeechSynthesis
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.prior.units import FRACTION_VECTOR
 
@@ -66,6 +70,22 @@ class Photo2Parts:
     gains: Gains
     prior: LatentPrior
     codebooks: list[Codebooks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechParts:
+    """What a model of `speech-1` is made of while it trains."""
+
+    config: SpeechConfig
+    product: ProductConfig
+    analysis: SpeechAnalysis
+    synthesis: SpeechSynthesis
+    gains: Gains
+    prior: LatentWaveNet
+    codebooks: list[Codebooks]
+
+
+_ProductParts: TypeAlias = "PhotoParts | Photo2Parts | SpeechParts"
 
 
 def write_vqvae(parts: VqVaeParts, *, name: str, licence: str, description: str) -> bytes:
@@ -123,6 +143,13 @@ def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: st
     return _write(tensors, _product_metadata(photo2.ARCHITECTURE, texts, parts))
 
 
+def write_speech(parts: SpeechParts, *, name: str, licence: str, description: str) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
+    tensors = _product_tensors(parts) | _halves(parts.synthesis, "synthesis")
+    texts = {"name": name, "licence": licence, "description": description}
+    return _write(tensors, _product_metadata(speech.ARCHITECTURE, texts, parts))
+
+
 def read_photo(data: bytes) -> PhotoParts:
     """Undo `write_photo`. Raises: ModelError."""
     photo.parse_model(data, sha256="")  # every check there is
@@ -149,7 +176,7 @@ def read_photo(data: bytes) -> PhotoParts:
     return parts
 
 
-def _product_tensors(parts: PhotoParts | Photo2Parts) -> dict[str, Tensor]:
+def _product_tensors(parts: _ProductParts) -> dict[str, Tensor]:
     """Return all tensors but the synthesis's."""
     tensors = _halves(parts.analysis, "analysis")
     octaves = parts.gains.octaves
@@ -163,7 +190,7 @@ def _product_tensors(parts: PhotoParts | Photo2Parts) -> dict[str, Tensor]:
 
 
 def _product_metadata(
-    architecture: str, texts: Mapping[str, str], parts: PhotoParts | Photo2Parts
+    architecture: str, texts: Mapping[str, str], parts: _ProductParts
 ) -> dict[str, Any]:
     return {
         "architecture": architecture,

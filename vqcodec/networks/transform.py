@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.grid import Box
-from vqcodec.models.config import TransformConfig
+from vqcodec.models.config import SpeechConfig, TransformConfig
 
 SLOPE = 0.1
 """Of leaky ReLU."""
@@ -142,7 +142,7 @@ def _cut(x: Tensor, first: list[int], wanted: list[slice]) -> tuple[Tensor, list
 class Gains(nn.Module):
     """How finely each quality quantises each latent channel."""
 
-    def __init__(self, config: TransformConfig) -> None:
+    def __init__(self, config: TransformConfig | SpeechConfig) -> None:
         super().__init__()
         steps = torch.linspace(-1.0, 1.0, config.qualities)[:, None] * config.gain_octaves / 2.0
         self.octaves = nn.Parameter(steps.repeat(1, config.latents))

@@ -24,6 +24,7 @@ from vqcodec.prior.heads import Categorical, Gaussian, Head
 from vqcodec.prior.layer import Layer
 from vqcodec.prior.taps import Taps
 from vqcodec.prior.trunk import Trunk
+from vqcodec.prior.wavefront import rows_and_columns
 
 try:
     from vqcodec._kernel import native
@@ -59,11 +60,11 @@ class Kernel:
     """Indices of a position, G."""
 
     def decode(self, stream: bytes, indices: NDArray[np.int32]) -> None:
-        """Put the indices of a tile into an array (rows, columns, G).
+        """Put the indices of a tile into an array (..., G).
 
         Raises CorruptError if the stream is not one that an encoder writes.
         """
-        rows, columns, _ = indices.shape
+        rows, columns = rows_and_columns(indices.shape[:-1])
         whole = np.ascontiguousarray(indices)  # no copy where the tile is all of a grid
         if not self.network.decode(self.level, rows, columns, stream, whole):
             raise CorruptError("a range-coded stream is none that an encoder writes")
@@ -71,16 +72,16 @@ class Kernel:
             indices[:] = whole
 
     def encode(self, chooser: Chooser, size: Size) -> tuple[bytes, NDArray[np.int32]]:
-        """Return the stream of one tile, and its indices (rows, columns, G)."""
-        rows, columns = size
+        """Return the stream of one tile of a size, and its indices (..., G)."""
+        rows, columns = rows_and_columns(size)
         if isinstance(chooser, LeastCost):
-            indices = np.empty((rows, columns, self.groups), dtype=np.int32)
+            indices = np.empty((*size, self.groups), dtype=np.int32)
             latents = np.ascontiguousarray(chooser.latents)
             weight = float(chooser.per_logit)
             stream = self.network.encode(self.level, rows, columns, indices, latents, weight)
             return stream, indices
         indices = np.array(chooser.indices, dtype=np.int32, order="C")
-        indices = indices.reshape(rows, columns, self.groups)
+        indices = indices.reshape(*size, self.groups)
         return self.network.encode(self.level, rows, columns, indices, None, 0.0), indices
 
 
@@ -91,10 +92,8 @@ def pack(trunk: Trunk, head: Head) -> Network:
     return native.Network(
         trunk.channels,
         trunk.reads,
-        len(trunk.first_taps),
-        len(trunk.inner_taps),
-        _taps(trunk.first_taps),
-        _taps(trunk.inner_taps),
+        _taps(trunk.taps.first),
+        tuple(_taps(taps) for taps in trunk.taps.layers),
         _layer(trunk.first),
         tuple(_layer(layer) for layer in trunk.layers),
         trunk.offset.astype(np.int32),
@@ -150,5 +149,5 @@ def _layer(layer: Layer) -> native.Layer:
     return inputs, outputs, weight, bias, shift
 
 
-def _taps(taps: Taps) -> NDArray[np.int32]:
-    return np.array(taps, dtype=np.int32)
+def _taps(taps: Taps) -> native.Taps:
+    return len(taps), np.array(taps, dtype=np.int32)

@@ -15,8 +15,8 @@ import numpy as np
 
 from vqcodec.grid import Size
 from vqcodec.prior.layer import Float, Floats, Layer, Tensors, activate, limit
-from vqcodec.prior.taps import FIRST_TAPS, INNER_TAPS, Taps
-from vqcodec.prior.wavefront import Integers, Step, starts
+from vqcodec.prior.taps import Taps, TrunkTaps
+from vqcodec.prior.wavefront import Integers, Step, rows_and_columns, starts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +27,9 @@ class Trunk:
     """(C, taps E)"""
     layers: tuple[Layer, ...]
     """(C, taps C) each"""
+    taps: TrunkTaps
     offset: Floats
     """(C,), added to what the first layer gives; its dtype is that of the arithmetic."""
-    first_taps: Taps = FIRST_TAPS
-    inner_taps: Taps = INNER_TAPS
 
     @classmethod
     def read(
@@ -39,20 +38,20 @@ class Trunk:
         *,
         reads: int,
         channels: int,
-        layers: int,
+        taps: TrunkTaps,
         dtype: Float = np.float32,
     ) -> Trunk:
         """Take a trunk without an offset out of a file's tensors, after checking them.
 
         Raises ModelCorruptError.
         """
-        inputs = len(INNER_TAPS) * channels
         return cls(
-            first=Layer.read(tensors, "first", len(FIRST_TAPS) * reads, channels, dtype),
+            first=Layer.read(tensors, "first", len(taps.first) * reads, channels, dtype),
             layers=tuple(
-                Layer.read(tensors, f"layers.{number}", inputs, channels, dtype)
-                for number in range(layers)
+                Layer.read(tensors, f"layers.{number}", len(own) * channels, channels, dtype)
+                for number, own in enumerate(taps.layers)
             ),
+            taps=taps,
             offset=np.zeros(channels, dtype),
         )
 
@@ -64,7 +63,7 @@ class Trunk:
     @property
     def reads(self) -> int:
         """Integers E that are read of a position."""
-        return int(self.first.weight.shape[1]) // len(self.first_taps)
+        return int(self.first.weight.shape[1]) // len(self.taps.first)
 
     @property
     def dtype(self) -> Float:
@@ -72,15 +71,22 @@ class Trunk:
         kind: Float = self.offset.dtype.type
         return kind
 
+    def kept(self, size: Size) -> int:
+        """Return how many numbers are kept of the last steps of a tile while it is coded."""
+        rows, columns = rows_and_columns(size)
+        steps = columns + 2 * rows - 2
+        depths = sum(min(_depth(own), steps) for own in self.taps.layers) * self.channels
+        return rows * (depths + min(_depth(self.taps.first), steps) * self.reads)
+
 
 class Features:
     """Features of a batch of tiles, step by step."""
 
     def __init__(self, trunk: Trunk, sizes: Sequence[Size]) -> None:
         self._trunk = trunk
-        self._read = StepCache(trunk.first_taps, sizes, trunk.reads, trunk.dtype)
+        self._read = StepCache(trunk.taps.first, sizes, trunk.reads, trunk.dtype)
         self._activations = [
-            StepCache(trunk.inner_taps, sizes, trunk.channels, trunk.dtype) for _ in trunk.layers
+            StepCache(taps, sizes, trunk.channels, trunk.dtype) for taps in trunk.taps.layers
         ]
 
     def of(self, step: Step) -> Floats:
@@ -108,11 +114,12 @@ class StepCache:
 
     def __init__(self, taps: Taps, sizes: Sequence[Size], width: int, dtype: Float) -> None:
         """Keep what `taps` reach of vectors of `width` numbers."""
-        rows, self._columns = np.array(sizes).T
+        rows, self._columns = np.array([rows_and_columns(size) for size in sizes]).T
         self._starts = starts(rows)
         self._down, self._right = np.array(taps).T
         self._back = 2 * self._down + self._right
-        self._depth = 1 - int(self._back.min())
+        # Small tiles have fewer steps than taps of wide dilation reach back.
+        self._depth = min(_depth(taps), int((self._columns + 2 * rows).max()) - 2)
         self._rows = int(rows.sum())
         self._kept = np.zeros((self._depth * self._rows + 1, width), dtype=dtype)
 
@@ -130,3 +137,8 @@ class StepCache:
         places = slots + up + self._starts[step.tile][:, None]
         at: Integers = np.where(inside, places, len(self._kept) - 1)
         return self._kept[at].reshape(len(at), -1)
+
+
+def _depth(taps: Taps) -> int:
+    """Return how many steps back the farthest tap is, and 1 for the step itself."""
+    return 1 + max(-2 * down - right for down, right in taps)

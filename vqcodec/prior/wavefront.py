@@ -1,7 +1,8 @@
 """The order in which the indices of tiles are coded, as pure functions on integers.
 
 Position (row i, column j) of a tile belongs to step t = j + 2i. The positions of a
-step do not depend on each other; they come tile after tile, rows ascending.
+step do not depend on each other; they come tile after tile, rows ascending. A tile of one
+dimension is one row.
 """
 
 from __future__ import annotations
@@ -32,11 +33,16 @@ class Step:
     """(P,): the position's number among all those of the tiles, tile after tile, row by row."""
     stops: list[int]
     """For each tile, where its positions end in these arrays."""
+    position: tuple[Integers, ...]
+    """Where the positions are along each axis of their tiles, (P,) each."""
 
 
 def steps(sizes: Sequence[Size]) -> Iterator[Step]:
-    """Yield the steps of a batch of tiles of rows and columns; each position is in one step."""
-    rows, columns = np.array(sizes).T
+    """Yield the steps of a batch of tiles, all of one or of two dimensions; each position is in
+    one step.
+    """
+    rows, columns = np.array([rows_and_columns(size) for size in sizes]).T
+    axes = len(sizes[0])
     places = starts(rows * columns)
     for t in range(int((columns + 2 * rows).max()) - 2):
         first = np.maximum(0, (t - columns + 2) // 2)
@@ -48,7 +54,13 @@ def steps(sizes: Sequence[Size]) -> Iterator[Step]:
         row = np.arange(stops[-1]) + (first + counts - stops)[tile]
         column = t - 2 * row
         place = places[tile] + row * columns[tile] + column
-        yield Step(t, tile, row, column, place, stops.tolist())
+        yield Step(t, tile, row, column, place, stops.tolist(), (row, column)[-axes:])
+
+
+def rows_and_columns(size: Size) -> tuple[int, int]:
+    """Return the rows and columns of a tile of one or of two dimensions."""
+    *rows, columns = size
+    return (rows[0] if rows else 1), columns
 
 
 def starts(lengths: Integers) -> Integers:

@@ -50,10 +50,10 @@ def windows(header: Header) -> list[list[Window]]:
 
 def cut(tile: Box, most: int) -> list[Box]:
     """Cut a tile into the fewest boxes of at most `most` positions an axis."""
-    origin = tuple(side.start for side in tile)
+    origin, size = tuple(side.start for side in tile), size_of(tile)
     return [
         tuple(slice(s.start + o, s.stop + o) for s, o in zip(box, origin, strict=True))
-        for box in tiles(size_of(tile), most)
+        for box in tiles(size, (most,) * len(size))
     ]
 
 

@@ -14,14 +14,9 @@ from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.models import file as model_file
 from vqcodec.models.model import Model
 from vqcodec.prior.layer import Float
+from vqcodec.registry.architectures import ARCHITECTURES
 from vqcodec.registry.store import ModelFile, find, read_verified
 
-_READERS = {
-    "vqvae-pixelcnn-1": "vqcodec.models.vqvae",
-    "photo-1": "vqcodec.models.photo",
-    "photo-2": "vqcodec.models.photo2",
-}
-"""For each architecture the module whose `parse_model` reads its files."""
 _loaded: dict[tuple[str, str], Model] = {}
 _files: dict[str, ModelFile] = {}
 """Where each loaded model was read, by its SHA-256."""
@@ -36,7 +31,8 @@ if hasattr(os, "register_at_fork"):
 def load_model(
     model: str | os.PathLike[str] | ModelFile | None = None, *, device: str = "cpu"
 ) -> Model:
-    """Load a model: a name, a path that ends in `.safetensors`, or None for the default.
+    """Load a model: a name, a path that ends in `.safetensors`, or None for the
+    default one of pictures.
 
     `device` is 'cpu', or with torch installed 'cuda', 'mps', or 'auto' for the best that is
     there.
@@ -95,14 +91,14 @@ def parse_model(
     Raises: ModelError.
     """
     architecture = model_file.read_metadata(data).get("architecture", "")
-    reader = _READERS.get(architecture)
-    if reader is None:
+    known = ARCHITECTURES.get(architecture)
+    if known is None:
         raise ModelCorruptError(
             f"the model's architecture is {architecture!r}, "
-            f"this program knows {', '.join(_READERS)}",
+            f"this program knows {', '.join(ARCHITECTURES)}",
             hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
         )
-    model: Model = import_module(reader).parse_model(
+    model: Model = import_module(known.reader).parse_model(
         data, sha256=sha256, device=device, dtype=dtype
     )
     return model

@@ -24,6 +24,7 @@ class Entry:
     """Bytes."""
     sha256: str
     """64 lower-case hexadecimal digits."""
+    architecture: str
     licence: str
     description: str
 

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vqcodec.container import Medium
 from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelWarning
 from vqcodec.models import header
+from vqcodec.registry.architectures import medium_of
 from vqcodec.registry.manifest import shipped
 from vqcodec.storage import write_whole
 
@@ -37,6 +39,8 @@ class ModelFile:
     description: str
     source: str
     """'shipped', 'installed' or 'file'."""
+    medium: Medium | None
+    """What it is a model of; None if its architecture is not known."""
 
 
 def installed_folder() -> Path:
@@ -67,6 +71,7 @@ def list_models() -> list[ModelFile]:
             licence=entry.licence,
             description=entry.description,
             source="shipped",
+            medium=medium_of(entry.architecture),
         )
         for entry in shipped()
     ]
@@ -91,12 +96,12 @@ def installed_files() -> list[Path]:
 
 def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
     """Find a model by name, by 8 or more digits of its hash, by path (`.safetensors`), or
-    the default one for None.
+    the default one of pictures for None.
 
     Raises: ModelNotFoundError.
     """
     if model is None:
-        return list_models()[0]
+        return default_model(Medium.PICTURE)
     text = os.fspath(model)
     if text.endswith(".safetensors"):
         path = Path(text)
@@ -115,6 +120,20 @@ def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
     raise ModelNotFoundError(
         f"no model is called {text!r}; there are: {names}",
         hint="give a path that ends in .safetensors, or see `vqcodec models list`",
+    )
+
+
+def default_model(medium: Medium) -> ModelFile:
+    """Return the first model of a medium that is shipped or installed.
+
+    Raises: ModelNotFoundError.
+    """
+    for known in list_models():
+        if known.medium is medium:
+            return known
+    raise ModelNotFoundError(
+        f"no model of {medium.plural} is installed",
+        hint="give the file of one as the model, or install it: `vqcodec models install FILE`",
     )
 
 
@@ -247,4 +266,5 @@ def _described(path: Path, sha256: str, metadata: dict[str, object], source: str
         licence=str(metadata.get("licence", "unspecified")),
         description=str(metadata.get("description", "")),
         source=source,
+        medium=medium_of(metadata.get("architecture")),
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vqcodec.tables import from_table
-from vqcodec.training.config import AnyRecipe
+from vqcodec.training.config import DeepPhotoRecipe, PhotoRecipe, Recipe
+from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.start import Run
 
 if sys.version_info >= (3, 11):
@@ -17,10 +18,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe | SpeechRecipe
+
 _ROWS = {
     "vqvae-pixelcnn-1": "vqcodec.training.run_vqvae",
     "photo-1": "vqcodec.training.run_photo",
     "photo-2": "vqcodec.training.run_deep_photo",
+    "speech-1": "vqcodec.training.run_speech",
 }
 """For each architecture the module with the dataclass of its recipes, `RECIPE`, and its stages,
 `train_stages`."""

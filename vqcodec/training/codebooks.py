@@ -1,4 +1,6 @@
-"""Between the stages of `photo`: codebooks for every quality, on the first stage's latents."""
+"""Between the stages of `photo` and of `speech`: codebooks for every quality, on the latents of
+the first stage.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,23 @@ from vqcodec.networks.product import Block, Codebooks, take
 from vqcodec.storage import write_whole
 from vqcodec.training.cells import match_marginals, prices, start_codebooks
 from vqcodec.training.config import PhotoRecipe
-from vqcodec.training.data import Pictures
+from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, wait
-from vqcodec.training.precision import autocast
-from vqcodec.training.transform import Photo
+from vqcodec.training.medium import Medium
 
 _START_BATCHES = 16
+
+
+def rows_of(latents: Tensor) -> Tensor:
+    """Turn the latents of one crop, (D, ...), into rows (P, D)."""
+    return latents.flatten(1).T
+
+
+def grid_of(rows: Tensor, like: Tensor) -> Tensor:
+    """Turn rows (..., D) of all positions of B crops into latents of the shape of `like`,
+    (B, D, ...).
+    """
+    return rows.view(len(like), *like.shape[2:], -1).movedim(-1, 1)
 
 
 def cheapest(block: Block, flat: Tensor, distance_bits: float) -> Tensor:
@@ -42,15 +55,13 @@ def count_codewords(codebooks: Codebooks, latents: Tensor, distance_bits: float)
 
 @torch.no_grad()
 def start_all(
-    recipe: PhotoRecipe,
-    photo: Photo,
+    recipe: PhotoRecipe | SpeechRecipe,
+    medium: Medium,
     given: list[Codebooks] | None,
-    pictures: Pictures,
     cache: Path,
-    device: torch.device,
     progress: Callable[[int], None],
 ) -> list[Codebooks]:
-    """Start every quality's codebooks on crops of the training pictures; if they are `given`,
+    """Start every quality's codebooks on crops for training; if they are `given`,
     only what their codewords cost without context is found out there.
 
     Keeps them in the file `cache`, and takes them from there if it exists: another
@@ -61,7 +72,7 @@ def start_all(
     if not done and rank() == 0:
         tensors = {
             f"{quality}.{name}": value.contiguous()
-            for quality, made in enumerate(_start(recipe, photo, given, pictures, device, progress))
+            for quality, made in enumerate(_start(recipe, medium, given, progress))
             for name, value in made.state_dict().items()
         }
         write_whole(cache, save(tensors), overwrite=True)
@@ -70,71 +81,67 @@ def start_all(
 
 
 def _start(
-    recipe: PhotoRecipe,
-    photo: Photo,
+    recipe: PhotoRecipe | SpeechRecipe,
+    medium: Medium,
     given: list[Codebooks] | None,
-    pictures: Pictures,
-    device: torch.device,
     progress: Callable[[int], None],
 ) -> Iterator[Codebooks]:
     """Make the codebooks, quality by quality."""
     settings = recipe.train.product
-    photo.eval()
+    medium.networks.eval()
     latents = []
     for number in range(_START_BATCHES):
         rng = np.random.default_rng([recipe.seed, 5, number])
-        crop = pictures.crops(settings.batch, settings.crop, rng)
-        with autocast(device, recipe.train.precision):
-            latents.append(photo.analysis(crop.to(device).float() / 255.0).float())
+        crops = medium.batch(settings.batch, settings.crop, rng)
+        latents.append(medium.latents(medium.originals(crops)))
     for quality in range(1, recipe.transform.qualities + 1):
-        at = torch.full((settings.batch,), quality, device=device)
-        gains = photo.gains(at.float())
+        at = torch.full((settings.batch,), quality, device=latents[0].device)
+        gains = medium.gains(at)
         scaled = [part * gains for part in latents]
-        flat = torch.cat([part.permute(0, 2, 3, 1).flatten(0, 2) for part in scaled])
+        rows = torch.cat([_all_rows(part) for part in scaled])
         if given is None:
             codebooks = start_codebooks(
-                flat.cpu(),
+                rows.cpu(),
                 recipe.latent_prior.slices,
                 recipe.product.codebook_size,
                 settings.group_bits,
-            ).to(device)
-            _match(photo, codebooks, scaled, at, recipe, device)
+            ).to(rows.device)
+            _match(medium, codebooks, scaled, at, recipe.product.distance_bits)
         else:
             codebooks = given[quality - 1]
-            count_codewords(codebooks, flat, recipe.product.distance_bits)
+            count_codewords(codebooks, rows, recipe.product.distance_bits)
         progress(quality)
         yield codebooks
 
 
 def _match(
-    photo: Photo,
-    codebooks: Codebooks,
-    scaled: list[Tensor],
-    at: Tensor,
-    recipe: PhotoRecipe,
-    device: torch.device,
+    medium: Medium, codebooks: Codebooks, scaled: list[Tensor], at: Tensor, distance_bits: float
 ) -> None:
     """Match the biases of one quality's codebooks to the indices they give."""
     indices, means, precisions = [], [], []
-    distance_bits = recipe.product.distance_bits
     for part in scaled:
-        flat = part.permute(0, 2, 3, 1).flatten(0, 2)
-        picked = [cheapest(block, flat, distance_bits) for block in codebooks.blocks()]
+        rows = _all_rows(part)
+        picked = [cheapest(block, rows, distance_bits) for block in codebooks.blocks()]
         parts = [take(b.embedding, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
-        seen = codebooks.place(parts, torch.zeros_like(flat))
-        image = seen.view(len(part), *part.shape[2:], -1).permute(0, 3, 1, 2)
-        with autocast(device, recipe.train.precision):
-            mean, scale = photo.prior(image, at)
+        seen = codebooks.place(parts, torch.zeros_like(rows))
+        mean, scale = medium.context(grid_of(seen, part), at)
         indices.append(picked)
-        means.append(mean.permute(0, 2, 3, 1).flatten(0, 2))
-        precisions.append(precision_of(scale).permute(0, 2, 3, 1).flatten(0, 2))
+        means.append(_all_rows(mean))
+        precisions.append(_all_rows(precision_of(scale)))
     mean, precision = torch.cat(means), torch.cat(precisions)
     for number, block in enumerate(codebooks.blocks()):
         every = torch.cat([row[number] for row in indices], dim=1)
         match_marginals(block, every, block.of(mean), block.of(precision))
 
 
-def _from_tensors(tensors: dict[str, Tensor], recipe: PhotoRecipe) -> list[Codebooks]:
+def _all_rows(latents: Tensor) -> Tensor:
+    """Turn latents (B, D, ...) into rows (B P, D)."""
+    return latents.movedim(1, -1).flatten(0, -2)
+
+
+def _from_tensors(
+    tensors: dict[str, Tensor], recipe: PhotoRecipe | SpeechRecipe
+) -> list[Codebooks]:
     made = []
     for quality in range(recipe.transform.qualities):
         slices = []

@@ -46,7 +46,6 @@ class BaseRecipe:
     """One line on the model, for `vqcodec models list`."""
     seed: int = 0
     """Seed of every random draw."""
-    data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:
         if not self.name or not all(c.islower() or c.isdigit() or c == "-" for c in self.name):
@@ -62,7 +61,7 @@ class ScheduleConfig:
     batch: int = 8
     """Crops per step, of all processes together."""
     crop: int = 128
-    """Side of a crop: pixels for the autoencoder, indices for the prior."""
+    """Side of a crop: pixels, or indices for a prior on its own; of sound its samples."""
     optimiser: str = "adam"
     """'adam', or 'muon': Muon for the weights of layers, Adam for the rest."""
     learning_rate: float = 3e-4
@@ -142,6 +141,7 @@ class Recipe(BaseRecipe):
     """Model whose weights training starts from, a name or a file; empty: random weights."""
     autoencoder: AutoencoderConfig
     prior: PriorConfig
+    data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig
 
     def __post_init__(self) -> None:
@@ -200,6 +200,7 @@ class PhotoRecipe(BaseRecipe):
     transform: TransformConfig
     latent_prior: LatentPriorConfig
     product: ProductConfig = field(default_factory=ProductConfig)
+    data: DataConfig = field(default_factory=DataConfig)
     train: PhotoTrainConfig
 
     def __post_init__(self) -> None:
@@ -272,6 +273,7 @@ class DeepPhotoRecipe(BaseRecipe):
     of weights as train/checkpoint.py writes it."""
     transform: DeepTransformConfig
     latent_prior: LatentPriorConfig
+    data: DataConfig = field(default_factory=DataConfig)
     train: DeepPhotoTrainConfig
 
     def __post_init__(self) -> None:
@@ -293,6 +295,3 @@ class DeepPhotoRecipe(BaseRecipe):
                 raise ValueError(
                     f"train.{stage}.{name} must be at least {MS_SSIM_SIDE} for MS-SSIM"
                 )
-
-
-AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe

@@ -27,6 +27,8 @@ from vqcodec.training.distributed import rank
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
+_HELD_OUT = 16
+_HELD_OUT_MAX = 32
 
 
 def draws(*key: int) -> np.random.Generator:
@@ -81,6 +83,31 @@ def centre(pixels: Pixels, side: int, stride: int) -> Tensor:
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     cut = pixels[top : top + height, left : left + width].copy()
     return torch.from_numpy(cut).permute(2, 0, 1)[None]
+
+
+def split(
+    folders: Sequence[Path], validation: Path | None, find: Callable[[Path], list[Path]]
+) -> tuple[list[Path], list[Path]]:
+    """List the files of the folders to train on, and those to validate on.
+
+    Without a folder of these, one file of 16 is held out of the others (at least one, at most
+    32). Raises ValueError if there are not enough.
+    """
+    paths = [path for folder in folders for path in find(folder)]
+    if validation is not None:
+        return paths, find(validation)
+    if len(paths) < 2:
+        raise ValueError(f"{folders[0]}: training needs at least two files")
+    held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
+    return [path for path in paths if path not in set(held_out)], held_out
+
+
+def open_pictures(
+    folders: Sequence[Path], validation: Path | None, config: DataConfig
+) -> tuple[Pictures, list[Path]]:
+    """Return the pictures to train on, and the files of those to validate on (see `split`)."""
+    paths, held_out = split(folders, validation, find_pictures)
+    return Pictures(paths, config, folders), held_out
 
 
 class Pictures:

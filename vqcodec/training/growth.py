@@ -14,8 +14,8 @@ from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig
 from vqcodec.networks.deep import deep_analysis, deep_synthesis
 from vqcodec.networks.latent_prior import LatentPrior, raw_of
 from vqcodec.networks.model_files import PhotoParts
-from vqcodec.networks.pixelcnn import Pointwise
 from vqcodec.networks.transform import Block, Gains
+from vqcodec.networks.trunk import Pointwise
 from vqcodec.training.klt import best_octaves, blocks
 from vqcodec.training.transform import Photo
 

@@ -1,4 +1,4 @@
-"""A whole training run: recipe and pictures to a model file."""
+"""A whole training run: recipe and pictures or sound to a model file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from pathlib import Path
 import torch
 
 from vqcodec.storage import write_whole
-from vqcodec.training.architectures import stages_of
-from vqcodec.training.config import AnyRecipe
-from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.architectures import AnyRecipe, stages_of
 from vqcodec.training.distributed import rank, wait
 from vqcodec.training.loop import Reporter, heard
 from vqcodec.training.start import Run
-
-_HELD_OUT = 16
-_HELD_OUT_MAX = 32
 
 
 def train(
@@ -32,10 +27,10 @@ def train(
 ) -> Path:
     """Train the recipe's stages, one after the other, and write the model to `out`.
 
-    `data` is a folder of pictures, or several, of which equally many are drawn.
-    `validation` is one too; without it one of 16 pictures (at
-    least one, at most 32) is held out of `data`. Checkpoints and logs go to the
-    folder `run`; `resume` continues from them. Of several processes (`distributed`)
+    `data` is a folder of pictures, or of sound if the recipe is of that, or several; of each
+    folder of pictures equally many are drawn. `validation` is one too; without it one file of 16
+    (at least one, at most 32) is held out of `data`. Checkpoints and logs go to the folder `run`;
+    `resume` continues from them. Of several processes (`distributed`)
     all must call this alike, and process 0 writes.
 
     Returns `out`; or, of photo-2, of which there is no model yet, the checkpoint of the last
@@ -46,20 +41,11 @@ def train(
     InterruptedRunError after SIGINT or SIGTERM, with a checkpoint written.
     """
     run.mkdir(parents=True, exist_ok=True)
-    folders = [data] if isinstance(data, Path) else list(data)
-    paths = [path for folder in folders for path in find_pictures(folder)]
-    if validation is not None:
-        held_out = find_pictures(validation)
-    else:
-        if len(paths) < 2:
-            raise ValueError(f"{folders[0]}: training needs at least two pictures")
-        held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
-        paths = [path for path in paths if path not in set(held_out)]
     made = stages_of(recipe)(
         recipe,
         Run(
-            pictures=Pictures(paths, recipe.data, folders),
-            held_out=held_out,
+            data=[data] if isinstance(data, Path) else list(data),
+            validation=validation,
             folder=run,
             resume=resume,
             device=device,

@@ -10,7 +10,7 @@ import torch
 
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.config import DeepPhotoRecipe
-from vqcodec.training.data import Pictures, draws
+from vqcodec.training.data import Pictures, draws, open_pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.exact import ExactTransformStage, begin_exact, blank_exact
 from vqcodec.training.growth import blank, grow
@@ -27,16 +27,17 @@ _GROWTH_CROPS = 256
 
 def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
     """Train the stages; return the checkpoint of the last."""
+    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     checkpoint = run.folder / f"{DeepTransformStage.name}.safetensors"
     resumed = run.resume and checkpoint.exists()
     dtype = lower_dtype(run.device, recipe.train.precision)
     module = (
         blank(recipe.transform, recipe.latent_prior, dtype)
         if resumed
-        else _begin(recipe, run.pictures, dtype)
+        else _begin(recipe, pictures, dtype)
     )
     fonts = find_fonts()
-    stage = DeepTransformStage(recipe, module, run.pictures, fonts, run.held_out, run.device)
+    stage = DeepTransformStage(recipe, module, pictures, fonts, held_out, run.device)
     trainer = Trainer(stage, run.folder, run.reporter)
     if not resumed:
         trainer.log.note("fonts", {"fonts": fonts})
@@ -48,9 +49,9 @@ def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
     if run.resume and checkpoint.exists():
         integer = blank_exact(recipe, module)
     else:
-        drawn = run.pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
+        drawn = pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
         integer = begin_exact(recipe, module, drawn)
-    last = ExactTransformStage(recipe, integer, run.pictures, fonts, run.held_out, run.device)
+    last = ExactTransformStage(recipe, integer, pictures, fonts, held_out, run.device)
     Trainer(last, run.folder, run.reporter).run(resume=run.resume)
     return checkpoint
 

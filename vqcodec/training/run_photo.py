@@ -7,11 +7,13 @@ from vqcodec.networks.model_files import PhotoParts, read_photo, write_photo
 from vqcodec.networks.product import Codebooks
 from vqcodec.training.codebooks import start_all
 from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.data import open_pictures
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
+from vqcodec.training.photo_medium import PhotoMedium
 from vqcodec.training.product import ProductStage
 from vqcodec.training.start import Run, model_data, other_architecture
-from vqcodec.training.transform import Photo, TransformStage
+from vqcodec.training.transform import Photo, TransformStage, rate_weights
 
 RECIPE = PhotoRecipe
 
@@ -19,29 +21,31 @@ RECIPE = PhotoRecipe
 def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
     """Train the transform with noise, then everything with codebooks."""
     share(recipe.train.product.batch, "train.product.batch")
+    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     cache = run.folder / "codebooks.safetensors"
     if not run.resume and rank() == 0:
         cache.unlink(missing_ok=True)
     given: list[Codebooks] | None = None
     if recipe.start:
         parts = _start(recipe)
-        module = Photo(parts.analysis, parts.synthesis, parts.gains, parts.prior).to(run.device)
+        module = Photo(parts.analysis, parts.synthesis, parts.gains, parts.prior)
         given = [codebooks.to(run.device) for codebooks in parts.codebooks]
+        weights = recipe.train.transform.lambdas
+        lambdas = rate_weights(weights, recipe.transform.qualities, run.device)
+        medium = PhotoMedium(recipe, module, lambdas, pictures, held_out, run.device)
     else:
-        first = TransformStage(recipe, run.pictures, run.held_out, run.device)
+        first = TransformStage(recipe, pictures, held_out, run.device)
         Trainer(first, run.folder, run.reporter).run(resume=run.resume)
-        module = first.module
+        medium, module = first.medium, first.module
     run.reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
         recipe,
-        module,
+        medium,
         given,
-        run.pictures,
         cache,
-        run.device,
         lambda done: run.reporter.step("codebooks", done, {}),
     )
-    second = ProductStage(recipe, module, codebooks, run.pictures, run.held_out, run.device)
+    second = ProductStage(recipe, medium, codebooks, run.device)
     Trainer(second, run.folder, run.reporter).run(resume=run.resume)
     parts = PhotoParts(
         config=recipe.transform,

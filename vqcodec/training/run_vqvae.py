@@ -6,7 +6,7 @@ from vqcodec.models import vqvae
 from vqcodec.networks.model_files import VqVaeParts, read_vqvae, write_vqvae
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.config import Recipe
-from vqcodec.training.data import picture_size
+from vqcodec.training.data import open_pictures, picture_size
 from vqcodec.training.distributed import share
 from vqcodec.training.loop import Trainer
 from vqcodec.training.prior import PriorStage, index_files, index_pictures
@@ -19,27 +19,28 @@ def train_stages(recipe: Recipe, run: Run) -> bytes:
     """Train autoencoder, then prior."""
     share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
     start = _start(recipe) if recipe.start else None
+    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     least = recipe.train.prior.crop * recipe.autoencoder.stride
-    if not any(min(picture_size(path)) >= least for path in run.held_out):
+    if not any(min(picture_size(path)) >= least for path in held_out):
         raise ValueError(f"no validation picture is at least {least} pixels high and wide")
 
-    first = AutoencoderStage(recipe, run.pictures, run.held_out, run.device, start)
+    first = AutoencoderStage(recipe, pictures, held_out, run.device, start)
     Trainer(first, run.folder, run.reporter).run(resume=run.resume)
 
     cache = run.folder / "indices.safetensors"
-    run.reporter.start("indexing", 0, len(run.pictures))
+    run.reporter.start("indexing", 0, len(pictures))
     grids, known = index_pictures(
         first.module,
         recipe,
-        run.pictures,
+        pictures,
         cache,
         run.device,
         lambda done: run.reporter.step("indexing", done, {}),
     )
-    run.pictures.forget()
-    checked = index_files(first.module, recipe, run.held_out, run.device)
+    pictures.forget()
+    checked = index_files(first.module, recipe, held_out, run.device)
     codebook = first.module.codebook.vectors
-    second = PriorStage(recipe, grids, run.pictures, checked, codebook, run.device, start)
+    second = PriorStage(recipe, grids, pictures, checked, codebook, run.device, start)
     # A prior of other indices, as after more steps of the autoencoder, is of no use.
     Trainer(second, run.folder, run.reporter).run(resume=run.resume and known)
     parts = VqVaeParts(

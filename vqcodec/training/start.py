@@ -9,7 +9,6 @@ import torch
 
 from vqcodec.models.file import read_metadata
 from vqcodec.registry.store import find, read_verified
-from vqcodec.training.data import Pictures
 from vqcodec.training.loop import Reporter
 
 
@@ -17,9 +16,10 @@ from vqcodec.training.loop import Reporter
 class Run:
     """A training run, but for its recipe."""
 
-    pictures: Pictures
-    held_out: list[Path]
-    """Pictures that are validated on."""
+    data: list[Path]
+    """Folders of pictures or of sound to train on."""
+    validation: Path | None
+    """Folder of those that are validated on; without it some of `data` are held out."""
     folder: Path
     """Of checkpoints and logs."""
     resume: bool

@@ -22,17 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.networks.distortion import distortion
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
-from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.data import Pictures, draws
 from vqcodec.training.distributed import rank, share, size
 from vqcodec.training.klt import start_as_blocks
-from vqcodec.training.precision import autocast
+from vqcodec.training.photo_medium import PhotoMedium
 
-_VALIDATION_SIDE = 512
 _BLOCK_CROPS = 96
 
 
@@ -75,7 +73,6 @@ class TransformStage:
         self.schedule = recipe.train.transform
         self._share = share(self.schedule.batch, "train.transform.batch")
         self._recipe = recipe
-        self._pictures = pictures
         self._device = device
         torch.manual_seed(recipe.seed)
         config = recipe.transform
@@ -90,35 +87,30 @@ class TransformStage:
             drawn = pictures.crops(_BLOCK_CROPS, self.schedule.crop, draws(recipe.seed, 6))
             parts = (self.module.analysis, self.module.synthesis, self.module.gains)
             start_as_blocks(*parts, drawn.to(device).float() / 255.0, self._lambdas)
-        stride = recipe.transform.stride
-        self._validation = [centre(read_rgb(path), _VALIDATION_SIDE, stride) for path in validation]
+        self.medium = PhotoMedium(recipe, self.module, self._lambdas, pictures, validation, device)
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
         rng = draws(self._recipe.seed, 1, step)
-        return self._pictures.crops(self._share, self.schedule.crop, rng)
+        return self.medium.batch(self._share, self.schedule.crop, rng)
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
-        module, count = self.module, len(self._lambdas)
+        medium, count = self.medium, len(self._lambdas)
         generator = torch.Generator(self._device).manual_seed((self._recipe.seed << 32) + step)
-        pixels = batch.to(self._device).float() / 255.0
+        pixels = medium.originals(batch)
         qualities = spread_qualities(len(batch), count, generator)
-        with self._autocast():
-            latents = module.analysis(pixels)
-        scaled = latents.float() * module.gains(qualities.float())
+        scaled = medium.latents(pixels) * medium.gains(qualities)
         if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
             generator.manual_seed((self._recipe.seed << 32) + (rank() << 24) + step)
         noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
         noisy = scaled + noise
         rounded = scaled + (scaled.round() - scaled).detach()
         rounded = rounded.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
-            means, scales = module.prior(torch.asinh(rounded), qualities)
-            decoded = module.synthesis(rounded / module.gains(qualities.float()))
-        area = pixels.shape[2] * pixels.shape[3]
-        bpp = bits(noisy, means, scales).sum((1, 2, 3)) / area  # (B,)
-        found = distortion(decoded.float(), pixels, self._recipe.train.transform.ms_ssim)
+        means, scales = medium.context(torch.asinh(rounded), qualities)
+        decoded = medium.decoded(rounded / medium.gains(qualities))
+        bpp = medium.rates(bits(noisy, means, scales).sum((1, 2, 3)), pixels)  # (B,)
+        found = medium.distortion(decoded, pixels)
         lambdas = self._lambdas[qualities - 1]
         loss = ((bpp + lambdas * found.total) / lambdas.sqrt()).mean()
         return loss, {"bpp": float(bpp.detach().mean()), **found.figures()}
@@ -133,7 +125,7 @@ class TransformStage:
         total = 0.0
         for quality in range(1, len(self._lambdas) + 1):
             weight = float(self._lambdas[quality - 1])
-            rows = [self._measure(crop, quality) for crop in self._validation]
+            rows = [self._measure(crop, quality) for crop in self.medium.validation]
             means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
             total += (means["bpp"] + weight * means.pop("total")) / weight**0.5 / len(self._lambdas)
             figures |= {f"{name}{quality}": value for name, value in means.items()}
@@ -141,21 +133,16 @@ class TransformStage:
 
     def _measure(self, crop: Tensor, quality: int) -> dict[str, float]:
         """Return bits per pixel, distortion in total and figures of it, of one picture."""
-        module = self.module
-        pixels = crop.to(self._device).float() / 255.0
+        medium = self.medium
+        pixels = medium.originals(crop)
         at = torch.tensor([quality], device=self._device)
-        gains = module.gains(at.float())
-        with self._autocast():
-            rounded = (module.analysis(pixels).float() * gains).round()
-            means, scales = module.prior(torch.asinh(rounded), at)
-            decoded = module.synthesis(rounded / gains).float().clamp(0.0, 1.0)
-        rate = float(bits(rounded, means, scales).sum()) / (pixels.shape[2] * pixels.shape[3])
-        levels = (decoded * 255.0).round() / 255.0
-        found = distortion(levels, pixels, self._recipe.train.transform.ms_ssim)
-        return {"bpp": rate, "total": float(found.total), **found.figures()}
-
-    def _autocast(self) -> torch.autocast:
-        return autocast(self._device, self._recipe.train.precision)
+        gains = medium.gains(at)
+        rounded = (medium.latents(pixels) * gains).round()
+        means, scales = medium.context(torch.asinh(rounded), at)
+        levels = medium.written(medium.decoded(rounded / gains))
+        found = medium.distortion(levels, pixels)
+        bpp = medium.rates(bits(rounded, means, scales).sum((1, 2, 3)), pixels)
+        return {"bpp": float(bpp), "total": float(found.total), **found.figures()}
 
 
 def rate_weights(lambdas: tuple[float, float], count: int, device: torch.device) -> Tensor:

@@ -1,8 +1,9 @@
-"""Weights of photo-2 between runs, small enough to be kept with the project.
+"""Weights of photo-2 and of speech-1 between runs, small enough to be kept with the project.
 
-A checkpoint holds float32 weights, moments and averages, 340 MB. What another run begins with,
-with fresh moments, is the weights alone: two files in a folder, `analysis.safetensors` with the
-gains and `synthesis.safetensors` with the prior, of about 15 MiB each. Convolutions inside
+A checkpoint holds float32 weights, moments and averages, 340 MB of photo-2. What another run
+begins with, with fresh moments, is the weights alone: two files in a folder,
+`analysis.safetensors` with the gains and `synthesis.safetensors` with the prior, of photo-2 about
+15 MiB each. Convolutions inside
 blocks, most of the weights, are integers -127..127 with a scale for each output channel
 (`NAME` int8, `NAME.scale` float32); everything else is float16, gains float32.
 """
@@ -15,11 +16,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.storage import write_whole
-from vqcodec.training.transform import Photo
 
 _FILES = {"analysis": ("analysis.", "gains."), "synthesis": ("synthesis.", "prior.")}
 _SCALE = ".scale"
@@ -46,7 +46,7 @@ def read_average(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write the weights, by their names in `Photo`, to the folder."""
+    """Write the weights, by their names in `Photo` or `Speech`, to the folder."""
     for name, prefixes in _FILES.items():
         tensors: dict[str, Tensor] = {}
         for key, value in weights.items():
@@ -60,8 +60,8 @@ def holds_weights(folder: Path) -> bool:
     return all((folder / f"{name}.safetensors").is_file() for name in _FILES)
 
 
-def load_weights(photo: Photo, folder: Path) -> None:
-    """Read weights from the folder.
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Read weights of a module of the same parts from the folder.
 
     Raises ModelCorruptError if they are not there or those of other networks.
     """
@@ -70,7 +70,7 @@ def load_weights(photo: Photo, folder: Path) -> None:
         for name in _FILES:
             tensors = load_file(folder / f"{name}.safetensors")
             weights |= {key: _unpacked(key, tensors) for key in tensors if not _is_scale(key)}
-        photo.load_state_dict(weights)
+        module.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, KeyError, IndexError) as error:
         raise ModelCorruptError(f"{folder}: no weights for this recipe: {error}") from error
 

@@ -1,0 +1,63 @@
+"""What training weighs of decoded sound."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vqcodec.training.config_speech import SpeechDistortionConfig
+from vqcodec.training.sound_distortion import _MEL_BANDS, mel_filters, sound_distortion
+
+CONFIG = SpeechDistortionConfig()
+
+
+def noise(seed: int = 0) -> Tensor:
+    return 0.05 * torch.randn(2, 3200, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_sound_is_like_itself() -> None:
+    found = sound_distortion(noise(), noise(), CONFIG)
+    assert found.total.shape == (2,)
+    assert float(found.total.abs().max()) == 0.0
+
+
+def test_distortion_grows_with_noise() -> None:
+    totals = [
+        float(sound_distortion(noise() + part * noise(1), noise(), CONFIG).total.mean())
+        for part in (0.01, 0.1, 1.0)
+    ]
+    assert totals == sorted(totals)
+    assert totals[0] > 0.0
+
+
+def test_a_turned_sign_is_of_phase_alone() -> None:
+    deaf = SpeechDistortionConfig(phase=0.0)
+    assert float(sound_distortion(-noise(), noise(), deaf).total.max()) < 1e-7
+    assert float(sound_distortion(-noise(), noise(), CONFIG).spectral.min()) > 0.2
+
+
+def test_each_sound_is_compared_with_its_own() -> None:
+    decoded = noise()
+    decoded[1] = 0.0
+    found = sound_distortion(decoded, noise(), CONFIG)
+    assert float(found.total[0]) == 0.0
+    assert float(found.total[1]) > 0.1
+
+
+@pytest.mark.parametrize("original", [noise(), torch.zeros(2, 3200)])
+def test_silence_has_a_gradient_that_is_a_number(original: Tensor) -> None:
+    decoded = torch.zeros(2, 3200, requires_grad=True)
+    sound_distortion(decoded, original, CONFIG).total.sum().backward()
+    assert decoded.grad is not None
+    assert bool(decoded.grad.isfinite().all())
+
+
+@pytest.mark.parametrize(("size", "bands"), _MEL_BANDS.items())
+def test_mel_bands_ascend_and_add_up_to_one(size: int, bands: int) -> None:
+    filters = mel_filters(size, bands)
+    assert filters.shape == (bands, size // 2 + 1)
+    assert bool((filters >= 0.0).all())
+    torch.testing.assert_close(filters.sum(1), torch.ones(bands))
+    centres = filters @ torch.arange(size // 2 + 1.0)
+    assert bool((centres.diff() >= 0.0).all())

@@ -1,0 +1,42 @@
+"""Which files are sound, by their names and by how they begin, and how sound is written."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+SUFFIXES = frozenset(
+    {
+        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus"),
+        *(".rf64", ".w64", ".wav", ".wave"),
+    }
+)
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".oga": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+"""For each suffix libsndfile's names of the format and of its samples."""
+_BEGINNINGS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff\x2e\x91\xcf\x11")
+_FORMS = {b"RIFF": (b"WAVE",), b"RF64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC")}
+HEAD_BYTES = 12
+"""What `is_sound` looks at."""
+
+
+def is_sound_name(path: PurePath) -> bool:
+    """Tell by its suffix whether a file is sound that can be read here."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_sound(head: bytes) -> bool:
+    """Tell by its first bytes whether a file is sound: one of libsndfile's usual formats."""
+    frame = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # MPEG's, of MP3
+    return head.startswith(_BEGINNINGS) or head[8:12] in _FORMS.get(head[:4], ()) or frame
+
+
+def change_by(suffix: str) -> str:
+    """Say how the format of a suffix changes samples once more; empty if it only rounds them."""
+    lossy = FORMATS.get(suffix, ("WAV", ""))[0] not in ("WAV", "FLAC")
+    return f"{suffix} is lossy: samples change once more" if lossy else ""

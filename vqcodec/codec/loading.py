@@ -1,0 +1,64 @@
+"""From what a caller gives as a model to the model that serves a file."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+from vqcodec.codec.coding import Indices, decode_grid
+from vqcodec.container import Container, Header, Medium
+from vqcodec.errors import CorruptError, ModelError
+from vqcodec.models.model import Model
+from vqcodec.registry.load import load_model
+from vqcodec.registry.store import default_model, find_by_prefix
+
+ModelLike: TypeAlias = "Model | str | os.PathLike[str] | None"
+"""What `load_model` returned, a name, a path ending in `.safetensors`, or None for the default."""
+
+
+def model_for(medium: Medium, model: ModelLike, device: str) -> Model:
+    """Return the model that codes a medium.
+
+    Raises: ModelError, also for a model of another medium; ValueError for a device that is not
+    there.
+    """
+    if model is None:
+        model = load_model(default_model(medium), device=device)
+    elif isinstance(model, (str, os.PathLike)):
+        model = load_model(model, device=device)
+    if model.medium is not medium:
+        raise ModelError(
+            f"{model.name} is a model of {model.medium.plural}, not of {medium.plural}"
+        )
+    return model
+
+
+def model_of(header: Header, model: ModelLike, device: str) -> Model:
+    """Return the model that made a file: the one given, or where it is None the one
+    found by its hash.
+
+    Raises: ModelError, also if the model given is another one; CorruptError if no encoder
+    with that model writes such a header.
+    """
+    if model is None:
+        model = load_model(find_by_prefix(header.model), device=device)
+    elif isinstance(model, (str, os.PathLike)):
+        model = load_model(model, device=device)
+    if not bytes.fromhex(model.sha256).startswith(header.model):
+        raise ModelError(
+            f"the file was made with model {header.model.hex()}…, "
+            f"not with {model.name} ({model.sha256[:16]}…)"
+        )
+    loaded = model_for(header.medium, model, device)
+    least, most = min(1, loaded.qualities), loaded.qualities
+    if not least <= header.quality <= most:
+        raise CorruptError(f"quality is {header.quality}, the model has {least} to {most}")
+    if 1 << header.stride_log2 != loaded.stride:
+        raise CorruptError(f"stride_log2 is {header.stride_log2}, the model's stride differs")
+    return loaded
+
+
+def indices_of(container: Container, model: ModelLike, device: str) -> Indices:
+    """Return the indices of a file that has been parsed. Raises: as `model_of`, CorruptError."""
+    loaded = model_of(container.header, model, device)
+    return decode_grid(loaded, container.header, container.tiles)

@@ -1,0 +1,28 @@
+"""What a .vqc file of any medium consists of. Loads no numpy."""
+
+from __future__ import annotations
+
+from vqcodec.audio import inspection as sound
+from vqcodec.audio.chunks import MAX_SAMPLES
+from vqcodec.codec.inspection import Inspection
+from vqcodec.container import Container, Limits, Medium, parse
+from vqcodec.image import inspection as picture
+from vqcodec.storage import BytesLike, bytes_of
+
+
+def inspect(
+    data: BytesLike, *, max_pixels: int = Limits().pixels, max_samples: int = MAX_SAMPLES
+) -> Inspection:
+    """Account for every byte of a .vqc file: a `PictureInspection` or a `SoundInspection`.
+
+    Raises: FormatError.
+    """
+    data = bytes_of(data)
+    return describe(parse(data, Limits(pixels=max_pixels)), len(data), max_samples)
+
+
+def describe(container: Container, size: int, max_samples: int = MAX_SAMPLES) -> Inspection:
+    """Do what `inspect` does with a file of `size` bytes that has been parsed."""
+    if container.header.medium is Medium.SOUND:
+        return sound.describe(container, size, max_samples)
+    return picture.describe(container, size)

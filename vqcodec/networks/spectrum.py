@@ -1,0 +1,52 @@
+"""Sound to spectra and back in torch, as `models.stft` has it in NumPy: for B sounds at once."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vqcodec.models import stft
+
+_OVERLAP = stft.WINDOW_SIZE // stft.HOP
+
+
+def features(samples: Tensor) -> Tensor:
+    """Map samples float32 (B, 320 T) to what the analysis reads, (B, 2 BINS, 1, T)."""
+    frames = F.pad(samples, (stft.MARGIN, stft.MARGIN)).unfold(1, stft.WINDOW_SIZE, stft.HOP)
+    spectra = torch.fft.rfft(frames * (stft.SCALE * _window(samples)))
+    both = torch.cat([*compressed(spectra, stft.POWER)], dim=2)  # (B, T, 2 BINS)
+    return both[:, None].permute(0, 3, 1, 2)
+
+
+def compressed(spectra: Tensor, power: float) -> tuple[Tensor, Tensor]:
+    """Raise magnitudes to a power, smoothly at 0: real and imaginary parts."""
+    real, imaginary = spectra.real, spectra.imag
+    squares = real.square() + imaginary.square() + stft.MAGNITUDE_FLOOR**2
+    factor = squares.pow((power - 1.0) / 2.0)
+    return real * factor, imaginary * factor
+
+
+def samples(values: Tensor) -> Tensor:
+    """Map what the synthesis makes, float32 (B, 2 BINS, 1, T), to samples (B, 320 T)."""
+    logarithms, phases = values[:, :, 0].mT.chunk(2, dim=2)  # (B, T, BINS) each
+    magnitudes = logarithms.clamp_max(stft.LOG_MAGNITUDE_MAX).exp()
+    spectra = torch.polar(magnitudes, phases)
+    window = _window(values)
+    frames = torch.fft.irfft(spectra, n=stft.WINDOW_SIZE) * (window / stft.SCALE)
+    squares = window.square().expand(1, frames.shape[1], -1)
+    return _overlapped(frames) / _overlapped(squares)
+
+
+def _window(like: Tensor) -> Tensor:
+    return torch.from_numpy(stft.WINDOW).to(like)
+
+
+def _overlapped(frames: Tensor) -> Tensor:
+    """Add up frames (B, T, WINDOW_SIZE) where they overlap: (B, 320 T)."""
+    parts = frames.view(*frames.shape[:2], _OVERLAP, stft.HOP)
+    sums = sum(
+        F.pad(parts[:, :, part], (0, 0, part, _OVERLAP - 1 - part)) for part in range(_OVERLAP)
+    )
+    assert isinstance(sums, Tensor)
+    return sums.flatten(1)[:, stft.MARGIN : stft.MARGIN + frames.shape[1] * stft.HOP]

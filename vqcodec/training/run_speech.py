@@ -1,0 +1,55 @@
+"""The stages of architecture speech-1: the transform in real numbers, then everything with
+codebooks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vqcodec.networks.model_files import SpeechParts, write_speech
+from vqcodec.training.codebooks import start_all
+from vqcodec.training.config_speech import SpeechRecipe
+from vqcodec.training.distributed import rank, share
+from vqcodec.training.loop import Trainer
+from vqcodec.training.product import ProductStage
+from vqcodec.training.sounds import open_recordings
+from vqcodec.training.speech import SpeechTransformStage
+from vqcodec.training.speech_medium import SpeechMedium
+from vqcodec.training.start import Run
+from vqcodec.training.weights import load_weights
+
+RECIPE = SpeechRecipe
+
+
+def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
+    """Train the transform, then everything with codebooks."""
+    share(recipe.train.product.batch, "train.product.batch")
+    cache = run.folder / "codebooks.safetensors"
+    if not run.resume and rank() == 0:
+        cache.unlink(missing_ok=True)
+    recordings, held_out = open_recordings(run.data, run.validation, recipe.data, run.folder)
+    medium = SpeechMedium(recipe, recordings, held_out, run.device)
+    first = SpeechTransformStage(recipe, medium, run.device)
+    resumed = run.resume and (run.folder / f"{first.name}.safetensors").exists()
+    if recipe.start and not resumed:
+        load_weights(medium.networks, Path(recipe.start))
+    Trainer(first, run.folder, run.reporter).run(resume=run.resume)
+    run.reporter.start("codebooks", 0, recipe.transform.qualities)
+    codebooks = start_all(
+        recipe, medium, None, cache, lambda done: run.reporter.step("codebooks", done, {})
+    )
+    second = ProductStage(recipe, medium, codebooks, run.device)
+    Trainer(second, run.folder, run.reporter).run(resume=run.resume)
+    networks = medium.networks
+    parts = SpeechParts(
+        config=recipe.transform,
+        product=recipe.product,
+        analysis=networks.analysis,
+        synthesis=networks.synthesis,
+        gains=networks.gains,
+        prior=networks.prior,
+        codebooks=codebooks,
+    )
+    return write_speech(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
+    )
