@@ -5,6 +5,7 @@ qualities (format/SPEC.md, section 6).
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,10 +72,12 @@ class LatentModel:
 
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to latents (..., D). Raises CorruptError."""
-        scaled = self.codebooks[quality - 1].values(indices.reshape(-1, indices.shape[-1]))
+        *positions, groups = indices.shape  # there may be no groups
+        flat = indices.reshape(math.prod(positions), groups)
+        scaled = self.codebooks[quality - 1].values(flat)
         with np.errstate(over="ignore"):  # hostile gains may be very small
             latents: NDArray[np.float32] = scaled / self.gains[quality - 1]
-        return latents.reshape(*indices.shape[:-1], -1)
+        return latents.reshape(*positions, -1)
 
     def _scaled(self, latents: NDArray, quality: int) -> Latents:
         with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
