@@ -93,6 +93,18 @@ def test_files_of_sound_hold_its_indices(
     )
 
 
+def test_a_quality_may_have_no_indices(data: bytes) -> None:
+    def silenced(tensors: Tensors, metadata: dict) -> None:
+        for name in [name for name in tensors if name.startswith("codebooks.2.")]:
+            if not name.endswith("rest"):
+                del tensors[name]
+
+    model = parse_model(changed(data, silenced), sha256="")
+    indices = model.nearest(model.measure(noise(model, 4), slice(0, 4)), 2)
+    assert indices.shape == (4, 0)
+    assert model.samples(indices, 2, slice(0, 4)).shape == (4 * model.hop,)
+
+
 def test_the_chooser_without_bits_takes_the_nearest(model: Speech) -> None:
     measured = model.measure(noise(model, 5), slice(0, 5))
     chooser = model.chooser([measured], 1, weight=1e-9)

@@ -68,16 +68,17 @@ class LatentModel:
     def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
         """Map latents (..., D) to indices (..., G)."""
         scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
-        return self.codebooks[quality - 1].nearest(scaled).reshape(*measured.shape[:-1], -1)
+        indices = self.codebooks[quality - 1].nearest(scaled)
+        return indices.reshape(*measured.shape[:-1], self.groups(quality))
 
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to latents (..., D). Raises CorruptError."""
-        *positions, groups = indices.shape  # there may be no groups
-        flat = indices.reshape(math.prod(positions), groups)
-        scaled = self.codebooks[quality - 1].values(flat)
+        *grid, groups = indices.shape
+        # There may be no groups, so the number of positions cannot be left to NumPy.
+        scaled = self.codebooks[quality - 1].values(indices.reshape(math.prod(grid), groups))
         with np.errstate(over="ignore"):  # hostile gains may be very small
             latents: NDArray[np.float32] = scaled / self.gains[quality - 1]
-        return latents.reshape(*positions, -1)
+        return latents.reshape(*grid, self.gains.shape[1])
 
     def _scaled(self, latents: NDArray, quality: int) -> Latents:
         with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow

@@ -14,8 +14,9 @@ class SoundConfig:
     """Where crops of sound come from, and how they are varied."""
 
     weights: dict[str, float] = field(default_factory=dict)
-    """Share of crops by source, the part of a file's path below its --data that comes first: a
-    folder, or the file itself; '*' is every other source together. Empty: every second alike."""
+    """Share of crops by source, the part of a file's path that comes first below the folder of
+    data: a folder, or the file itself; '*' is every other source together. Empty: every second
+    alike."""
     levels: tuple[float, float] = (-6.0, 6.0)
     """How much louder a crop is than the level that models see speech at (`audio.level`), dB:
     drawn from this range."""
