@@ -20,8 +20,9 @@ Plain = Callable[[bytes], bytes]
 _SIDES = (1, 2, 4, 5, 15, 16, 17, 31, 64, 65, 255, 1 << 14, (1 << 24) - 1, 1 << 24, (1 << 32) - 1)
 _CHUNKS = (
     *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe"),
-    *(b"note", b"NOTE"),
+    *(b"WAVE", b"tags", b"note", b"NOTE"),
 )
+_SOUND = 2
 _VALUES: tuple[Any, ...] = (
     *(0, 1, 2, 3, -1, 64, 127, 4096, 1 << 31, 1 << 63, 10**30, 10**4299),
     *(0.5, -0.0, 1e-320, 1e308, float("inf"), float("nan"), None, True, "", "\x1b[2J", [], [1]),
@@ -76,7 +77,7 @@ def _read_container(data: bytes) -> _File | None:
     model, logs, count = take(8), list(take(2)), varint()
     if len(logs) < 2 or not all(sides) or logs[0] > 6 or not 4 <= logs[1] <= 10:
         return None
-    wanted = _tile_count(sides, logs)
+    wanted = _tile_count(data[9], sides, logs)
     if wanted > len(data) // 5:
         return None
     sizes = []
@@ -97,7 +98,7 @@ def _write_container(file: _File, fitting: bool) -> bytes:
     """Put a file together; `fitting` makes as many tiles as the header asks for."""
     tiles = list(file.tiles)
     if fitting and 0 <= file.logs[0] <= 6:
-        wanted = min(_tile_count(file.sides, file.logs), 24)
+        wanted = min(_tile_count(file.front[9], file.sides, file.logs), 24)
         tiles = (tiles + [tiles[-1] if tiles else b""] * wanted)[:wanted]
     out = bytearray(file.front) + _varint(file.sides[0]) + _varint(file.sides[1]) + file.model
     out += bytes(file.logs) + _varint(len(file.chunks))
@@ -110,9 +111,9 @@ def _write_container(file: _File, fitting: bool) -> bytes:
     return bytes(out) + b"".join(tiles)
 
 
-def _tile_count(sides: list[int], logs: list[int]) -> int:
+def _tile_count(medium: int, sides: list[int], logs: list[int]) -> int:
     across, down = (-(-side >> (logs[0] + logs[1])) for side in sides)
-    return across * down
+    return across * (-(-sides[1] >> logs[0]) if medium == _SOUND else down)
 
 
 def _change_header(file: _File, rng: Random, plain: Plain) -> None:

@@ -19,8 +19,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
+from vqcodec.audio.pipeline import compress_audio
 from vqcodec.codec.search import Wish
-from vqcodec.container import Chunk, parse, serialise
+from vqcodec.container import Chunk, Header, parse, serialise
+from vqcodec.grid import area_of
 from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
@@ -32,7 +34,7 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
-from vqcodec.models.model import PictureModel
+from vqcodec.models.model import PictureModel, SoundModel
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.model_files import PhotoParts, VqVaeParts, write_photo, write_vqvae
@@ -172,6 +174,33 @@ def pictures() -> dict[str, bytes]:
     return found
 
 
+def sound_files(model: SoundModel) -> dict[str, bytes]:
+    """Name small files of sound."""
+    wave = 0.1 * np.sin(np.arange(6000) / 9.0) * np.sin(np.arange(6000) / 900.0)
+    pair = np.stack([wave, wave[::-1], wave])
+    found = {
+        "one": compress_audio(wave[:1], 16000, model=model),
+        "fixed": compress_audio(wave, 16000, model=model, quality=1, prior=False),
+        "prior": compress_audio(wave, 16000, model=model, quality=1),
+        "lowest": compress_audio(wave, 16000, model=model, quality=2),
+        "everything": compress_audio(
+            pair[:, :3000], 8000, model=model, quality=1, tags={"TITLE": "text", "DATE": ""}
+        ),
+        "silence": compress_audio(0 * wave, 16000, model=model),
+    }
+    whole = parse(found["fixed"])
+    header = replace(whole.header, tile_log2=4)
+    tiles = tuple(map(bytes, _fixed_sizes(header, model)))
+    found["tiles"] = serialise(replace(whole, header=header, tiles=tiles))
+    return found
+
+
+def _fixed_sizes(header: Header, model: SoundModel) -> list[int]:
+    """Return how many bytes the tiles of a file at fixed length have."""
+    bits = (model.codebook_size - 1).bit_length() * model.groups(header.quality)
+    return [-(-area_of(tile) * bits // 8) for tile in header.tiles()]
+
+
 def main() -> None:
     """Write the corpus."""
     (CORPUS / "inventory").mkdir(parents=True, exist_ok=True)
@@ -179,6 +208,12 @@ def main() -> None:
         (CORPUS / "inventory" / name).write_bytes(data)
     for folder in ("container", "model"):
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
+    # A picture's networks are torch's here; those of sound are the vectors', fixed numbers.
+    voice = (CORPUS.parent.parent / "format/vectors/models/voice.safetensors").read_bytes()
+    (CORPUS / "model" / "voice.safetensors").write_bytes(voice)
+    speaking = cast(SoundModel, parse_model(voice, sha256=hashlib.sha256(voice).hexdigest()))
+    for case, file in sound_files(speaking).items():
+        (CORPUS / "container" / f"voice-{case}.vqc").write_bytes(file)
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):
         (CORPUS / "model" / f"{name}.safetensors").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

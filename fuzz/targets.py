@@ -13,7 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vqcodec.container import Container, Header, Limits, Mode, parse, recover, serialise, spans
+from vqcodec.audio.pipeline import compress_audio, decompress_audio
+from vqcodec.audio.salvage import salvage_audio
+from vqcodec.container import (
+    Container,
+    Header,
+    Limits,
+    Medium,
+    Mode,
+    parse,
+    recover,
+    serialise,
+    spans,
+)
 from vqcodec.errors import FormatError, VqcError
 from vqcodec.image import ifd
 from vqcodec.image.accounting import Facts, account
@@ -30,6 +42,10 @@ from vqcodec.registry.load import parse_model
 CORPUS = Path(__file__).parent / "corpus"
 PIXELS = 1 << 10
 """Larger pictures are refused, so that an execution is short."""
+SAMPLES = 1 << 14
+"""Longer sound is."""
+LIMITS = Limits(pixels=PIXELS, frames=SAMPLES)
+_SOUND = np.sin(np.arange(2000) / 9.0).astype(np.float32)
 _HEADER = Header(mode=Mode.PRIOR, shape=(18, 20), model=bytes(8), stride_log2=4, tile_log2=6)
 _PICTURE = np.arange(20 * 18 * 3, dtype=np.uint8).reshape(18, 20, 3)
 
@@ -45,25 +61,31 @@ def container(data: bytes) -> None:
 
 
 def decode(data: bytes) -> None:
-    """Decompress with the model that the file names, or else with the first one."""
-    limits = Limits(pixels=PIXELS)
+    """Decompress with the model that the file names, or else with the first of its medium."""
     try:
-        header = parse(data, limits).header
-        model = _models().get(header.model, next(iter(_models().values())))
-        image = decompress(data, model=model, max_pixels=PIXELS)
+        header = parse(data, LIMITS).header
+        if header.medium is Medium.SOUND:
+            model = _model_of(header)
+            samples, rate = decompress_audio(data, model=model, max_samples=SAMPLES)
+            assert 0 < samples.size <= SAMPLES
+            assert rate > 0
+            return
+        image = decompress(data, model=_model_of(header), max_pixels=PIXELS)
         assert image.size == header.shape[::-1]
     except VqcError:
         return
 
 
 def salvage(data: bytes) -> None:
-    """Salvage with the model that the file names, or else with the first one: what is lost is
-    told, and a file that decompresses loses nothing.
+    """Salvage with the model that the file names, or else with the first of its medium: what is
+    lost is told, and a file that decompresses loses nothing.
     """
-    limits = Limits(pixels=PIXELS)
     try:
-        header = recover(data, limits).container.header
-        model = _models().get(header.model, next(iter(_models().values())))
+        header = recover(data, LIMITS).container.header
+        model = _model_of(header)
+        if header.medium is Medium.SOUND:
+            _salvage_sound(data, model, header.tile_count)
+            return
         found = salvaged(data, model=model, max_pixels=PIXELS)
         assert found.image.size == header.shape[::-1]
         assert all(0 <= tile.number < header.tile_count for tile in found.lost)
@@ -74,6 +96,16 @@ def salvage(data: bytes) -> None:
         return
 
 
+def _salvage_sound(data: bytes, model: Model, tiles: int) -> None:
+    found = salvage_audio(data, model=model, max_samples=SAMPLES)
+    assert all(0 <= segment.number < tiles for segment in found.lost)
+    assert len(found.losses) >= len(found.lost)
+    samples, rate = decompress_audio(data, model=model, max_samples=SAMPLES)
+    assert not found.losses
+    assert found.rate == rate
+    assert np.array_equal(found.samples, samples, equal_nan=True)
+
+
 def model(data: bytes) -> None:
     """Load a model, its hash being right; what it then writes, it must be able to read."""
     try:
@@ -81,7 +113,16 @@ def model(data: bytes) -> None:
     except VqcError:
         return
     for prior in (True, False):
-        decompress(compress(_PICTURE, model=loaded, prior=prior), model=loaded)
+        if loaded.medium is Medium.SOUND:
+            made = compress_audio(_SOUND, 16000, model=loaded, prior=prior)
+            decompress_audio(made, model=loaded)
+        else:
+            decompress(compress(_PICTURE, model=loaded, prior=prior), model=loaded)
+
+
+def _model_of(header: Header) -> Model:
+    fitting = [model for model in _models().values() if model.medium is header.medium]
+    return _models().get(header.model, fitting[0])
 
 
 @cache

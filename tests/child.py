@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def _command(
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if not nameless and hasattr(os, "O_TMPFILE"):
         del os.O_TMPFILE
+        tempfile._O_TMPFILE_WORKS = False  # it found out before
     from vqcodec.cli import main
 
     if last_touch:

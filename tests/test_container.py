@@ -324,12 +324,18 @@ def test_spec_example_is_the_bytes_it_shows() -> None:
 
 
 def test_spec_header_table_is_the_header() -> None:
-    table = SPEC.split("## 3. Header")[1].split("An entry of the tile table")[0]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in table.splitlines()
-        if line.startswith("| ") and "---" not in line
-    ][1:]
+    section = SPEC.split("## 3. Header")[1].split("An entry of the tile table")[0]
+    table, of_sound = section.split("In the place of width and height sound has")
+
+    def rows_of(table: str) -> list[list[str]]:
+        return [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in table.splitlines()
+            if line.startswith("| ") and "---" not in line
+        ][1:]
+
+    rows = rows_of(table)
+    assert [row[3] for row in rows_of(of_sound)] == list(Medium.SOUND.axes)
     fields = [
         (row[3], int(row[0]) if row[0] else None, row[1]) for row in rows if row[3] != "tile table"
     ]

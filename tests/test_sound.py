@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -346,3 +350,40 @@ def test_what_was_written_is_compared_with_what_was_coded(sound: TinySound) -> N
             pipeline.confirm(encoded, written, sound)
     with pytest.raises(vqcodec.VqcError, match="does not decode"):
         pipeline.confirm(encoded, encoded.data[:-1], sound)
+
+
+@dataclass(frozen=True)
+class Long:
+    """Twenty minutes of two channels that are made as they are read."""
+
+    rate: int = RATE
+    channels: int = 2
+    tags: tuple[()] = ()
+    modified: None = None
+    seconds: int = 1200
+
+    def blocks(self, length: int) -> Iterator[NDArray[np.float32]]:
+        block = babble(length, 2).T
+        for start in range(0, self.seconds * RATE, length):
+            yield block[: self.seconds * RATE - start]
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Return how many bytes arrays and objects take at most."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_sound(sound: TinySound) -> None:
+    """All samples would be 154 MB at once, what is measured of them 11 MB."""
+    kept: list[bytes] = []
+    coding = peak_of(lambda: kept.append(pipeline.encode(Long(), sound, Wish()).data))
+    assert coding < 24_000_000
+    opened = pipeline.open_sound(kept[0], model=sound)
+    decoding = peak_of(lambda: [None for _ in opened.blocks()])
+    assert decoding < 24_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from conftest import Run, TinySound, one_line_error, photo
 from PIL import Image
 from test_sound import babble
+from test_vectors import VECTORS
 
 import vqcodec
 from vqcodec.audio.waveform import Tags
@@ -22,18 +22,18 @@ from vqcodec.cli.running import EXIT_SALVAGED
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
+VOICE = VECTORS / "models" / "voice.safetensors"
+"""A model of speech-1, which processes that are started can read, too."""
 WARNING = "vqcodec: warning: .*: it does not look like speech"
 
 
 @pytest.fixture(autouse=True)
-def models(run: Run, sound_data: bytes, model_data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both models are installed; processes that are started read models of the tests, too."""
+def models(run: Run, sound_data: bytes, model_data: bytes) -> None:
+    """A model of each medium is installed."""
     for name, data in (("sound", sound_data), ("random", model_data)):
         path = Path(f"../{name}.safetensors")
         path.write_bytes(data)
         assert run("models", "install", path).code == 0
-    paths = [str(Path(__file__).parent / "started"), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
 def save(path: str, seconds: float = 1.0, rate: int = 16000, tags: Tags = (), **more: Any) -> None:
@@ -85,11 +85,12 @@ def test_the_medium_is_found_from_the_bytes(run: Run) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_folders_hold_both(run: Run, jobs: int) -> None:
+    assert run("models", "install", VOICE).code == 0
     Path("in/deep").mkdir(parents=True)
     save("in/talk.flac")
     save("in/deep/note.ogg", seed=1)
     Path("in/deep/text.txt").write_text("neither")
-    result = run("compress", "in", "-d", "out", "-j", jobs)
+    result = run("compress", "in", "-d", "out", "-j", jobs, "--model", "voice")
     assert result.code == 0
     assert "left out: 1 .txt" in result.err
     assert "2 of 2 files done" in result.out

@@ -331,7 +331,7 @@ def faulty_waves() -> Iterator[Case]:
     yield case(
         "samples-too-many",
         "More samples than this project takes by default.",
-        "samples than it is willing to decode, all the sound's channels together, here 2^30",
+        WAVE,
         51201,
         wave(2**20 - 1, 2**30, (9,), (0, 0)),
         mode=0,
