@@ -317,7 +317,10 @@ def test_models_without_product_codebooks_have_effort_1_only(
     assert "no product codebooks" in one_line_error(result, 2)
 
 
-def test_models_that_were_not_loaded_from_a_file_say_so(photo_like: Photo) -> None:
+def test_models_that_were_not_loaded_from_a_file_say_so(
+    photo_like: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vqcodec.registry.load._files", {})
     with pytest.raises(vqcodec.ModelError, match="no file is known"):
         vqcodec.compress(pixels(), model=photo_like, effort=2)
 
