@@ -22,6 +22,7 @@ from cases import (
     faulty_streams,
     limits,
     limits_of_models,
+    literal,
     models,
     valid,
 )
@@ -40,13 +41,14 @@ MODELS = {
     )
 }
 GROUPS = {
-    "valid": (valid.cases,),
-    "limits": (limits.cases, limits_of_models.cases),
+    "valid": (valid.cases, literal.valid),
+    "limits": (limits.cases, limits_of_models.cases, literal.limits),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
+        literal.faulty,
     ),
 }
 
@@ -86,7 +88,7 @@ def description(case: Case, path: Path) -> str:
             samples = reference_picture.pixels(case.indices, file, network)
             path.with_suffix(".png").write_bytes(png(samples))
             lines["pixels"] = f"{case.name}.png"
-            lines["pixels_differ_by"] = 1
+            lines["pixels_differ_by"] = 0 if file["mode"] == 2 else 1
     # JSON's texts, whole numbers and lists are TOML's too.
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
     if case.unpacked:

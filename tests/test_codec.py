@@ -8,7 +8,8 @@ import torch
 from conftest import photo, with_metadata
 
 import vqcodec
-from vqcodec.codec.coding import decode_grid, encode_grid, tiles_touching
+from vqcodec.codec.coding import decode_grid, encode_grid
+from vqcodec.codec.tiles import tiles_touching
 from vqcodec.container import Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -62,7 +63,7 @@ def test_the_halo_is_needed(model: VqVae) -> None:
     assert abs(short - whole[32:]).max() > 1
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", [Mode.FIXED, Mode.PRIOR])
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (64, 64), (333, 90), (70, 400)])
 def test_grid_round_trip(model: VqVae, size: tuple[int, int], mode: Mode) -> None:
     header = Header(

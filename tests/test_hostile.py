@@ -131,10 +131,10 @@ def test_every_bit_flip_of_a_file_is_detected() -> None:
     assert sum(ended.values()) == 8 * len(data) == 3800
     assert ended == {
         "NotVqcError": 64,
-        "VersionError": 23,
+        "VersionError": 22,
         "CorruptError": 57,
         "TruncatedError": 16,
-        "ChecksumError": 3640,
+        "ChecksumError": 3641,
     }
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 import vqcodec
 from vqcodec import processors
-from vqcodec.codec.coding import code_tiles, decode_grid, size_of, tile_boxes
+from vqcodec.codec.coding import code_tiles, decode_grid
+from vqcodec.codec.tiles import size_of, tile_boxes
 from vqcodec.container import Mode, parse
 from vqcodec.entropy.coder import Decoder, Encoder
 from vqcodec.entropy.tables import surpluses

@@ -11,14 +11,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec import processors
+from vqcodec.codec.literal import content_of, continue_into_literal, sort_tiles
+from vqcodec.codec.threads import in_threads
+from vqcodec.codec.tiles import box_of, size_of, tile_boxes, within
 from vqcodec.container import Header, Mode
 from vqcodec.engines.layers import Box
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
@@ -27,10 +26,8 @@ from vqcodec.errors import CorruptError, FormatError
 from vqcodec.models.model import Model
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Context, Prior
-from vqcodec.prior.wavefront import Size, Step
+from vqcodec.prior.wavefront import Step
 
-_T = TypeVar("_T")
-_U = TypeVar("_U")
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
@@ -138,6 +135,7 @@ def decode_grid(
     """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G).
 
     The rows and columns are those of `box_of` the wanted tiles; memory is taken for no others.
+    Literal tiles have those that `continue_into_literal` finds in the wanted tiles beside them.
     Raises CorruptError if a stream is not one that an encoder writes, unless there is a set
     `lost`: then such tiles are put into it, tiles that are in it already are left out, and the
     indices of both are 0.
@@ -146,11 +144,11 @@ def decode_grid(
     wanted = range(len(boxes)) if wanted is None else wanted
     around = box_of(boxes, wanted)
     grid = np.zeros((*size_of(around), model.groups(header.quality)), dtype=np.int32)
-    decode = _read_tiles if header.mode is Mode.PRIOR else _unpack_tiles
-    held = wanted if lost is None else [tile for tile in wanted if tile not in lost]
-    for batch in _batches(boxes, held):
+    decode = _unpack_tiles if header.mode is Mode.FIXED else _read_tiles
+    indexed, literal = sort_tiles(header, streams, wanted, lost)
+    for batch in _batches(boxes, indexed):
         own = [within(around, boxes[tile]) for tile in batch]
-        some = [streams[tile] for tile in batch]
+        some = [content_of(header, streams[tile]) for tile in batch]
         lenient = lost is not None
         try:
             wrong = decode(model, header.quality, some, own, grid, progress, lenient=lenient)
@@ -161,6 +159,8 @@ def decode_grid(
             grid[own[number]] = 0
         if lost is not None:
             lost.update(batch[number] for number in wrong)
+    sources = [tile for tile in indexed if lost is None or tile not in lost]
+    continue_into_literal(grid, header, around, literal, sources)
     return grid
 
 
@@ -197,7 +197,7 @@ def _read_tiles(
         return True
 
     wrong = []
-    for number, right in enumerate(_in_threads(decode, streams, boxes)):
+    for number, right in enumerate(in_threads(decode, streams, boxes)):
         if not right:
             wrong.append(number)
         elif progress is not None:
@@ -228,23 +228,11 @@ def _write_tiles(
         return stream
 
     streams = []
-    for stream, box in zip(_in_threads(encode, tiles, boxes), boxes, strict=True):
+    for stream, box in zip(in_threads(encode, tiles, boxes), boxes, strict=True):
         streams.append(stream)
         if progress is not None:
             progress(math.prod(size_of(box)))
     return streams
-
-
-def _in_threads(
-    code: Callable[[_T, Box], _U], tiles: Sequence[_T], boxes: Sequence[Box]
-) -> Iterator[_U]:
-    """Code tiles, as many at once as there are threads; yield what comes of each in order."""
-    count = min(processors.threads(), len(tiles)) if len(tiles) > 1 else 1
-    if count == 1:
-        yield from map(code, tiles, boxes)
-        return
-    with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(code, tiles, boxes)
 
 
 def _unpack_tiles(
@@ -272,49 +260,6 @@ def _unpack_tiles(
         if progress is not None:
             progress(math.prod(size_of(box)))
     return wrong
-
-
-def tile_boxes(header: Header) -> list[Box]:
-    """Return rows and columns of every tile, row by row."""
-    down, across = header.row_edges, header.column_edges
-    return [
-        (slice(top, bottom), slice(left, right))
-        for top, bottom in pairwise(down)
-        for left, right in pairwise(across)
-    ]
-
-
-def tiles_touching(header: Header, rows: slice, columns: slice) -> list[int]:
-    """Return the numbers of the tiles that share an index with the given rows and columns."""
-    return [
-        number
-        for number, (r, c) in enumerate(tile_boxes(header))
-        if r.start < rows.stop and rows.start < r.stop
-        if c.start < columns.stop and columns.start < c.stop
-    ]
-
-
-def box_of(boxes: Sequence[Box], tiles: Sequence[int]) -> Box:
-    """Return the smallest box that one tile or more are in."""
-    rows, columns = zip(*(boxes[tile] for tile in tiles), strict=True)
-    return (
-        slice(min(side.start for side in rows), max(side.stop for side in rows)),
-        slice(min(side.start for side in columns), max(side.stop for side in columns)),
-    )
-
-
-def within(outer: Box, inner: Box) -> Box:
-    """Count the rows and columns of `inner` from the first ones of `outer` on."""
-    rows, columns = (
-        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-    )
-    return rows, columns
-
-
-def size_of(box: Box) -> Size:
-    """Return how many rows and columns a box has."""
-    rows, columns = box
-    return rows.stop - rows.start, columns.stop - columns.start
 
 
 def _chunks(bounds: Sequence[int], logits: int) -> Iterator[range]:

@@ -153,7 +153,8 @@ class _Reader:
         mode = self._byte("mode")
         if mode not in tuple(Mode):
             raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
-        quality = self._byte("quality")
+        is_literal = mode == Mode.LITERAL
+        quality = self._byte("quality", 0, 0 if is_literal else 255)
         width = self._varint("width", 1, layout.SIDE_MAX)
         height = self._varint("height", 1, layout.SIDE_MAX)
         if width * height > self._limits.pixels:
@@ -166,11 +167,17 @@ class _Reader:
             quality=quality,
             width=width,
             height=height,
-            model=self._take("model", layout.MODEL_BYTES),
+            model=self._model(is_literal),
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
             tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
+
+    def _model(self, is_literal: bool) -> bytes:
+        model = self._take("model", layout.MODEL_BYTES)
+        if is_literal and model != layout.NO_MODEL:
+            raise CorruptError("a literal file names a model")
+        return model
 
     def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY

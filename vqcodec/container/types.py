@@ -24,7 +24,7 @@ class Header:
     height: int
     """Pixels, 1..2^24-1."""
     model: bytes
-    """First 8 bytes of the model file's SHA-256."""
+    """First 8 bytes of the model file's SHA-256; zeros in literal files."""
     stride_log2: int
     """Pixels per index along each side are 2^stride_log2, 0..6."""
     tile_log2: int
@@ -36,6 +36,9 @@ class Header:
         _check("height", self.height, 1, layout.SIDE_MAX)
         _check("model prefix length", len(self.model), layout.MODEL_BYTES, layout.MODEL_BYTES)
         _check("stride_log2", self.stride_log2, 0, layout.STRIDE_LOG2_MAX)
+        if self.mode is Mode.LITERAL:
+            _check("quality", self.quality, 0, 0)
+            _check("model", int.from_bytes(self.model, "little"), 0, 0)
         _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX)
 
     @property

@@ -22,7 +22,7 @@ from vqcodec.errors import SourceKeptError, VqcWarning
 
 if TYPE_CHECKING:
     from vqcodec.image.accounting import Inventory
-    from vqcodec.image.pipeline import Encoded
+    from vqcodec.image.choosing import Encoded
     from vqcodec.models.model import Model
 
 _RAW = "camera raw: develop them first"
@@ -90,10 +90,14 @@ class Compression:
     removal: Removal = field(default_factory=Removal)
 
     def ready(self) -> Callable[[Job, Bar], Outcome]:
-        """Load the model. Raises: ModelError; ValueError for a device that is not there."""
+        """Load the model, if one is needed. Raises: ModelError; ValueError for a device that is
+        not there.
+        """
         from vqcodec.registry.load import load_model
 
-        return partial(self._compress, load_model(self.model, device=self.device))
+        lossless = self.wish.lossless
+        model = None if lossless else load_model(self.model, device=self.device)
+        return partial(self._compress, model)
 
     def foresee(self, job: Job) -> Outcome:
         """Tell what would be lost of a picture that is to be deleted."""
@@ -109,7 +113,7 @@ class Compression:
         lossy = PurePath(job.source).suffix.lower() in _LOSSY
         return _megabytes(job.source) * (10.0 if lossy else 1.0)
 
-    def _compress(self, model: Model, job: Job, bar: Bar) -> Outcome:
+    def _compress(self, model: Model | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.image.pipeline import encode
         from vqcodec.image.reading import read_picture
 
@@ -123,6 +127,7 @@ class Compression:
                 max_pixels=self.reading.max_pixels,
                 value_range=self.reading.value_range,
                 strip=self.reading.strip,
+                exact=self.wish.lossless,
                 modified=_modified(job.source) if self.reading.mtime else None,
             )
             encoded = encode(source.picture, model, self.wish, prior=self.prior, progress=progress)
@@ -258,7 +263,7 @@ def change_by(suffix: str, quality: int | None) -> str:
     return writing.change_by(name, quality)
 
 
-def _confirm(job: Job, bar: Bar, model: Model, encoded: Encoded, written: bytes) -> None:
+def _confirm(job: Job, bar: Bar, model: Model | None, encoded: Encoded, written: bytes) -> None:
     from vqcodec.image.pipeline import confirm
 
     with bar(f"verifying {job.target}") as progress:

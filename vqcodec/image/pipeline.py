@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from vqcodec.codec.coding import (
-    Indices,
-    box_of,
-    decode_grid,
-    encode_grid,
-    size_of,
-    tile_boxes,
-    tiles_touching,
-    within,
-)
+from vqcodec.codec.coding import Indices, encode_grid
 from vqcodec.codec.search import (
     Found,
     Setting,
@@ -30,14 +20,18 @@ from vqcodec.codec.search import (
     setting,
     smallest_reaching,
 )
-from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
+from vqcodec.codec.tiles import pixels_of, tile_boxes
+from vqcodec.container import Header, Limits, Mode, parse
 from vqcodec.engines.layers import Box
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
+from vqcodec.image.choosing import Chooser, Encoded, encode_lossless
 from vqcodec.image.chunks import to_chunks, unpack
+from vqcodec.image.drawing import decode_stored, decode_whole_grid, draw_area
 from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
+from vqcodec.image.progress import Progress, counter
 from vqcodec.image.reading import PictureLike, picture_of
-from vqcodec.image.transform import decode_indices, measure_pixels, positions_of, scaled
+from vqcodec.image.transform import measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
@@ -45,8 +39,6 @@ from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import BytesLike, bytes_of
 
-Progress = Callable[[float], None]
-"""Is called with the part that is done, 0 to 1."""
 Crop: TypeAlias = "Sequence[int]"
 """x, y, width and height in pixels."""
 
@@ -61,6 +53,7 @@ def compress(
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    lossless: bool = False,
     value_range: Range | None = None,
     device: str = "cpu",
     prior: bool = True,
@@ -77,35 +70,33 @@ def compress(
     ending in `.safetensors`, or None for the default; `device` is as for `load_model`.
     `quality` is 1 to the model's highest, steps between included; or instead of it, the best
     quality is searched whose file has at most `target_size` bytes or `target_bpp` bits per
-    pixel, or the lowest with at least `target_psnr` dB. `prior=False` codes indices at fixed
-    length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha is always
-    kept. What else of the picture is not kept is warned of (`VqcWarning`).
+    pixel, or the lowest with at least `target_psnr` dB. Where storing pixels exactly takes less
+    than the model, of the picture or of parts of it, they are; `lossless` stores all of them
+    so, without a model, and also colours under full transparency. `prior=False` codes indices at
+    fixed length, and nothing else. `strip` drops metadata (colour profile, EXIF, XMP, texts,
+    ...); alpha is always kept. What else of the picture is not kept is warned of (`VqcWarning`).
 
     Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
     an argument that cannot be taken, a quality out of range or a target out of reach;
     OSError for a path that cannot be read.
     """
     wish = Wish(
-        quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
+        quality=quality,
+        target_size=target_size,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        lossless=lossless,
     )
-    picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
-    loaded = _model(model, device)
+    picture = picture_of(
+        image, max_pixels=max_pixels, value_range=value_range, strip=strip, exact=lossless
+    )
+    loaded = None if lossless else _model(model, device)
     return encode(picture, loaded, wish, prior=prior, progress=progress).data
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """The bytes of a .vqc file and what they must decode to."""
-
-    data: bytes
-    header: Header
-    indices: Indices
-    picture: Picture
 
 
 def encode(
     picture: Picture,
-    model: Model,
+    model: Model | None,
     wish: Wish,
     *,
     prior: bool = True,
@@ -113,8 +104,13 @@ def encode(
 ) -> Encoded:
     """Compress as `compress` does, and keep what `confirm` needs.
 
-    Raises: ValueError as `compress` does.
+    `model` may be None if the wish is for no loss. Raises: ValueError as `compress` does.
     """
+    chunks = to_chunks(picture)
+    if wish.lossless:
+        return encode_lossless(picture, chunks, progress)
+    if model is None:
+        raise ValueError("only lossless files are made without a model")
     height, width = picture.pixels.shape[:2]
     whole = setting(wish.quality, model.qualities)
     header = Header(
@@ -130,25 +126,25 @@ def encode(
     searches = most is not None or least is not None
     count = None if searches else counter(progress, 2 * header.rows * header.columns)
     measured = measure_pixels(model, picture.pixels, progress=count)
-    chunks = to_chunks(picture)
+    chooser = Chooser(picture, chunks, header)
 
     def attempt(told: Setting) -> Encoded:
-        chosen = replace(header, quality=told.quality)
-        streams, grid = encode_grid(model, chosen, measured, told.weight, count)
-        data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
-        return Encoded(data=data, header=chosen, indices=grid, picture=picture)
+        def code(laid: Header) -> tuple[tuple[bytes, ...], Indices]:
+            counts = count if laid.tile_log2 == header.tile_log2 else None
+            return encode_grid(model, laid, measured, told.weight, counts)
+
+        return chooser.smallest(replace(header, quality=told.quality), code)
 
     def sized(told: Setting) -> Found[Encoded]:
         encoded = attempt(told)
         return Found(encoded, len(encoded.data))
 
-    area = (slice(0, height), slice(0, width))
-
     def decoded(told: Setting) -> Found[Encoded]:
         encoded = attempt(told)
-        pixels = decode_indices(model, encoded.indices, told.quality, area)
-        return Found(encoded, psnr(picture.pixels, pixels))
+        return Found(encoded, psnr(picture.pixels, encoded.shown(model)))
 
+    if most is not None and chooser.whole is not None and len(chooser.whole.data) <= most:
+        return chooser.whole
     if most is not None:
         return largest_within(sized, model.qualities, most, "bytes")
     if least is not None:
@@ -157,12 +153,12 @@ def encode(
 
 
 def confirm(
-    encoded: Encoded, written: bytes, model: Model, *, progress: Progress | None = None
+    encoded: Encoded, written: bytes, model: Model | None, *, progress: Progress | None = None
 ) -> None:
     """Decode what was written, all but the pixels that follow from the indices, and compare.
 
     Raises: VerificationError if it does not decode, or not to the indices that were
-    coded, the picture's alpha and its metadata.
+    coded, the pixels of literal tiles, the picture's alpha and its metadata.
     """
     before, header = encoded.picture, encoded.header
     try:
@@ -170,13 +166,16 @@ def confirm(
         alpha, metadata = unpack(container)
         count = counter(progress, header.rows * header.columns)
         decoder = model_of(container.header, model, "cpu")
-        grid = decode_grid(decoder, container.header, container.tiles, progress=count)
+        grid, pixels = decode_stored(container.header, container.tiles, decoder, count)
     except FormatError as error:
         raise VerificationError(f"what was written does not decode: {error}") from error
+    boxes = [pixels_of(header, box) for box in tile_boxes(header)]
+    stored = [boxes[tile] for tile in encoded.literal]
     same = {
         "bytes": written == encoded.data,
         "header": container.header == header,
         "indices": np.array_equal(grid, encoded.indices),
+        "pixels": all(np.array_equal(pixels[box], before.pixels[box]) for box in stored),
         "alpha": _equal(alpha, before.alpha),
         "metadata": metadata == before.metadata,
     }
@@ -229,16 +228,7 @@ def decode(
     header = container.header
     loaded = model_of(header, model, device)
     area = _area(crop, header)
-    box = positions_of(area, loaded.stride)
-    halo = loaded.decoder_halo
-    around = [slice(side.start - halo, side.stop + halo) for side in box]
-    wanted = tiles_touching(header, around[0], around[1])
-    boxes = tile_boxes(header)
-    coded = sum(math.prod(size_of(boxes[tile])) for tile in wanted)
-    count = counter(progress, coded + math.prod(size_of(box)))
-    grid = decode_grid(loaded, header, container.tiles, wanted, count)
-    decoded = scaled(box_of(boxes, wanted), loaded.stride)
-    pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
+    pixels = draw_area(header, container.tiles, loaded, area, progress)
     alpha, metadata = unpack(container)
     return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
 
@@ -252,9 +242,14 @@ def indices(
 ) -> Indices:
     """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels.
 
-    They are the same on every machine. Raises: as `decompress`.
+    They are the same on every machine. Where tiles hold pixels instead, they are those that
+    the networks see there; a file that holds nothing but pixels has G = 0. Raises: as
+    `decompress`.
     """
-    return _indices(parse(bytes_of(data), Limits(pixels=max_pixels)), model, device)
+    container = parse(bytes_of(data), Limits(pixels=max_pixels))
+    return decode_whole_grid(
+        container.header, container.tiles, model_of(container.header, model, device)
+    )
 
 
 def verify(
@@ -264,20 +259,16 @@ def verify(
     device: str = "cpu",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
-    """Check every checksum, alpha and metadata of a .vqc file, and decode all indices.
+    """Check every checksum, alpha and metadata of a .vqc file, and decode all that its tiles
+    hold.
 
     Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """
     container = parse(bytes_of(data), Limits(pixels=max_pixels))
     unpack(container)
-    return _indices(container, model, device)
-
-
-def _indices(
-    container: Container, model: Model | str | os.PathLike[str] | None, device: str
-) -> Indices:
     loaded = model_of(container.header, model, device)
-    return decode_grid(loaded, container.header, container.tiles)
+    grid, _ = decode_stored(container.header, container.tiles, loaded)
+    return grid
 
 
 def _area(crop: Crop | None, header: Header) -> Box:
@@ -302,13 +293,17 @@ def _model(model: Model | str | os.PathLike[str] | None, device: str) -> Model:
     return model
 
 
-def model_of(header: Header, model: Model | str | os.PathLike[str] | None, device: str) -> Model:
+def model_of(
+    header: Header, model: Model | str | os.PathLike[str] | None, device: str
+) -> Model | None:
     """Return the model that made a file: the one given, or where it is None the one
-    found by its hash.
+    found by its hash. A literal file has none, whatever is given.
 
     Raises: ModelError, also if the model given is another one; CorruptError if no encoder
     with that model writes such a header.
     """
+    if header.mode is Mode.LITERAL:
+        return None
     if model is None:
         loaded = load_model(find_by_prefix(header.model), device=device)
     else:
@@ -328,17 +323,3 @@ def model_of(header: Header, model: Model | str | os.PathLike[str] | None, devic
 
 def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b if a is None or b is None else np.array_equal(a, b)
-
-
-def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
-    """Turn counts of positions, `total` in all, into parts done."""
-    if progress is None:
-        return None
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(min(1.0, done / total))
-
-    return count

@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import Image
 
-from vqcodec.codec.coding import Indices, decode_grid, tile_boxes
+from vqcodec.codec.coding import Indices, decode_grid
+from vqcodec.codec.literal import decode_literal, sort_tiles
+from vqcodec.codec.tiles import pixels_of, tile_boxes
 from vqcodec.container import Header, Limits, recover
 from vqcodec.engines.layers import Box
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
-from vqcodec.image.pipeline import Progress, counter, model_of
+from vqcodec.image.pipeline import model_of
+from vqcodec.image.progress import Progress, counter
 from vqcodec.image.transform import decode_indices
 from vqcodec.image.writing import to_image
 from vqcodec.models.model import Model
@@ -81,12 +85,17 @@ def salvage(
     loaded = model_of(header, model, device)
     count = counter(progress, 2 * header.rows * header.columns)
     lost = set(remains.lost)
-    grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
     boxes = tile_boxes(header)
-    for number in sorted(lost):
-        _continue_into(grid, boxes[number], loaded.decoder_halo)
     area = (slice(0, header.height), slice(0, header.width))
-    pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
+    if loaded is None:
+        pixels = np.empty((header.height, header.width, 3), dtype=np.uint8)
+    else:
+        grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
+        for number in sorted(lost):
+            _continue_into(grid, boxes[number], loaded.decoder_halo)
+        pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
+    _, literal = sort_tiles(header, container.tiles, range(header.tile_count), lost)
+    decode_literal(header, container.tiles, literal, area, pixels, count, lost)
     tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
     for tile in tiles:
         x, y, width, height = tile.box
@@ -115,8 +124,5 @@ def _continue_into(grid: Indices, box: Box, halo: int) -> None:
 
 
 def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:
-    (top, bottom), (left, right) = (
-        (side.start << header.stride_log2, min(side.stop << header.stride_log2, most))
-        for side, most in zip(box, (header.height, header.width), strict=True)
-    )
-    return left, top, right - left, bottom - top
+    rows, columns = pixels_of(header, box)
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start

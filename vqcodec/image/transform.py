@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec.codec.coding import Indices, Progress, size_of, within
+from vqcodec.codec.coding import Indices, Progress
+from vqcodec.codec.tiles import common, size_of, within
 from vqcodec.engines.layers import Box
 from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.models.model import Model
@@ -72,7 +73,7 @@ def decode_indices(
         rounded = to_samples(model.pixels(grid[outer], quality, within(outer, inner)))
         drawn = scaled(inner, stride)
         # The area may begin and end within a position.
-        wanted = _common(drawn, area)
+        wanted = common(drawn, area)
         pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
         _tell(progress, inner)
     return pixels
@@ -105,13 +106,6 @@ def _windows(
                     slice(max(0, left - halo), min(columns, right + halo)),
                 ),
             )
-
-
-def _common(one: Box, other: Box) -> Box:
-    rows, columns = (
-        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return rows, columns
 
 
 def _tell(progress: Progress | None, inner: Box) -> None:
