@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, photo
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from test_hostile import greyscale, tiny
 import vqcodec
 from vqcodec.codec import coding
 from vqcodec.codec.coding import decode_grid
+from vqcodec.codec.tiles import tile_boxes
 from vqcodec.container import ALPHA, Chunk, Container, Header, Mode, parse, serialise, span, spans
 from vqcodec.entropy.coder import Decoder, Encoder, LenientDecoder
 from vqcodec.errors import CorruptError
@@ -167,7 +168,7 @@ def test_salvage_decodes_each_batch_once(mode: Mode, monkeypatch: pytest.MonkeyP
     """However many of its tiles are wrong, and none of those that are right is lost."""
     model = tiny("vqvae-prior")
     rows = 9 * 16 * model.stride
-    image = Image.linear_gradient("L").resize((rows, 40)).convert("RGB")
+    image = photo(rows, 40)
     right = parse(vqcodec.compress(image, model=model, prior=mode is Mode.PRIOR))
     grid = vqcodec.indices(serialise(right), model=model)
     header = replace(right.header, tile_log2=4)
@@ -183,7 +184,7 @@ def test_salvage_decodes_each_batch_once(mode: Mode, monkeypatch: pytest.MonkeyP
     found = decode_grid(model, header, tiles, lost=lost)
     assert lost == wrong
     assert len(calls) == 1
-    for number, box in enumerate(coding.tile_boxes(header)):
+    for number, box in enumerate(tile_boxes(header)):
         assert np.array_equal(found[box], grid[box] * (number not in wrong))
 
 
