@@ -35,21 +35,23 @@ def draw_area(
     around = [slice(side.start - halo, side.stop + halo) for side in touching]
     needed = tiles_needed(header, streams, around[0], around[1])
     indexed, literal = sort_tiles(header, streams, needed)
-    shown = [tile for tile in needed if _touch(pixels_of(header, boxes[tile]), area)]
+    shown = {tile for tile in needed if _touch(pixels_of(header, boxes[tile]), area)}
     drawn = [tile for tile in indexed if tile in shown]
     pasted = [tile for tile in literal if tile in shown]
-    pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
     # Networks draw the rows and columns that tiles with indices are in, and no others.
     part = common(pixels_of(header, box_of(boxes, drawn)), area) if drawn else None
     windows = 0 if part is None else math.prod(size_of(positions_of(part, 1 << header.stride_log2)))
     decoded = [*(indexed if drawn else []), *pasted]
     count = counter(progress, windows + sum(math.prod(size_of(boxes[t])) for t in decoded))
-    if model is not None and part is not None:
+    if model is None or part is None:
+        pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
+    else:
         grid = decode_grid(model, header, streams, needed, count)
         held = scaled(box_of(boxes, needed), model.stride)
-        pixels[within(area, part)] = decode_indices(
-            model, grid, header.quality, within(held, part), progress=count
-        )
+        pixels = decode_indices(model, grid, header.quality, within(held, part), progress=count)
+        if part != area:
+            inside, pixels = pixels, np.empty((*size_of(area), 3), dtype=np.uint8)
+            pixels[within(area, part)] = inside
     decode_literal(header, streams, pasted, area, pixels, count)
     return pixels
 

@@ -33,7 +33,8 @@ def decode_pixels(stream: bytes, pixels: Pixels) -> None:
     if kernel.level() == kernel.NUMPY:
         pixels[:] = portable.decode(stream, (height, width))
         return
-    whole = np.empty_like(pixels, order="C")
+    whole = pixels if pixels.flags.c_contiguous else np.empty_like(pixels, order="C")
     if not kernel.native.decode_pixels(height, width, stream, whole, stretch(), squash()):
         raise CorruptError("a literal tile's stream is none that an encoder writes")
-    pixels[:] = whole
+    if whole is not pixels:
+        pixels[:] = whole
