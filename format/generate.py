@@ -23,6 +23,7 @@ from cases import (
     faulty_streams,
     limits,
     limits_of_models,
+    literal,
     models,
     valid,
 )
@@ -42,14 +43,15 @@ MODELS = {
     )
 }
 GROUPS = {
-    "valid": (valid.cases, exact.valid),
-    "limits": (limits.cases, limits_of_models.cases, exact.limits),
+    "valid": (valid.cases, exact.valid, literal.valid),
+    "limits": (limits.cases, limits_of_models.cases, exact.limits, literal.limits),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
         exact.faulty,
+        literal.faulty,
     ),
 }
 
@@ -92,7 +94,7 @@ def description(case: Case, path: Path) -> str:
                 return written(case, lines)
             path.with_suffix(".png").write_bytes(png(samples))
             lines["pixels"] = f"{case.name}.png"
-            lines["pixels_differ_by"] = 1
+            lines["pixels_differ_by"] = 0 if file["mode"] == 2 else 1
     return written(case, lines)
 
 

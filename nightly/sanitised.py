@@ -18,7 +18,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "vqcodec", "bench/vqcodec_bench")
-TESTS = ("test_kernel.py", "test_hostile_streams.py", "test_hostile.py", "test_vectors.py")
+TESTS = (
+    "test_kernel.py",
+    "test_literal.py",
+    "test_hostile_streams.py",
+    "test_hostile.py",
+    "test_vectors.py",
+)
 CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 # Processes of their own would have to be told of the sanitizer's library too.
 LEFT_OUT = "not spawned and not forked"

@@ -160,6 +160,7 @@ def everything(vector: Vector) -> None:
     reference_picture.unpack(reference.parse(vector.data))
     reference.decode(vector.data, vector.model)
     reference_picture.load(vector.model)
+    list(reference_picture.literal(reference.parse(vector.data)))
 
 
 @rejected

@@ -49,6 +49,11 @@ from vqcodec.image.jobs import ADVICE, Compression, Reading, Removal, is_picture
         "--target-bpp", type=float, help="Best quality of at most so many bits per pixel."
     ),
     click.option("--target-psnr", type=float, help="Smallest file of at least this PSNR in dB."),
+    click.option(
+        "--lossless",
+        is_flag=True,
+        help="Store all pixels exactly. Without it this is done where it takes fewer bytes.",
+    ),
 )
 @grouped(
     "effort",

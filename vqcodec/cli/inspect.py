@@ -18,9 +18,7 @@ from vqcodec.errors import NotVqcError
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--verify", is_flag=True, help="Of a .vqc file: also decode all indices and metadata."
-)
+@click.option("--verify", is_flag=True, help="Of a .vqc file: also decode all tiles and metadata.")
 @model_option
 @compute_options()
 @max_pixels_option
@@ -93,9 +91,12 @@ def _print(found: Inspection, digest: str | None) -> None:
     bits = found.bits_per_position
     echo(f"picture       {found.width}x{found.height} pixels")
     echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.bpp:.4f} bpp")
-    echo(f"model         {found.model} ({name})")
+    model = "none" if found.mode == "literal" else f"{found.model} ({name})"
+    echo(f"model         {model}")
     quality = f", quality {found.quality}" if found.quality else ""
     echo(f"grid          {rows}x{columns} in {found.tiles} tiles, mode {found.mode}{quality}")
+    if found.literal_tiles:
+        echo(f"exact pixels  in {found.literal_tiles} of {found.tiles} tiles")
     echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
         echo(f"verified      every checksum holds; indices have SHA-256 {digest}")

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from vqcodec.codec.kinds import sort_tiles
 from vqcodec.container import Container, Limits, Span, parse, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
@@ -20,15 +21,17 @@ class Inspection:
     width: int
     height: int
     mode: str
-    """'prior' or 'fixed'."""
+    """'prior', 'fixed', 'literal' or 'mixed'."""
     quality: int
     model: str
     """First 8 bytes of the model's SHA-256, hexadecimal."""
     model_name: str | None
-    """None if the model is not there, or damaged."""
+    """None if the model is not there, or damaged; or in a literal file, which has none."""
     grid: tuple[int, int]
     """Rows and columns of positions."""
     tiles: int
+    literal_tiles: int
+    """Tiles that hold pixels instead of indices."""
     bpp: float
     """File size in bits per pixel."""
     ratio: float
@@ -48,7 +51,7 @@ class Inspection:
 def inspect(data: BytesLike, *, max_pixels: int | None = None) -> Inspection:
     """Account for every byte of a .vqc file.
 
-    Raises: FormatError.
+    Raises: FormatError, also if a tile of a mixed file does not say what it holds.
     """
     data = bytes_of(data)
     container = parse(data, Limits() if max_pixels is None else Limits(pixels=max_pixels))
@@ -62,6 +65,7 @@ def describe(container: Container, size: int) -> Inspection:
         name: str | None = find_by_prefix(header.model).name
     except ModelError:
         name = None
+    _, literal = sort_tiles(header, container.tiles, range(header.tile_count))
     payload = sum(map(len, container.tiles))
     height, width = header.shape
     rows, columns = header.grid
@@ -76,6 +80,7 @@ def describe(container: Container, size: int) -> Inspection:
         model_name=name,
         grid=(rows, columns),
         tiles=header.tile_count,
+        literal_tiles=len(literal),
         bpp=8 * size / pixels,
         ratio=3 * pixels / size,
         payload_bytes=payload,

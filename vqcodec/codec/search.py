@@ -34,11 +34,15 @@ class Wish:
     """Best quality of at most so many bits per pixel."""
     target_psnr: float | None = None
     """Lowest quality of at least so many dB."""
+    lossless: bool = False
+    """All pixels exactly, without a model."""
 
     def __post_init__(self) -> None:
         wishes = (self.quality, self.target_size, self.target_bpp, self.target_psnr)
-        if sum(wish is not None for wish in wishes) > 1:
-            raise ValueError("give one of quality, target_size, target_bpp and target_psnr")
+        if sum(wish is not None for wish in wishes) + self.lossless > 1:
+            raise ValueError(
+                "give one of quality, target_size, target_bpp, target_psnr and lossless"
+            )
         for name in ("quality", "target_bpp", "target_psnr"):
             value = getattr(self, name)
             if value is not None and not _is_finite(value):

@@ -12,6 +12,8 @@ SIGNATURE = b"\x8bVQC\r\n\x1a\n"
 VERSION = 1
 MODEL_BYTES = 8
 """Leading bytes of the model file's SHA-256."""
+NO_MODEL = bytes(MODEL_BYTES)
+"""What literal files, which need no model, have in their place."""
 CRC_BYTES = 4
 
 STRIDE_LOG2_MAX = 6
@@ -69,12 +71,23 @@ _NOUNS = {Medium.PICTURE: "a picture", Medium.SOUND: "sound", Medium.CLIP: "a cl
 
 
 class Mode(IntEnum):
-    """How a tile's indices are coded."""
+    """How tiles are coded."""
 
     FIXED = 0
     """ceil(log2 K) bits each."""
     PRIOR = 1
     """Range-coded under the model's prior."""
+    LITERAL = 2
+    """The pixels themselves; such a file has no model."""
+    MIXED = 3
+    """Each tile as in `PRIOR` or as in `LITERAL`, as its first byte says (`TileKind`)."""
+
+
+class TileKind(IntEnum):
+    """What the stream of a tile of a mixed file holds behind its first byte."""
+
+    INDICES = 0
+    LITERAL = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

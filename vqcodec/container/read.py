@@ -153,7 +153,8 @@ class _Reader:
         mode = self._byte("mode")
         if mode not in tuple(Mode):
             raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
-        quality = self._byte("quality")
+        is_literal = mode == Mode.LITERAL
+        quality = self._byte("quality", 0, 0 if is_literal else 255)
         sizes = [self._varint(name, 1, layout.SIDE_MAX) for name in medium.axes]
         pixels = math.prod(sizes)
         if pixels > self._limits.pixels:
@@ -164,7 +165,7 @@ class _Reader:
             mode=Mode(mode),
             quality=quality,
             shape=tuple(reversed(sizes)),
-            model=self._take("model", layout.MODEL_BYTES),
+            model=self._model(is_literal),
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
             tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
         )
@@ -181,6 +182,12 @@ class _Reader:
             readable = " or ".join(sorted(medium.noun for medium in self._limits.media))
             raise VersionError(f"the file holds {medium.noun}, not {readable}", hint=_NEWER)
         return medium
+
+    def _model(self, is_literal: bool) -> bytes:
+        model = self._take("model", layout.MODEL_BYTES)
+        if is_literal and model != layout.NO_MODEL:
+            raise CorruptError("a literal file names a model")
+        return model
 
     def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY

@@ -24,7 +24,7 @@ from vqcodec.errors import SourceKeptError, VqcWarning
 
 if TYPE_CHECKING:
     from vqcodec.image.accounting import Inventory
-    from vqcodec.image.pipeline import Encoded
+    from vqcodec.image.choosing import Encoded
     from vqcodec.models.model import Model
     from vqcodec.refinement.refiner import Refiner
 
@@ -96,7 +96,7 @@ class Compression:
     removal: Removal = field(default_factory=Removal)
 
     def ready(self) -> Callable[[Job, Bar], Outcome]:
-        """Load the model, and what refines its indices.
+        """Load the model, if one is needed, and what refines its indices.
 
         Raises: ModelError; ValueError for a device that is not there, or an effort that is not
         possible.
@@ -104,7 +104,8 @@ class Compression:
         from vqcodec.image.refining import refiner_of
         from vqcodec.registry.load import load_model
 
-        model = load_model(self.model, device=self.device)
+        lossless = self.wish.lossless
+        model = None if lossless else load_model(self.model, device=self.device)
         return partial(self._compress, model, refiner_of(model, self.effort, self.device))
 
     def foresee(self, job: Job) -> Outcome:
@@ -122,7 +123,9 @@ class Compression:
         refining = 1.0 + _STEP * self.effort.steps
         return _megabytes(job.source) * (10.0 if lossy else 1.0) * refining
 
-    def _compress(self, model: Model, refiner: Refiner | None, job: Job, bar: Bar) -> Outcome:
+    def _compress(
+        self, model: Model | None, refiner: Refiner | None, job: Job, bar: Bar
+    ) -> Outcome:
         from vqcodec.image.pipeline import encode
         from vqcodec.image.reading import read_picture
 
@@ -136,6 +139,7 @@ class Compression:
                 max_pixels=self.reading.max_pixels,
                 value_range=self.reading.value_range,
                 strip=self.reading.strip,
+                exact=self.wish.lossless,
                 modified=_modified(job.source) if self.reading.mtime else None,
             )
             encoded = encode(
@@ -278,7 +282,7 @@ def change_by(suffix: str, quality: int | None) -> str:
     return writing.change_by(name, quality)
 
 
-def _confirm(job: Job, bar: Bar, model: Model, encoded: Encoded, written: bytes) -> None:
+def _confirm(job: Job, bar: Bar, model: Model | None, encoded: Encoded, written: bytes) -> None:
     from vqcodec.image.pipeline import confirm
 
     with bar(f"verifying {job.target}") as progress:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
+from vqcodec.codec.coding import Indices, encode_grid
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.search import Setting, Target, Wish, setting
 from vqcodec.container import Container, Header, Limits, Mode, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelError, VerificationError
-from vqcodec.grid import Box, area_of, bounding, covering, scaled, whole, widened, within
+from vqcodec.grid import Box, whole
+from vqcodec.image.choosing import Chooser, Encoded, ModelEncoded, encode_lossless
 from vqcodec.image.chunks import to_chunks, unpack
+from vqcodec.image.drawing import decode_stored, decode_whole_grid, draw_area
 from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
+from vqcodec.image.progress import Progress, counter
 from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.refining import Refinement, refiner_of
-from vqcodec.image.transform import decode_indices, measure_pixels
+from vqcodec.image.transform import measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
 from vqcodec.models.model import Model
@@ -35,8 +38,6 @@ from vqcodec.storage import BytesLike, bytes_of
 if TYPE_CHECKING:
     from vqcodec.refinement.refiner import Refiner
 
-Progress = Callable[[float], None]
-"""Is called with the part that is done, 0 to 1."""
 Crop: TypeAlias = "Sequence[int]"
 """x, y, width and height in pixels."""
 
@@ -51,6 +52,7 @@ def compress(
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    lossless: bool = False,
     effort: int = 1,
     tune: str = "both",
     value_range: Range | None = None,
@@ -69,41 +71,38 @@ def compress(
     ending in `.safetensors`, or None for the default; `device` is as for `load_model`.
     `quality` is 1 to the model's highest, steps between included; or instead of it, the best
     quality is searched whose file has at most `target_size` bytes or `target_bpp` bits per
-    pixel, or the lowest with at least `target_psnr` dB. `effort` 2 to 9 refines the indices, the
-    longer the higher, to fewer bits and less distortion; that is the mean squared error for
-    `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False` codes
-    indices at fixed length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha
-    is always kept. What else of the picture is not kept is warned of (`VqcWarning`).
+    pixel, or the lowest with at least `target_psnr` dB. Where storing pixels exactly takes less
+    than the model, of the picture or of parts of it, they are; `lossless` stores all of them
+    so, without a model, and also colours under full transparency. `effort` 2 to 9 refines the
+    indices, the longer the higher, to fewer bits and less distortion; that is the mean squared
+    error for `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False`
+    codes indices at fixed length, and nothing else. `strip` drops metadata (colour profile, EXIF,
+    XMP, texts, ...); alpha is always kept. What else of the picture is not kept is warned of
+    (`VqcWarning`).
 
     Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
     an argument that cannot be taken, a quality out of range or a target out of reach;
     OSError for a path that cannot be read.
     """
     wish = Wish(
-        quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
+        quality=quality,
+        target_size=target_size,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        lossless=lossless,
     )
     wanted = Effort(effort=effort, tune=tune)
-    picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
-    loaded = _model(model, device)
+    picture = picture_of(
+        image, max_pixels=max_pixels, value_range=value_range, strip=strip, exact=lossless
+    )
+    loaded = None if lossless else _model(model, device)
     refiner = refiner_of(loaded, wanted, device)
     return encode(picture, loaded, wish, prior=prior, refiner=refiner, progress=progress).data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """The bytes of a .vqc file and what they must decode to."""
-
-    data: bytes
-    header: Header
-    indices: Indices
-    picture: Picture
-    setting: Setting
-    """What the model was told."""
-
-
 def encode(
     picture: Picture,
-    model: Model,
+    model: Model | None,
     wish: Wish,
     *,
     prior: bool = True,
@@ -112,8 +111,13 @@ def encode(
 ) -> Encoded:
     """Compress as `compress` does, with what `refiner_of` loaded, and keep what `confirm` needs.
 
-    Raises: ValueError as `compress` does.
+    `model` may be None if the wish is for no loss. Raises: ValueError as `compress` does.
     """
+    chunks = to_chunks(picture)
+    if wish.lossless:
+        return encode_lossless(picture, chunks, progress)
+    if model is None:
+        raise ValueError("only lossless files are made without a model")
     height, width = picture.pixels.shape[:2]
     wished = setting(wish.quality, model.qualities)
     header = Header(
@@ -130,40 +134,45 @@ def encode(
     is_single = most is None and least is None and refiner is None
     count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
-    chunks = to_chunks(picture)
+    chooser = Chooser(picture, chunks, model, header)
 
-    def attempt(told: Setting) -> Encoded:
+    def attempt(told: Setting) -> ModelEncoded:
         chosen = replace(header, quality=told.quality)
         streams, grid = encode_grid(model, chosen, measured, told.weight, count)
         data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
-        return Encoded(data=data, header=chosen, indices=grid, picture=picture, setting=told)
+        return ModelEncoded(data=data, header=chosen, indices=grid, picture=picture, setting=told)
 
-    def size(encoded: Encoded) -> float:
-        return len(encoded.data)
+    def size(encoded: ModelEncoded) -> float:
+        return len(chooser.smallest(encoded).data)
 
-    def fidelity(encoded: Encoded) -> float:
-        quality, area = encoded.header.quality, whole(header.shape)
-        return psnr(picture.pixels, decode_indices(model, encoded.indices, quality, area))
+    def fidelity(encoded: ModelEncoded) -> float:
+        return psnr(picture.pixels, chooser.smallest(encoded).shown(model))
 
+    if most is not None and chooser.whole is not None and len(chooser.whole.data) <= most:
+        return chooser.whole
     search = partial(Target, attempt=attempt, qualities=model.qualities)
     target = None
     if most is not None:
         target = search(reached=size, limit=most, at_most=True, unit="bytes")
     if least is not None:
         target = search(reached=fidelity, limit=least, at_most=False, unit="dB")
-    if refiner is None:
-        return attempt(wished) if target is None else target.search()
-    refinement = Refinement(refiner, model, measured, attempt, progress)
-    return refinement.refined(attempt(wished)) if target is None else refinement.meet(target)
+    encoded = attempt(wished) if target is None else target.search()
+    if refiner is not None and not chooser.smallest(encoded).is_exact:
+        refinement = Refinement(refiner, model, measured, attempt, progress)
+        if target is None:
+            encoded = refinement.refined(encoded)
+        else:
+            encoded = refinement.meet(target, encoded)
+    return chooser.smallest(encoded)
 
 
 def confirm(
-    encoded: Encoded, written: bytes, model: Model, *, progress: Progress | None = None
+    encoded: Encoded, written: bytes, model: Model | None, *, progress: Progress | None = None
 ) -> None:
     """Decode what was written, all but the pixels that follow from the indices, and compare.
 
     Raises: VerificationError if it does not decode, or not to the indices that were
-    coded, the picture's alpha and its metadata.
+    coded, the pixels of literal tiles, the picture's alpha and its metadata.
     """
     before, header = encoded.picture, encoded.header
     try:
@@ -171,13 +180,16 @@ def confirm(
         alpha, metadata = unpack(container)
         count = counter(progress, math.prod(header.grid))
         decoder = model_of(container.header, model, "cpu")
-        grid = decode_grid(decoder, container.header, container.tiles, progress=count)
+        grid, pixels = decode_stored(container.header, container.tiles, decoder, count)
     except FormatError as error:
         raise VerificationError(f"what was written does not decode: {error}") from error
+    tiles = header.tiles()
+    stored = [header.elements_of(tiles[number]) for number in encoded.literal]
     same = {
         "bytes": written == encoded.data,
         "header": container.header == header,
         "indices": np.array_equal(grid, encoded.indices),
+        "pixels": all(np.array_equal(pixels[box], before.pixels[box]) for box in stored),
         "alpha": _equal(alpha, before.alpha),
         "metadata": metadata == before.metadata,
     }
@@ -230,14 +242,7 @@ def decode(
     header = container.header
     loaded = model_of(header, model, device)
     area = _area(crop, header)
-    box = covering(area, loaded.stride)
-    wanted = tiles_touching(header, widened(box, loaded.decoder_halo))
-    tiles = header.tiles()
-    boxes = [tiles[number] for number in wanted]
-    count = counter(progress, sum(map(area_of, boxes)) + area_of(box))
-    grid = decode_grid(loaded, header, container.tiles, wanted, count)
-    decoded = scaled(bounding(boxes), loaded.stride)
-    pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
+    pixels = draw_area(header, container.tiles, loaded, area, progress)
     alpha, metadata = unpack(container)
     return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
 
@@ -251,9 +256,14 @@ def indices(
 ) -> Indices:
     """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels.
 
-    They are the same on every machine. Raises: as `decompress`.
+    They are the same on every machine. Where tiles hold pixels instead, they are those that
+    the networks see there; a file that holds nothing but pixels has G = 0. Raises: as
+    `decompress`.
     """
-    return _indices(parse(bytes_of(data), Limits(pixels=max_pixels)), model, device)
+    container = parse(bytes_of(data), Limits(pixels=max_pixels))
+    return decode_whole_grid(
+        container.header, container.tiles, model_of(container.header, model, device)
+    )
 
 
 def verify(
@@ -263,7 +273,8 @@ def verify(
     device: str = "cpu",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
-    """Check every checksum, alpha and metadata of a .vqc file, and decode all indices.
+    """Check every checksum, alpha and metadata of a .vqc file, and decode all that its tiles
+    hold.
 
     Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """
@@ -278,14 +289,9 @@ def check(
 ) -> Indices:
     """Do what `verify` does with a file that has been parsed."""
     unpack(container)
-    return _indices(container, model, device)
-
-
-def _indices(
-    container: Container, model: Model | str | os.PathLike[str] | None, device: str
-) -> Indices:
     loaded = model_of(container.header, model, device)
-    return decode_grid(loaded, container.header, container.tiles)
+    grid, _ = decode_stored(container.header, container.tiles, loaded)
+    return grid
 
 
 def _area(crop: Crop | None, header: Header) -> Box:
@@ -308,13 +314,17 @@ def _model(model: Model | str | os.PathLike[str] | None, device: str) -> Model:
     return model
 
 
-def model_of(header: Header, model: Model | str | os.PathLike[str] | None, device: str) -> Model:
+def model_of(
+    header: Header, model: Model | str | os.PathLike[str] | None, device: str
+) -> Model | None:
     """Return the model that made a file: the one given, or where it is None the one
-    found by its hash.
+    found by its hash. A literal file has none, whatever is given.
 
     Raises: ModelError, also if the model given is another one; CorruptError if no encoder
     with that model writes such a header.
     """
+    if header.mode is Mode.LITERAL:
+        return None
     if model is None:
         loaded = load_model(find_by_prefix(header.model), device=device)
     else:
@@ -334,17 +344,3 @@ def model_of(header: Header, model: Model | str | os.PathLike[str] | None, devic
 
 def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b if a is None or b is None else np.array_equal(a, b)
-
-
-def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:
-    """Turn counts of positions, `total` in all, into parts done."""
-    if progress is None:
-        return None
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(min(1.0, done / total))
-
-    return count

@@ -26,7 +26,7 @@ from vqcodec.prior.taps import Taps
 from vqcodec.prior.trunk import Trunk
 
 try:
-    from vqcodec._kernel import native
+    from vqcodec._kernel import native as native  # explicitly: literal pixels go by it too
 except ImportError:  # there was no compiler at installation
     native = None  # type: ignore[assignment]
 
