@@ -23,6 +23,7 @@ from cases import (
     faulty_streams,
     limits,
     limits_of_models,
+    literal,
     models,
     sound,
     streams,
@@ -46,14 +47,21 @@ MODELS = {
     )
 }
 GROUPS = {
-    "valid": (valid.cases, exact.valid, sound.valid),
-    "limits": (limits.cases, limits_of_models.cases, exact.limits, sound.limits),
+    "valid": (valid.cases, exact.valid, literal.valid, sound.valid),
+    "limits": (
+        limits.cases,
+        limits_of_models.cases,
+        exact.limits,
+        literal.limits,
+        sound.limits,
+    ),
     "faulty": (
         faulty_headers.cases,
         faulty_chunks.cases,
         faulty_streams.cases,
         faulty_models.cases,
         exact.faulty,
+        literal.faulty,
         streams.faulty,
         sound.faulty,
     ),
@@ -101,7 +109,7 @@ def description(case: Case, path: Path) -> str:
                 return written(case, lines)
             path.with_suffix(".png").write_bytes(png(samples))
             lines["pixels"] = f"{case.name}.png"
-            lines["pixels_differ_by"] = 1
+            lines["pixels_differ_by"] = 0 if file["mode"] == 2 else 1
     return written(case, lines)
 
 

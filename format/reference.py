@@ -103,9 +103,11 @@ def parse(data):
     if medium not in (PICTURE, SOUND):
         raise Version("media type")  # clips are reserved
     mode = r.u8()
-    if mode > 1:
+    if mode > (3 if medium == PICTURE else 1):
         raise Version("mode")
     quality = r.u8()
+    if mode == 2 and quality:
+        raise Corrupt("quality of a literal file")
     width = r.varint()  # of sound: frames
     if not 1 <= width < 2**24:
         raise Corrupt("width")
@@ -115,6 +117,8 @@ def parse(data):
     if width * height > (MAX_PIXELS if medium == PICTURE else MAX_FRAMES):
         raise Limit("pixels")
     model = r.take(8)
+    if mode == 2 and model != bytes(8):
+        raise Corrupt("model of a literal file")
     stride_log2 = r.u8()
     if stride_log2 > 6:
         raise Corrupt("stride_log2")
@@ -702,6 +706,8 @@ def read_wave(file):
 def decode(file_bytes, model_file_bytes):
     """The indices, rows x columns x groups."""
     file = parse(bytes(file_bytes))
+    if file["mode"] == 2:
+        return np.zeros((file["rows"][-1][1], file["columns"][-1][1], 0), np.int64)
     # The model, section 10: its hash is checked before anything else of it is read.
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
@@ -719,15 +725,38 @@ def decode(file_bytes, model_file_bytes):
         if -(-at_model_rate // model.hop) != file["width"]:
             raise Corrupt("samples and frames do not fit")
     decode_tile = decode_prior if file["mode"] else decode_fixed
+    groups = len(group_sizes(model, quality))
+    grid = np.zeros((file["rows"][-1][1], file["columns"][-1][1], groups), np.int64)
+    held = np.zeros(grid.shape[:2], bool)  # the positions of tiles with indices
+    for top, bottom, left, right, is_literal, stream in tiles(file):
+        if not is_literal:
+            box = slice(top, bottom), slice(left, right)
+            grid[box] = decode_tile(stream, bottom - top, right - left, model, quality)
+            held[box] = True
+    for top, bottom, left, right, is_literal, _ in tiles(file):
+        for i, j in itertools.product(range(top, bottom), range(left, right)):
+            ways = ((i - top + 1, top - 1, j), (bottom - i, bottom, j))
+            ways += ((j - left + 1, i, left - 1), (right - j, i, right))
+            near = [(far, k, at) for k, (far, *at) in enumerate(ways) if holds(held, *at)]
+            if is_literal and near:
+                grid[i, j] = grid[tuple(min(near)[2])]
+    return grid
+
+
+def tiles(file):
+    """Of each tile its edges, whether it is literal, and the stream of what it holds."""
     streams = iter(file["streams"])
-    bands = [
-        [
-            decode_tile(next(streams), bottom - top, right - left, model, quality)
-            for left, right in file["columns"]
-        ]
-        for top, bottom in file["rows"]
-    ]
-    return np.concatenate([np.concatenate(tiles, 1) for tiles in bands])
+    for (top, bottom), (left, right) in itertools.product(file["rows"], file["columns"]):
+        stream, is_literal = next(streams), file["mode"] == 2
+        if file["mode"] == 3:
+            if stream[:1] not in (b"\0", b"\1"):
+                raise Corrupt("kind of a tile")
+            stream, is_literal = stream[1:], stream[0] == 1
+        yield top, bottom, left, right, is_literal, stream
+
+
+def holds(held, i, j):
+    return 0 <= i < held.shape[0] and 0 <= j < held.shape[1] and bool(held[i, j])
 
 
 def indices_sha256(grid):

@@ -1,5 +1,6 @@
 """The other half of a .vqc decoder, written from format/SPEC.md alone: indices + model ->
-pixels (section 9), and what the chunks hold (section 4).
+pixels (section 9; literal ones are read by reference_literal.py), and what the chunks hold
+(section 4).
 
 Networks of real numbers run in float64, so what they give is as near as can be to what SPEC.md
 means; those of integers (reference_exact.py) give what it says.
@@ -10,8 +11,9 @@ import struct
 import zlib
 
 import numpy as np
-from reference import SOUND, Corrupt, Limit, block_names, read_model
+from reference import SOUND, Corrupt, Limit, block_names, read_model, tiles
 from reference_exact import Synthesis, shuffle
+from reference_literal import decode_literal
 
 # ---- chunks: section 4 ---------------------------------------------------------------
 
@@ -314,6 +316,23 @@ def load(data):
 
 
 def pixels(indices, file, model):
-    """8-bit samples, rows x columns x 3; `file` is what `parse` gives."""
-    x = model.samples(indices, file["quality"])[:, : file["height"], : file["width"]]
-    return x.astype(np.uint8).transpose(1, 2, 0)
+    """8-bit samples, rows x columns x 3. `file` is what `parse` gives; mode 2 needs no model."""
+    if file["mode"] == 2:
+        out = np.zeros((file["height"], file["width"], 3), np.uint8)
+    else:
+        x = model.samples(indices, file["quality"])[:, : file["height"], : file["width"]]
+        out = x.astype(np.uint8).transpose(1, 2, 0).copy()
+    for place, tile in literal(file):
+        out[place] = tile
+    return out
+
+
+def literal(file):
+    """Of each literal tile its rows and columns of the picture, and its pixels."""
+    for top, bottom, left, right, is_literal, stream in tiles(file):
+        if is_literal:
+            s = file["stride_log2"]
+            top, left = top << s, left << s
+            bottom, right = min(bottom << s, file["height"]), min(right << s, file["width"])
+            place = slice(top, bottom), slice(left, right)
+            yield place, decode_literal(stream, bottom - top, right - left)

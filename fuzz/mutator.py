@@ -142,7 +142,7 @@ def _change_tiles(file: _File, rng: Random, plain: Plain) -> None:
     elif what == 4:
         file.tiles[at] = tile[: rng.randrange(len(tile) + 1)]
     else:
-        file.front[10] ^= 1
+        file.front[10] ^= rng.choice((1, 2, 3))
 
 
 def _change_chunks(file: _File, rng: Random, plain: Plain) -> None:

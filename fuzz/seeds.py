@@ -20,13 +20,16 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
 from vqcodec.audio.pipeline import compress_audio
+from vqcodec.codec.coding import encode_grid
+from vqcodec.codec.literal import encode_literal
 from vqcodec.codec.search import Wish
-from vqcodec.container import Chunk, Header, parse, serialise
+from vqcodec.container import Chunk, Header, Mode, parse, serialise
 from vqcodec.grid import area_of
 from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, encode
+from vqcodec.image.transform import measure_pixels
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
@@ -131,6 +134,8 @@ def files(model: PictureModel) -> dict[str, bytes]:
         "everything": encode(with_everything(), model, Wish()).data,
         "lowest": compress(picture(20, 20), model=model, quality=1 if model.qualities else None),
     }
+    if model.qualities:  # once is enough: literal files have no model
+        found["literal"] = compress(picture(20, 9), lossless=True)
     plain = parse(found["one"])
     note = Chunk(type=b"note", data=b"hi")
     found["unknown-chunk"] = serialise(replace(plain, chunks=(note,)))
@@ -139,6 +144,12 @@ def files(model: PictureModel) -> dict[str, bytes]:
         header = replace(wide.header, tile_log2=4)
         tiles = (bytes(-(-2 * 9 * 3 // 8)),) * 2
         found["tiles"] = serialise(replace(wide, header=header, tiles=tiles))
+        pixels = np.asarray(picture(side, 8))
+        prior = replace(header, mode=Mode.PRIOR)
+        coded, _ = encode_grid(model, prior, measure_pixels(model, pixels))
+        kinds = (b"\1" + encode_literal(prior, pixels, [0])[0], b"\0" + coded[1])
+        mixed = replace(header, mode=Mode.MIXED)
+        found["mixed"] = serialise(replace(wide, header=mixed, tiles=kinds))
     return found
 
 

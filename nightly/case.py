@@ -28,9 +28,12 @@ from samples import Sample, frozen, vectors
 from vqcodec import processors
 from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid
+from vqcodec.codec.kinds import sort_tiles
+from vqcodec.codec.literal import encode_literal
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.grid import whole
+from vqcodec.image.drawing import decode_stored
 from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model, PictureModel
 from vqcodec.models.vqvae import VqVae
@@ -79,37 +82,53 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
     model = _load(sample.model, how)
     container = parse(sample.data)
     header = container.header
-    grid = decode_grid(model, header, container.tiles)
+    own = None if header.mode is Mode.LITERAL else model
+    grid, stored = decode_stored(header, container.tiles, own)
     differs = []
     if hashlib.sha256(grid.astype("<u2").tobytes()).hexdigest() != sample.indices:
         differs.append("indices")
-    streams, tables = _encode(model, header, grid)
+    indexed, literal = sort_tiles(header, container.tiles, range(header.tile_count))
+    streams, tables = _encode(model, header, grid, indexed)
+    for tile, stream in zip(literal, encode_literal(header, stored, literal), strict=True):
+        streams[tile] = stream
+    if header.mode is Mode.MIXED:
+        streams = [container.tiles[tile][:1] + stream for tile, stream in enumerate(streams)]
     ways: dict[str, Sequence[bytes]] = {"bytes": streams}
-    if isinstance(model, VqVae):  # what is measured is the indices
+    if isinstance(model, VqVae) and header.mode is not Mode.MIXED:  # it measures indices
         ways["bytes of compress"] = encode_grid(model, header, grid)[0]
     for name, tiles in ways.items():
         made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
         if serialise(made) != sample.data:
             differs.append(name)
     *others, last = header.tiles()
-    if others:
+    if others and not literal:  # which see the tiles beside them
         alone = decode_grid(model, header, container.tiles, [len(others)])
         if not np.array_equal(alone, grid[last]):
             differs.append("the last tile alone")
     if sample.pixels is not None:
         expected = np.asarray(Image.open(sample.pixels).convert("RGB")).astype(int)
-        pixels = decode_indices(cast(PictureModel, model), grid, header.quality, window=how.window)
-        most = int(np.abs(pixels[whole(header.shape)] - expected).max())
+        pixels = stored
+        if own is not None:
+            drawn = decode_indices(cast(PictureModel, own), grid, header.quality, window=how.window)
+            pixels = drawn[whole(header.shape)]
+        for tile in literal:
+            place = header.elements_of(header.tiles()[tile])
+            pixels[place] = stored[place]
+        most = int(np.abs(pixels - expected).max())
         if most > sample.bound:
             differs.append(f"pixels by {most}")
     return differs, tables
 
 
-def _encode(model: Model, header: Header, grid: Indices) -> tuple[list[bytes], str]:
-    """Return the streams of known indices, and the hash of their tables of frequencies."""
+def _encode(
+    model: Model, header: Header, grid: Indices, indexed: Sequence[int]
+) -> tuple[list[bytes], str]:
+    """Return the streams of the known indices of some tiles, the others' being empty, and the
+    hash of their tables of frequencies.
+    """
     boxes, prior = header.tiles(), model.prior_of(header.quality)
     streams, tables = [b""] * len(boxes), [b""] * len(boxes)
-    for batch in coding._batches(boxes, range(len(boxes)), prior):
+    for batch in coding._batches(boxes, indexed, prior):
         known = [grid[boxes[tile]] for tile in batch]
         if header.mode is Mode.FIXED:
             for tile, row in zip(batch, known, strict=True):

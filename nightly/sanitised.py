@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "vqcodec", "bench/vqcodec_bench")
 TESTS = (
     "test_kernel.py",
+    "test_literal.py",
     "test_hostile_streams.py",
     "test_hostile.py",
     "test_streams.py",

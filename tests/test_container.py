@@ -77,27 +77,28 @@ def resealed(data: bytes, **edits: bytes) -> bytes:
 
 
 containers = st.builds(
-    lambda medium, mode, quality, sizes, model, logs, chunks, seed: Container(
+    lambda kind, quality, sizes, model, logs, chunks, seed: Container(
         header=(
             h := Header(
-                medium=medium,
-                mode=mode,
+                medium=kind[0],
+                mode=kind[1],
                 quality=quality,
-                shape=sizes[: len(medium.axes)],
+                shape=sizes[: len(kind[0].axes)],
                 model=model,
                 stride_log2=logs[0],
                 tile_log2=logs[1],
             )
         ),
         chunks=tuple(
-            Chunk(type=kind, data=data)
-            for kind, data in sorted(chunks.items())
-            if kind in layout.CRITICAL[medium] or not layout.is_critical(kind)
+            Chunk(type=name, data=data)
+            for name, data in sorted(chunks.items())
+            if name in layout.CRITICAL[kind[0]] or not layout.is_critical(name)
         ),
         tiles=tuple(bytes([seed % 251]) * ((seed * (k + 1)) % 7) for k in range(h.tile_count)),
     ),
-    st.sampled_from(Medium),
-    st.sampled_from(Mode),
+    st.sampled_from(
+        [(medium, mode) for medium in Medium for mode in sorted(medium.modes - {Mode.LITERAL})]
+    ),
     st.integers(0, 255),
     st.tuples(st.integers(1, 255), st.integers(1, 300), st.integers(1, 9)),
     st.binary(min_size=8, max_size=8),
@@ -168,7 +169,7 @@ def test_every_bit_flip_is_detected() -> None:
         (NotVqcError, {"signature": layout.SIGNATURE.replace(b"\r\n", b"\n")}),
         (VersionError, {"version": b"\2"}),
         (VersionError, {"media_type": b"\0"}),
-        (VersionError, {"mode": b"\2"}),
+        (VersionError, {"mode": b"\4"}),
         (CorruptError, {"width": b"\0"}),
         (CorruptError, {"height": varint(1 << 24)}),
         (CorruptError, {"width": b"\x8a\0"}),
@@ -301,6 +302,17 @@ def test_a_shape_has_a_size_for_each_axis_of_its_medium() -> None:
         for count in set(range(5)) - {len(medium.axes)}:
             with pytest.raises(CorruptError, match="number of sizes"):
                 header(medium=medium, shape=(4,) * count)
+
+
+@pytest.mark.parametrize("mode", [Mode.LITERAL, Mode.MIXED])
+@pytest.mark.parametrize("medium", sorted(set(Medium) - {Medium.PICTURE}))
+def test_only_pictures_have_tiles_of_pixels(medium: Medium, mode: Mode) -> None:
+    with pytest.raises(CorruptError, match=f"mode {mode.value} is not one of {medium.plural}"):
+        header(medium=medium, mode=mode, shape=(4,) * len(medium.axes), model=layout.NO_MODEL)
+    data = bytearray(of(medium))
+    data[10] = mode
+    with pytest.raises(VersionError, match=f"mode {mode.value} is not known"):
+        parse(bytes(data), Limits(media=frozenset(Medium)))
 
 
 def test_pixel_limit_is_an_option() -> None:

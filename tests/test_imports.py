@@ -106,6 +106,7 @@ def test_shell_completion_is_quick(words: str, found: set[str], place: Path) -> 
         (command("compress", "a.png", "--dry-run"), False),
         (command("compress", "a.png"), True),
         (command("compress", "a.png", "--remove-source"), True),
+        (command("compress", "a.png", "--lossless"), False),
         (command("decompress", "b.vqc", "--dry-run"), False),
         (command("decompress", "b.vqc"), True),
         (command("decompress", "b.vqc", "--salvage"), True),

@@ -277,6 +277,67 @@ def test_flat_pictures_have_nothing_to_refine(blocks: Photo) -> None:
         assert len(refined) <= len(plain)
 
 
+def ruled(width: int = 560, height: int = 90) -> NDArray[np.uint8]:
+    """A photograph whose left half is ruled paper."""
+    drawn = pixels(width, height).copy()
+    drawn[:, : width // 2] = 255
+    drawn[::9, : width // 2] = 40, 90, 200
+    return drawn
+
+
+def test_tiles_that_hold_pixels_stay_exact(blocks: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vqcodec.image.pipeline.TILE_LOG2", 4)
+    effort = Effort(effort=2)
+    picture, wish = picture_of(ruled(), max_pixels=1 << 20), Wish(quality=3)
+    plain = encode(picture, blocks, wish)
+    refined = encode(picture, blocks, wish, refiner=refiner_of(blocks, effort, "cpu"))
+    assert refined.header.mode is Mode.MIXED
+    assert refined.literal == plain.literal
+    assert 0 < len(plain.literal) < plain.header.tile_count
+    assert refined.data != plain.data
+    assert cost(refined, blocks, effort, 0.01) < cost(plain, blocks, effort, 0.01)
+    confirm(refined, refined.data, blocks)
+    shown = np.asarray(vqcodec.decompress(refined.data, model=blocks))
+    for number in refined.literal:
+        box = refined.header.elements_of(refined.header.tiles()[number])
+        assert np.array_equal(shown[box], picture.pixels[box])
+
+
+@pytest.mark.parametrize("target", [{"quality": 3}, {"target_size": 4000}, {"target_psnr": 30.0}])
+def test_pictures_that_are_stored_exactly_are_not_refined(
+    blocks: Photo, target: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refiner, "refine", None)
+    drawn = np.full((200, 300, 3), 255, dtype=np.uint8)
+    drawn[::9] = 40, 90, 200
+    data = vqcodec.compress(drawn, model=blocks, effort=9, **target)
+    assert np.array_equal(np.asarray(vqcodec.decompress(data)), drawn)
+
+
+def test_targets_count_tiles_that_hold_pixels(
+    blocks: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vqcodec.image.pipeline.TILE_LOG2", 4)
+    monkeypatch.setattr(efforts, "_STEPS", STEPS // 4)
+    low, high = (vqcodec.compress(ruled(), model=blocks, quality=q) for q in (1, 3))
+    ends = [psnr(ruled(), np.asarray(vqcodec.decompress(d, model=blocks))) for d in (low, high)]
+    size, least = (len(low) + len(high)) // 2, sum(ends) / 2
+    small = vqcodec.compress(ruled(), model=blocks, effort=2, target_size=size)
+    good = vqcodec.compress(ruled(), model=blocks, effort=2, target_psnr=least)
+    assert parse(small).header.mode is parse(good).header.mode is Mode.MIXED
+    assert len(small) <= size
+    assert psnr(ruled(), np.asarray(vqcodec.decompress(good, model=blocks))) >= least
+
+
+def test_lossless_files_have_nothing_to_refine(run: Run) -> None:
+    with pytest.raises(ValueError, match="lossless"):
+        vqcodec.compress(pixels(), lossless=True, effort=2)
+    photo(32, 32).save("a.png")
+    result = run("compress", "a.png", "--lossless", "--effort", 2)
+    assert "lossless files have no indices" in one_line_error(result, 2)
+    assert not Path("a.vqc").exists()
+
+
 def test_an_interruption_ends_it(blocks: Photo) -> None:
     told: list[float] = []
 

@@ -189,7 +189,7 @@ def test_unknown_critical_chunk_is_refused_while_it_holds(model: VqVae, whole: b
     assert vqcodec.salvage(changed, model=model).damage == ("chunk NEED checksum does not match",)
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", [Mode.FIXED, Mode.PRIOR])
 def test_tiles_with_a_right_checksum_that_do_not_decode(
     model: VqVae, whole: bytes, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

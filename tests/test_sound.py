@@ -227,7 +227,7 @@ def test_the_best_quality_of_a_size_or_bitrate_is_found(sound: TinySound) -> Non
         vqcodec.compress_audio(samples, RATE, model=sound, target_bitrate=100)
 
 
-@pytest.mark.parametrize("wish", [{"target_bpp": 1.0}, {"target_psnr": 30.0}])
+@pytest.mark.parametrize("wish", [{"target_bpp": 1.0}, {"target_psnr": 30.0}, {"lossless": True}])
 def test_wishes_of_pictures_cannot_be_had_of_sound(
     sound: TinySound, wish: dict[str, float]
 ) -> None:

@@ -207,6 +207,7 @@ def everything(vector: Vector) -> None:
     reference.decode(vector.data, vector.model)
     if file["medium"] == reference.PICTURE:
         reference_picture.load(vector.model)
+        list(reference_picture.literal(file))
 
 
 @rejected

@@ -100,7 +100,7 @@ def header() -> Iterator[Case]:
         model="paper",
         expect="NotVqc",
     )
-    for name, values in (("version", (0, 2)), ("media_type", (0, 3, 255)), ("mode", (2, 255))):
+    for name, values in (("version", (0, 2)), ("media_type", (0, 3, 255)), ("mode", (4, 255))):
         rules = {
             "version": "u8 | version | 1",
             "media_type": "u8 | media type | 1",
@@ -305,7 +305,7 @@ def orders() -> Iterator[Case]:
         media_type=b"\3",
         width=b"\0",
     )
-    yield order("mode-width", "Version", "Mode 2, and a width of 0.", mode=2, width=b"\0")
+    yield order("mode-width", "Version", "Mode 4, and a width of 0.", mode=4, width=b"\0")
     yield order(
         "width-checksum",
         "Corrupt",

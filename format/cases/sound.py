@@ -246,10 +246,20 @@ def faulty_headers() -> Iterator[Case]:
         width=varint(2**23 + 1),
         height=varint(2),
     )
+    for number, what in ((2, "A literal file"), (3, "A mixed file")):
+        yield case(
+            f"mode-{number}",
+            f"{what} of sound: only pictures have pixels.",
+            "u8 | mode | 0: fixed length; 1: prior; of pictures also 2: literal; 3: mixed",
+            3,
+            good,
+            expect="Version",
+            mode=number,
+        )
     yield case(
         "stride",
         "Frames are positions: stride_log2 is 0.",
-        "u8 | stride_log2 | 0 to 6; must be the model's, of sound 0",
+        "u8 | stride_log2 | 0 to 6; must be the model's, if there is one; of sound 0",
         3,
         good,
         expect="Corrupt",

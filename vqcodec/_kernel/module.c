@@ -1,5 +1,6 @@
 /* The Python module vqcodec._kernel.native; native.pyi says what it offers. */
 
+#include "module_literal.h"
 #include "module_network.h"
 
 #include <stdlib.h>
@@ -210,6 +211,8 @@ static PyObject *available_levels(PyObject *module, PyObject *nothing)
 
 static PyMethodDef module_methods[] = {
     {"levels", available_levels, METH_NOARGS, NULL},
+    {"decode_pixels", vq_decode_pixels, METH_VARARGS, NULL},
+    {"encode_pixels", vq_encode_pixels, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

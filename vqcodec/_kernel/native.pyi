@@ -22,6 +22,25 @@ Gaussian heads vectors (G, d, K), bias (G, K), norms (G, K)."""
 def levels() -> tuple[str, ...]:
     """Return the names of the levels that this processor has, the fastest first."""
 
+def decode_pixels(
+    rows: int,
+    columns: int,
+    stream: bytes,
+    pixels: Array,
+    stretch: Array,
+    squash: Array,
+    /,
+) -> bool:
+    """Read a literal tile's stream into pixels uint8 (rows, columns, 3); the tables are int32.
+
+    Returns whether an encoder writes such a stream; if not, the pixels mean nothing.
+    """
+
+def encode_pixels(
+    rows: int, columns: int, pixels: Array, stretch: Array, squash: Array, /
+) -> bytes:
+    """Return the stream of pixels uint8 (rows, columns, 3); the tables are int32."""
+
 class Network:
     """A prior, copied."""
 

@@ -15,7 +15,8 @@ from vqcodec.audio.recording import Block
 from vqcodec.audio.resampling import part, resampled
 from vqcodec.audio.transform import synthesise
 from vqcodec.audio.waveform import Waveform
-from vqcodec.codec.coding import Indices, decode_grid, tiles_touching
+from vqcodec.codec.coding import Indices, decode_grid
+from vqcodec.codec.literal import tiles_needed
 from vqcodec.codec.loading import ModelLike, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.salvage import continue_into
@@ -106,7 +107,7 @@ class Sound:
             inner = slice(first, min(first + _RUN_FRAMES, area.stop))
             halo = model.decoder_halo
             seen = slice(max(inner.start - halo, 0), min(inner.stop + halo, frames))
-            wanted = tiles_touching(header, (slice(0, coded), seen))
+            wanted = tiles_needed(header, self.container.tiles, (slice(0, coded), seen))
             grid = decode_grid(model, header, self.container.tiles, wanted, count, lost)
             boxes = [header.tiles()[tile] for tile in wanted]
             around = bounding(boxes)

@@ -58,6 +58,11 @@ from vqcodec.media.jobs import Compression, is_input
     ),
     click.option("--target-psnr", type=float, help="Smallest file of at least this PSNR in dB."),
     click.option(
+        "--lossless",
+        is_flag=True,
+        help="Store all pixels exactly. Without it this is done where it takes fewer bytes.",
+    ),
+    click.option(
         "--target-bitrate",
         type=BITRATE,
         help="Of sound: best quality of at most so many bits per second, as in 2.4k.",

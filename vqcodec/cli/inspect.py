@@ -29,9 +29,7 @@ from vqcodec.media.inspection import describe
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--verify", is_flag=True, help="Of a .vqc file: also decode all indices and metadata."
-)
+@click.option("--verify", is_flag=True, help="Of a .vqc file: also decode all tiles and metadata.")
 @model_option
 @compute_options()
 @max_pixels_option
@@ -134,10 +132,13 @@ def _print(found: Inspection, digest: str | None) -> None:
         _print_sound(found)
     name = found.model_name or "not installed"
     bits = found.bits_per_position
-    echo(f"model         {found.model} ({name})")
+    model = "none" if found.mode == "literal" else f"{found.model} ({name})"
+    echo(f"model         {model}")
     grid = "x".join(map(str, found.grid))
     quality = f", quality {found.quality}" if found.quality else ""
     echo(f"grid          {grid} in {found.tiles} tiles, mode {found.mode}{quality}")
+    if found.literal_tiles:
+        echo(f"exact pixels  in {found.literal_tiles} of {found.tiles} tiles")
     echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
         echo(f"verified      every checksum holds; indices have SHA-256 {digest}")

@@ -10,24 +10,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec import processors
+from vqcodec.codec.kinds import content_of, sort_tiles
+from vqcodec.codec.literal import continue_into_literal
+from vqcodec.codec.threads import in_threads
 from vqcodec.container import Header, Mode
 from vqcodec.entropy.coder import Coder, Decoder, Encoder, LenientDecoder, pack_fixed, unpack_fixed
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError, FormatError
-from vqcodec.grid import Box, area_of, bounding, meet, size_of, within
+from vqcodec.grid import Box, area_of, bounding, size_of, within
 from vqcodec.models.model import Model
 from vqcodec.prior.chooser import Chooser, KnownIndices
 from vqcodec.prior.context import Context, Prior
 from vqcodec.prior.wavefront import Step
 
-_U = TypeVar("_U")
 Indices = NDArray[np.int32]
 Progress = Callable[[int], None]
 """Told how many positions have just been coded."""
@@ -161,6 +160,7 @@ def decode_grid(
     """Return the indices of the wanted tiles (None: all), int32 (rows, columns, G).
 
     The rows and columns are those that bound the wanted tiles; memory is taken for no others.
+    Literal tiles have those that `continue_into_literal` finds in the wanted tiles beside them.
     Raises CorruptError if a stream is not one that an encoder writes, unless there is a set
     `lost`: then such tiles are put into it, tiles that are in it already are left out, and the
     indices of both are 0.
@@ -169,11 +169,11 @@ def decode_grid(
     wanted = range(len(boxes)) if wanted is None else wanted
     around = bounding(boxes[tile] for tile in wanted)
     grid = np.zeros((*size_of(around), model.groups(header.quality)), dtype=np.int32)
-    decode = _read_tiles if header.mode is Mode.PRIOR else _unpack_tiles
-    held = wanted if lost is None else [tile for tile in wanted if tile not in lost]
-    for batch in _batches(boxes, held, model.prior_of(header.quality)):
+    decode = _unpack_tiles if header.mode is Mode.FIXED else _read_tiles
+    indexed, literal = sort_tiles(header, streams, wanted, lost)
+    for batch in _batches(boxes, indexed, model.prior_of(header.quality)):
         own = [within(around, boxes[tile]) for tile in batch]
-        some = [streams[tile] for tile in batch]
+        some = [content_of(header, streams[tile]) for tile in batch]
         lenient = lost is not None
         try:
             wrong = decode(model, header.quality, some, own, grid, progress, lenient=lenient)
@@ -184,7 +184,21 @@ def decode_grid(
             grid[own[number]] = 0
         if lost is not None:
             lost.update(batch[number] for number in wrong)
+    sources = [tile for tile in indexed if lost is None or tile not in lost]
+    continue_into_literal(grid, header, around, literal, sources)
     return grid
+
+
+def decode_whole_grid(
+    header: Header,
+    streams: Sequence[bytes],
+    model: Model | None,
+    progress: Progress | None = None,
+) -> Indices:
+    """Return all indices of a file, int32 (rows, columns, G); G is 0 without a model."""
+    if model is None:
+        return np.zeros((*header.grid, 0), dtype=np.int32)
+    return decode_grid(model, header, streams, progress=progress)
 
 
 def _read_tiles(
@@ -220,7 +234,7 @@ def _read_tiles(
         return True
 
     wrong = []
-    for number, right in enumerate(_in_threads(decode, streams, boxes)):
+    for number, right in enumerate(in_threads(decode, streams, boxes)):
         if not right:
             wrong.append(number)
         elif progress is not None:
@@ -247,25 +261,11 @@ def _write_tiles(
         return stream
 
     streams = []
-    for stream, box in zip(_in_threads(encode, boxes), boxes, strict=True):
+    for stream, box in zip(in_threads(encode, boxes), boxes, strict=True):
         streams.append(stream)
         if progress is not None:
             progress(area_of(box))
     return streams
-
-
-def _in_threads(code: Callable[..., _U], *each: Sequence[Any]) -> Iterator[_U]:
-    """Code tiles, as many at once as there are threads; yield what comes of each in order.
-
-    `code` is given one of each of the sequences.
-    """
-    tiles = len(each[0])
-    count = min(processors.threads(), tiles) if tiles > 1 else 1
-    if count == 1:
-        yield from map(code, *each)
-        return
-    with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(code, *each)
 
 
 def _unpack_tiles(
@@ -293,11 +293,6 @@ def _unpack_tiles(
         if progress is not None:
             progress(area_of(box))
     return wrong
-
-
-def tiles_touching(header: Header, box: Box) -> list[int]:
-    """Return the numbers of the tiles that share a position with a box."""
-    return [number for number, tile in enumerate(header.tiles()) if meet(tile, box)]
 
 
 def _chunks(bounds: Sequence[int], logits: int) -> Iterator[range]:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from vqcodec.codec.kinds import sort_tiles
 from vqcodec.container import Container, Span, spans
 from vqcodec.errors import ModelError
 from vqcodec.registry.store import find_by_prefix
@@ -19,15 +20,17 @@ class Inspection:
     """'picture' or 'sound'."""
     bytes: int
     mode: str
-    """'prior' or 'fixed'."""
+    """'prior', 'fixed', 'literal' or 'mixed'."""
     quality: int
     model: str
     """First 8 bytes of the model's SHA-256, hexadecimal."""
     model_name: str | None
-    """None if the model is not there, or damaged."""
+    """None if the model is not there, or damaged; or in a literal file, which has none."""
     grid: tuple[int, ...]
     """Rows and columns of positions; of sound, coded channels and frames."""
     tiles: int
+    literal_tiles: int
+    """Tiles that hold pixels instead of indices."""
     payload_bytes: int
     """Bytes of the tiles' streams."""
     bits_per_position: float
@@ -41,12 +44,16 @@ class Inspection:
 
 
 def facts(container: Container, size: int) -> dict[str, Any]:
-    """Return the fields of an `Inspection` of a file of `size` bytes that has been parsed."""
+    """Return the fields of an `Inspection` of a file of `size` bytes that has been parsed.
+
+    Raises CorruptError if a tile of a mixed file does not say what it holds.
+    """
     header = container.header
     try:
         name: str | None = find_by_prefix(header.model).name
     except ModelError:
         name = None
+    _, literal = sort_tiles(header, container.tiles, range(header.tile_count))
     payload = sum(map(len, container.tiles))
     first, second = header.grid
     return {
@@ -58,6 +65,7 @@ def facts(container: Container, size: int) -> dict[str, Any]:
         "model_name": name,
         "grid": (first, second),
         "tiles": header.tile_count,
+        "literal_tiles": len(literal),
         "payload_bytes": payload,
         "bits_per_position": 8 * payload / (first * second),
         "spans": tuple(spans(container)),

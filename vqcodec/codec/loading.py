@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TypeAlias
 
-from vqcodec.codec.coding import Indices, decode_grid
-from vqcodec.container import Container, Header, Medium
+from vqcodec.codec.coding import Indices, decode_whole_grid
+from vqcodec.container import Container, Header, Medium, Mode
 from vqcodec.errors import CorruptError, ModelError
 from vqcodec.models.model import Model
 from vqcodec.registry.load import load_model
@@ -33,13 +33,15 @@ def model_for(medium: Medium, model: ModelLike, device: str) -> Model:
     return model
 
 
-def model_of(header: Header, model: ModelLike, device: str) -> Model:
+def model_of(header: Header, model: ModelLike, device: str) -> Model | None:
     """Return the model that made a file: the one given, or where it is None the one
-    found by its hash.
+    found by its hash. A literal file has none, whatever is given.
 
     Raises: ModelError, also if the model given is another one; CorruptError if no encoder
     with that model writes such a header.
     """
+    if header.mode is Mode.LITERAL:
+        return None
     if model is None:
         model = load_model(find_by_prefix(header.model), device=device)
     elif isinstance(model, (str, os.PathLike)):
@@ -59,6 +61,9 @@ def model_of(header: Header, model: ModelLike, device: str) -> Model:
 
 
 def indices_of(container: Container, model: ModelLike, device: str) -> Indices:
-    """Return the indices of a file that has been parsed. Raises: as `model_of`, CorruptError."""
+    """Return the indices of a file that has been parsed; G is 0 without a model.
+
+    Raises: as `model_of`, CorruptError.
+    """
     loaded = model_of(container.header, model, device)
-    return decode_grid(loaded, container.header, container.tiles)
+    return decode_whole_grid(container.header, container.tiles, loaded)

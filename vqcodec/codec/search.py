@@ -20,7 +20,7 @@ T = TypeVar("T")
 _WISHES = ("quality", "target_size", "target_bpp", "target_psnr", "target_bitrate")
 _OF_OTHERS = {
     Medium.PICTURE: ("target_bitrate",),
-    Medium.SOUND: ("target_bpp", "target_psnr"),
+    Medium.SOUND: ("target_bpp", "target_psnr", "lossless"),
 }
 """The wishes that make no sense of a medium."""
 STEP = 16
@@ -44,11 +44,12 @@ class Wish:
     """Lowest quality of at least so many dB."""
     target_bitrate: float | None = None
     """Best quality of at most so many bits per second, of all channels together."""
+    lossless: bool = False
+    """All pixels exactly, without a model."""
 
     def __post_init__(self) -> None:
-        wishes = {name: getattr(self, name) for name in _WISHES}
-        if sum(wish is not None for wish in wishes.values()) > 1:
-            raise ValueError(f"give one of {', '.join(_WISHES[:-1])} and {_WISHES[-1]}")
+        if sum(getattr(self, name) is not None for name in _WISHES) + self.lossless > 1:
+            raise ValueError(f"give one of {', '.join(_WISHES)} and lossless")
         for name in set(_WISHES) - {"target_size"}:
             value = getattr(self, name)
             if value is not None and not _is_finite(value):
@@ -60,7 +61,8 @@ class Wish:
     def for_medium(self, medium: Medium) -> Wish:
         """Return the wish. Raises ValueError if it cannot be had of the medium."""
         for name in _OF_OTHERS[medium]:
-            if getattr(self, name) is not None:
+            wish = getattr(self, name)
+            if wish is not None and wish is not False:
                 raise ValueError(f"{name} cannot be had of {medium.noun}")
         return self
 

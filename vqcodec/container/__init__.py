@@ -1,6 +1,6 @@
 """The .vqc container: bytes to frozen dataclasses and back. Standard library only."""
 
-from vqcodec.container.layout import ALPHA, EXIF, ICC, XMP, Limits, Medium, Mode
+from vqcodec.container.layout import ALPHA, EXIF, ICC, XMP, Limits, Medium, Mode, TileKind
 from vqcodec.container.read import Remains, parse, recover
 from vqcodec.container.span import Span, spans
 from vqcodec.container.types import Chunk, Container, Header
@@ -19,6 +19,7 @@ __all__ = [
     "Mode",
     "Remains",
     "Span",
+    "TileKind",
     "parse",
     "recover",
     "serialise",

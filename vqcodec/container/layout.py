@@ -13,6 +13,8 @@ SIGNATURE = b"\x8bVQC\r\n\x1a\n"
 VERSION = 1
 MODEL_BYTES = 8
 """Leading bytes of the model file's SHA-256."""
+NO_MODEL = bytes(MODEL_BYTES)
+"""What literal files, which need no model, have in their place."""
 CRC_BYTES = 4
 
 STRIDE_LOG2_MAX = 6
@@ -62,6 +64,11 @@ class Medium(IntEnum):
         return (1, side) if self is Medium.SOUND else (side,) * len(self.axes)
 
     @property
+    def modes(self) -> frozenset[Mode]:
+        """How tiles can be coded; pixels themselves only of pictures."""
+        return _MODES[self]
+
+    @property
     def plural(self) -> str:
         """What models of this medium are models of."""
         return _PLURALS[self]
@@ -92,12 +99,31 @@ DECODED = frozenset({Medium.PICTURE, Medium.SOUND})
 
 
 class Mode(IntEnum):
-    """How a tile's indices are coded."""
+    """How tiles are coded."""
 
     FIXED = 0
     """ceil(log2 K) bits each."""
     PRIOR = 1
     """Range-coded under the model's prior."""
+    LITERAL = 2
+    """The pixels themselves; such a file has no model."""
+    MIXED = 3
+    """Each tile as in `PRIOR` or as in `LITERAL`, as its first byte says (`TileKind`)."""
+
+
+_INDICES_ONLY = frozenset({Mode.FIXED, Mode.PRIOR})
+_MODES = {
+    Medium.PICTURE: frozenset(Mode),
+    Medium.SOUND: _INDICES_ONLY,
+    Medium.CLIP: _INDICES_ONLY,
+}
+
+
+class TileKind(IntEnum):
+    """What the stream of a tile of a mixed file holds behind its first byte."""
+
+    INDICES = 0
+    LITERAL = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

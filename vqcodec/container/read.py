@@ -153,9 +153,10 @@ class _Reader:
     def _header(self) -> tuple[Header, int]:
         medium = self._medium()
         mode = self._byte("mode")
-        if mode not in tuple(Mode):
+        if mode not in medium.modes:
             raise VersionError(f"mode {mode} is not known to this program", hint=_NEWER)
-        quality = self._byte("quality")
+        is_literal = mode == Mode.LITERAL
+        quality = self._byte("quality", 0, 0 if is_literal else 255)
         sizes = [self._varint(name, 1, layout.longest(name)) for name in medium.axes]
         self._check_extent(medium, sizes)
         header = Header(
@@ -163,7 +164,7 @@ class _Reader:
             mode=Mode(mode),
             quality=quality,
             shape=tuple(reversed(sizes)),
-            model=self._take("model", layout.MODEL_BYTES),
+            model=self._model(is_literal),
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
             tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
         )
@@ -190,6 +191,12 @@ class _Reader:
             hint = "" if medium in layout.DECODED else _NEWER
             raise MediumError(f"the file holds {medium.noun}, not {wanted}", hint=hint)
         return medium
+
+    def _model(self, is_literal: bool) -> bytes:
+        model = self._take("model", layout.MODEL_BYTES)
+        if is_literal and model != layout.NO_MODEL:
+            raise CorruptError("a literal file names a model")
+        return model
 
     def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY

@@ -31,7 +31,7 @@ class Header:
     of sound. Channels are 1..255, the others 1..2^24-1.
     """
     model: bytes
-    """First 8 bytes of the model file's SHA-256."""
+    """First 8 bytes of the model file's SHA-256; zeros in literal files."""
     stride_log2: int
     """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..6; the
     frames of sound are its positions.
@@ -41,12 +41,17 @@ class Header:
 
     def __post_init__(self) -> None:
         axes = self.medium.axes
+        if self.mode not in self.medium.modes:
+            raise CorruptError(f"mode {self.mode.value} is not one of {self.medium.plural}")
         _check("quality", self.quality, 0, 255)
         _check("number of sizes", len(self.shape), len(axes), len(axes))
         for name, length in self.sizes():
             _check(name, length, 1, layout.longest(name))
         _check("model prefix length", len(self.model), layout.MODEL_BYTES, layout.MODEL_BYTES)
         _check("stride_log2", self.stride_log2, 0, layout.STRIDE_LOG2_MAX)
+        if self.mode is Mode.LITERAL:
+            _check("quality", self.quality, 0, 0)
+            _check("model", int.from_bytes(self.model, "little"), 0, 0)
         _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX)
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -66,6 +71,10 @@ class Header:
     def tiles(self) -> list[Box]:
         """Return the boxes of the grid that are tiles, in the order of the file."""
         return grid.tiles(self.grid, self.medium.tile(1 << self.tile_log2))
+
+    def elements_of(self, box: Box) -> Box:
+        """Return the elements, such as pixels, of a box of positions; none beyond the shape."""
+        return grid.common(grid.scaled(box, 1 << self.stride_log2), grid.whole(self.shape))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

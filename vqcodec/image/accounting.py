@@ -98,6 +98,8 @@ class Facts:
     """Whether it was turned upright."""
     stripped: bool = False
     """Whether metadata were to be left out."""
+    exact: bool = False
+    """Whether pixels are to be coded without loss."""
 
 
 def account(contents: Contents | None, kept: Metadata, facts: Facts) -> Inventory:
@@ -136,7 +138,8 @@ def _holding(
     kind, data = part.kind, part.data
     if kind is Kind.PIXELS:
         trouble = facts.damage or _depth(contents)
-        return held(Fate.LOST, trouble) if trouble else held(Fate.CONVERTED, "coded, lossily")
+        form = "coded exactly" if facts.exact else "coded, lossily"
+        return held(Fate.LOST, trouble) if trouble else held(Fate.CONVERTED, form)
     if kind in (Kind.STRUCTURE, Kind.SRGB):
         return held(Fate.CONVERTED, "used by decoding")
     if kind in (Kind.GAMMA, Kind.CHROMATICITIES):

@@ -23,7 +23,7 @@ from vqcodec.container.layout import Limits
 
 if TYPE_CHECKING:
     from vqcodec.image.accounting import Inventory
-    from vqcodec.image.pipeline import Encoded
+    from vqcodec.image.choosing import Encoded
     from vqcodec.models.model import PictureModel
     from vqcodec.refinement.refiner import Refiner
 
@@ -80,7 +80,7 @@ class Compression:
     removal: Removal = field(default_factory=Removal)
 
     def ready(self) -> Callable[[Job, Bar], Outcome]:
-        """Load the model, and what refines its indices.
+        """Load the model, if one is needed, and what refines its indices.
 
         Raises: ModelError; ValueError for a device that is not there, or an effort that is not
         possible.
@@ -88,7 +88,7 @@ class Compression:
         from vqcodec.image.pipeline import picture_model
         from vqcodec.image.refining import refiner_of
 
-        model = picture_model(self.model, self.device)
+        model = None if self.wish.lossless else picture_model(self.model, self.device)
         return partial(self._compress, model, refiner_of(model, self.effort, self.device))
 
     def foresee(self, job: Job) -> Outcome:
@@ -107,7 +107,7 @@ class Compression:
         return job.megabytes * (10.0 if lossy else 1.0) * refining
 
     def _compress(
-        self, model: PictureModel, refiner: Refiner | None, job: Job, bar: Bar
+        self, model: PictureModel | None, refiner: Refiner | None, job: Job, bar: Bar
     ) -> Outcome:
         from vqcodec.image.pipeline import encode
         from vqcodec.image.reading import read_picture
@@ -122,6 +122,7 @@ class Compression:
                 max_pixels=self.reading.max_pixels,
                 value_range=self.reading.value_range,
                 strip=self.reading.strip,
+                exact=self.wish.lossless,
                 modified=modified_of(job.source) if self.reading.mtime else None,
             )
             encoded = encode(
@@ -259,7 +260,9 @@ def change_by(suffix: str, quality: int | None) -> str:
     return writing.change_by(name, quality)
 
 
-def _confirm(job: Job, bar: Bar, model: PictureModel, encoded: Encoded, written: bytes) -> None:
+def _confirm(
+    job: Job, bar: Bar, model: PictureModel | None, encoded: Encoded, written: bytes
+) -> None:
     from vqcodec.image.pipeline import confirm
 
     with bar(f"verifying {job.target}") as progress:

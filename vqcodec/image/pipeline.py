@@ -5,27 +5,29 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
 
-from vqcodec.codec.coding import Indices, decode_grid, encode_grid, tiles_touching
+from vqcodec.codec.coding import Indices, encode_grid
 from vqcodec.codec.effort import Effort
-from vqcodec.codec.loading import ModelLike, indices_of, model_for, model_of
+from vqcodec.codec.loading import ModelLike, model_for, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting, Target, Wish, setting
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.errors import FormatError, VerificationError
-from vqcodec.grid import Box, area_of, bounding, covering, scaled, whole, widened, within
+from vqcodec.grid import Box, whole
+from vqcodec.image.choosing import Chooser, Encoded, ModelEncoded, encode_lossless
 from vqcodec.image.chunks import to_chunks, unpack
+from vqcodec.image.drawing import decode_stored, draw_area
 from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.refining import Refinement, refiner_of
-from vqcodec.image.transform import decode_indices, measure_pixels
+from vqcodec.image.transform import measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
 from vqcodec.models.model import PictureModel
@@ -49,6 +51,7 @@ def compress(
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    lossless: bool = False,
     effort: int = 1,
     tune: str = "both",
     value_range: Range | None = None,
@@ -67,22 +70,31 @@ def compress(
     ending in `.safetensors`, or None for the default; `device` is as for `load_model`.
     `quality` is 1 to the model's highest, steps between included; or instead of it, the best
     quality is searched whose file has at most `target_size` bytes or `target_bpp` bits per
-    pixel, or the lowest with at least `target_psnr` dB. `effort` 2 to 9 refines the indices, the
-    longer the higher, to fewer bits and less distortion; that is the mean squared error for
-    `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False` codes
-    indices at fixed length. `strip` drops metadata (colour profile, EXIF, XMP, texts, ...); alpha
-    is always kept. What else of the picture is not kept is warned of (`VqcWarning`).
+    pixel, or the lowest with at least `target_psnr` dB. Where storing pixels exactly takes less
+    than the model, of the picture or of parts of it, they are; `lossless` stores all of them
+    so, without a model, and also colours under full transparency. `effort` 2 to 9 refines the
+    indices, the longer the higher, to fewer bits and less distortion; that is the mean squared
+    error for `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False`
+    codes indices at fixed length, and nothing else. `strip` drops metadata (colour profile, EXIF,
+    XMP, texts, ...); alpha is always kept. What else of the picture is not kept is warned of
+    (`VqcWarning`).
 
     Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
     an argument that cannot be taken, a quality out of range or a target out of reach;
     OSError for a path that cannot be read.
     """
     wish = Wish(
-        quality=quality, target_size=target_size, target_bpp=target_bpp, target_psnr=target_psnr
+        quality=quality,
+        target_size=target_size,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        lossless=lossless,
     )
     wanted = Effort(effort=effort, tune=tune)
-    picture = picture_of(image, max_pixels=max_pixels, value_range=value_range, strip=strip)
-    loaded = picture_model(model, device)
+    picture = picture_of(
+        image, max_pixels=max_pixels, value_range=value_range, strip=strip, exact=lossless
+    )
+    loaded = None if lossless else picture_model(model, device)
     refiner = refiner_of(loaded, wanted, device)
     return encode(picture, loaded, wish, prior=prior, refiner=refiner, progress=progress).data
 
@@ -92,21 +104,9 @@ def picture_model(model: ModelLike, device: str) -> PictureModel:
     return cast(PictureModel, model_for(Medium.PICTURE, model, device))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """The bytes of a .vqc file and what they must decode to."""
-
-    data: bytes
-    header: Header
-    indices: Indices
-    picture: Picture
-    setting: Setting
-    """What the model was told."""
-
-
 def encode(
     picture: Picture,
-    model: PictureModel,
+    model: PictureModel | None,
     wish: Wish,
     *,
     prior: bool = True,
@@ -115,8 +115,13 @@ def encode(
 ) -> Encoded:
     """Compress as `compress` does, with what `refiner_of` loaded, and keep what `confirm` needs.
 
-    Raises: ValueError as `compress` does.
+    `model` may be None if the wish is for no loss. Raises: ValueError as `compress` does.
     """
+    chunks = to_chunks(picture)
+    if wish.lossless:
+        return encode_lossless(picture, chunks, progress)
+    if model is None:
+        raise ValueError("only lossless files are made without a model")
     height, width = picture.pixels.shape[:2]
     wish = wish.for_medium(Medium.PICTURE)
     wished = setting(wish.quality, model.qualities)
@@ -134,40 +139,49 @@ def encode(
     is_single = most is None and least is None and refiner is None
     count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
-    chunks = to_chunks(picture)
+    chooser = Chooser(picture, chunks, model, header)
 
-    def attempt(told: Setting) -> Encoded:
+    def attempt(told: Setting) -> ModelEncoded:
         chosen = replace(header, quality=told.quality)
         streams, grid = encode_grid(model, chosen, measured, told.weight, count)
         data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
-        return Encoded(data=data, header=chosen, indices=grid, picture=picture, setting=told)
+        return ModelEncoded(data=data, header=chosen, indices=grid, picture=picture, setting=told)
 
-    def size(encoded: Encoded) -> float:
-        return len(encoded.data)
+    def size(encoded: ModelEncoded) -> float:
+        return len(chooser.smallest(encoded).data)
 
-    def fidelity(encoded: Encoded) -> float:
-        quality, area = encoded.header.quality, whole(header.shape)
-        return psnr(picture.pixels, decode_indices(model, encoded.indices, quality, area))
+    def fidelity(encoded: ModelEncoded) -> float:
+        return psnr(picture.pixels, chooser.smallest(encoded).shown(model))
 
+    if most is not None and chooser.whole is not None and len(chooser.whole.data) <= most:
+        return chooser.whole
     search = partial(Target, attempt=attempt, qualities=model.qualities)
     target = None
     if most is not None:
         target = search(reached=size, limit=most, at_most=True, unit="bytes")
     if least is not None:
         target = search(reached=fidelity, limit=least, at_most=False, unit="dB")
-    if refiner is None:
-        return attempt(wished) if target is None else target.search()
-    refinement = Refinement(refiner, model, measured, attempt, progress)
-    return refinement.refined(attempt(wished)) if target is None else refinement.meet(target)
+    encoded = attempt(wished) if target is None else target.search()
+    if refiner is not None and not chooser.smallest(encoded).is_exact:
+        refinement = Refinement(refiner, model, measured, attempt, progress)
+        if target is None:
+            encoded = refinement.refined(encoded)
+        else:
+            encoded = refinement.meet(target, encoded)
+    return chooser.smallest(encoded)
 
 
 def confirm(
-    encoded: Encoded, written: bytes, model: PictureModel, *, progress: Progress | None = None
+    encoded: Encoded,
+    written: bytes,
+    model: PictureModel | None,
+    *,
+    progress: Progress | None = None,
 ) -> None:
     """Decode what was written, all but the pixels that follow from the indices, and compare.
 
     Raises: VerificationError if it does not decode, or not to the indices that were
-    coded, the picture's alpha and its metadata.
+    coded, the pixels of literal tiles, the picture's alpha and its metadata.
     """
     before, header = encoded.picture, encoded.header
     try:
@@ -175,13 +189,16 @@ def confirm(
         alpha, metadata = unpack(container)
         count = counter(progress, math.prod(header.grid))
         decoder = model_of(container.header, model, "cpu")
-        grid = decode_grid(decoder, container.header, container.tiles, progress=count)
+        grid, pixels = decode_stored(container.header, container.tiles, decoder, count)
     except FormatError as error:
         raise VerificationError(f"what was written does not decode: {error}") from error
+    tiles = header.tiles()
+    stored = [header.elements_of(tiles[number]) for number in encoded.literal]
     same = {
         "bytes": written == encoded.data,
         "header": container.header == header,
         "indices": np.array_equal(grid, encoded.indices),
+        "pixels": all(np.array_equal(pixels[box], before.pixels[box]) for box in stored),
         "alpha": _equal(alpha, before.alpha),
         "metadata": metadata == before.metadata,
     }
@@ -232,16 +249,9 @@ def decode(
     """Decompress a .vqc file as `decompress` does, with all of its metadata."""
     container = parse(data, Limits(pixels=max_pixels, media=_MEDIUM))
     header = container.header
-    loaded = cast(PictureModel, model_of(header, model, device))
+    loaded = cast("PictureModel | None", model_of(header, model, device))
     area = _area(crop, header)
-    box = covering(area, loaded.stride)
-    wanted = tiles_touching(header, widened(box, loaded.decoder_halo))
-    tiles = header.tiles()
-    boxes = [tiles[number] for number in wanted]
-    count = counter(progress, sum(map(area_of, boxes)) + area_of(box))
-    grid = decode_grid(loaded, header, container.tiles, wanted, count)
-    decoded = scaled(bounding(boxes), loaded.stride)
-    pixels = decode_indices(loaded, grid, header.quality, within(decoded, area), progress=count)
+    pixels = draw_area(header, container.tiles, loaded, area, progress)
     alpha, metadata = unpack(container)
     return Picture(pixels=pixels, alpha=None if alpha is None else alpha[area], metadata=metadata)
 
@@ -249,7 +259,9 @@ def decode(
 def check(container: Container, *, model: ModelLike = None, device: str = "cpu") -> Indices:
     """Do what `vqcodec.verify` does with a picture's file that has been parsed."""
     unpack(container)
-    return indices_of(container, model, device)
+    loaded = model_of(container.header, model, device)
+    grid, _ = decode_stored(container.header, container.tiles, loaded)
+    return grid
 
 
 def _area(crop: Crop | None, header: Header) -> Box:

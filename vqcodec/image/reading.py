@@ -69,6 +69,7 @@ def read_picture(
     max_pixels: int,
     value_range: Range | None = None,
     strip: bool = False,
+    exact: bool = False,
     modified: int | None = None,
 ) -> Source:
     """Read a picture file.
@@ -78,11 +79,12 @@ def read_picture(
     more than 8 bits of a grey picture. Grey, CMYK and other colours become sRGB, through
     the colour profile where there is one; RGB keeps its numbers and its profile, or gets one
     from PNG's gAMA and cHRM. Of several frames or pages the first is taken. `strip` leaves
-    metadata out; `modified` is the file's date, to be kept with it.
+    metadata out; `exact` keeps colours under full transparency, for pixels that are stored
+    exactly; `modified` is the file's date, to be kept with it.
 
     The inventory says what is lost. Raises: PictureError if the picture cannot be read.
     """
-    source = _read(data, max_pixels, value_range, strip)
+    source = _read(data, max_pixels, value_range, strip=strip, exact=exact)
     if modified is None or strip:
         return source
     metadata = replace(source.picture.metadata, modified=modified)
@@ -108,6 +110,7 @@ def picture_of(
     max_pixels: int,
     value_range: Range | None = None,
     strip: bool = False,
+    exact: bool = False,
 ) -> Picture:
     """Turn anything that is a picture into what is coded; see `read_picture`.
 
@@ -115,24 +118,30 @@ def picture_of(
     picture; OSError.
     """
     if isinstance(source, Image.Image):
-        return _picture_of_image(source, max_pixels, value_range, strip)
+        return _picture_of_image(source, max_pixels, value_range, strip=strip, exact=exact)
     if hasattr(source, "__array__"):
         image = _image_of_array(np.asarray(source), value_range)
-        return _picture_of_image(image, max_pixels, None, strip)
+        return _picture_of_image(image, max_pixels, None, strip=strip, exact=exact)
     read = read_picture(
-        bytes_of(source), max_pixels=max_pixels, value_range=value_range, strip=strip
+        bytes_of(source),
+        max_pixels=max_pixels,
+        value_range=value_range,
+        strip=strip,
+        exact=exact,
     )
     if read.inventory.loss:
         warn(f"not kept: {read.inventory.loss}")
     return read.picture
 
 
-def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) -> Source:
+def _read(
+    data: bytes, max_pixels: int, value_range: Range | None, *, strip: bool, exact: bool
+) -> Source:
     contents = list_contents(data)
     _refuse_multiplied_tags(contents, data)
     image = open_image(io.BytesIO(data), max_pixels)
     if contents is None:
-        return Source(_taken_apart(image, value_range, strip), UNKNOWN)
+        return Source(_taken_apart(image, value_range, strip=strip, exact=exact), UNKNOWN)
     if value_range is not None and contents.bits > 8:
         _refuse_range_of_colours(image)
     statements = statements_of(contents, data)
@@ -143,7 +152,7 @@ def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) 
     _scale_key(image, contents)
     converted = _convert(image, turn, statements, _samples(image, contents), value_range)
     kept = _kept(statements, converted.icc, strip=strip)
-    pixels, hidden = _without_hidden(converted)
+    pixels, hidden = (converted.pixels, False) if exact else _without_hidden(converted)
     inventory = account(
         contents,
         kept.metadata,
@@ -155,6 +164,7 @@ def _read(data: bytes, max_pixels: int, value_range: Range | None, strip: bool) 
             hidden_colours=hidden,
             turned=statements.orientation != 1,
             stripped=strip,
+            exact=exact,
         ),
     )
     picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
@@ -186,7 +196,7 @@ def _scale_key(image: Image.Image, contents: Contents) -> None:
 
 
 def _picture_of_image(
-    image: Image.Image, max_pixels: int, value_range: Range | None, strip: bool
+    image: Image.Image, max_pixels: int, value_range: Range | None, *, strip: bool, exact: bool
 ) -> Picture:
     if not image.width * image.height:
         raise ValueError(f"a picture of {image.width}x{image.height} pixels has none")
@@ -194,10 +204,12 @@ def _picture_of_image(
         raise ValueError(
             f"{image.width}x{image.height} is more than {max_pixels} pixels; raise max_pixels"
         )
-    return _taken_apart(image, value_range, strip)
+    return _taken_apart(image, value_range, strip=strip, exact=exact)
 
 
-def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> Picture:
+def _taken_apart(
+    image: Image.Image, value_range: Range | None, *, strip: bool, exact: bool
+) -> Picture:
     """Take an image apart whose file is not at hand, or not of a kind whose parts are known."""
     _take_first_frame(image)
     statements = statements_of_image(image)
@@ -206,7 +218,7 @@ def _taken_apart(image: Image.Image, value_range: Range | None, strip: bool) -> 
     if converted.trouble:
         warn(f"not kept: {converted.trouble}")
     kept = _kept(statements, converted.icc, strip=strip)
-    pixels, _ = _without_hidden(converted)
+    pixels = converted.pixels if exact else _without_hidden(converted)[0]
     return Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
 
 

@@ -6,7 +6,6 @@ the streams, and the pixels that a decoder gives.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,27 +19,30 @@ from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.progress import Progress
 from vqcodec.codec.search import OutOfReachError, Setting, Target, between
-from vqcodec.container import Container, Limits, parse, serialise
+from vqcodec.container import serialise
 from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.grid import whole
+from vqcodec.image.choosing import ModelEncoded
 from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model, PictureModel
 
 if TYPE_CHECKING:
-    from vqcodec.image.pipeline import Encoded
     from vqcodec.refinement.refiner import Refiner
 
 _ROUNDS = 3
 """How often a picture is refined, at most, until it meets a target closely."""
 
 
-def refiner_of(model: Model, effort: Effort, device: str) -> Refiner | None:
+def refiner_of(model: Model | None, effort: Effort, device: str) -> Refiner | None:
     """Load what refines a model's indices, or return None where the effort asks for none.
 
-    Raises: ModelError; ValueError without torch, or for a model that has no product codebooks.
+    Raises: ModelError; ValueError without torch, for a model that has no product codebooks, or
+    for no model, as lossless files have.
     """
     if not effort.refines:
         return None
+    if model is None:
+        raise ValueError(f"lossless files have no indices that effort {effort.effort} could refine")
     if not find_spec("torch"):
         raise ValueError(f"effort {effort.effort} needs torch: {TORCH_HINT}")
     processors.load_torch()
@@ -51,22 +53,22 @@ def refiner_of(model: Model, effort: Effort, device: str) -> Refiner | None:
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """Refinement of one picture's encodings."""
+    """Refinement of one picture's encodings, all of whose tiles hold indices.
+
+    Which tiles hold pixels instead is chosen afterwards; the indices of these cost nothing.
+    """
 
     refiner: Refiner
     model: PictureModel
     measured: NDArray[np.float32]
     """Latents (rows, columns, D)."""
-    attempt: Callable[[Setting], Encoded]
+    attempt: Callable[[Setting], ModelEncoded]
     """Encodes the picture with effort 1."""
     progress: Progress | None
 
-    def meet(self, target: Target[Encoded]) -> Encoded:
-        """Return the best refined encoding that meets a target, or one of effort 1.
-
-        Raises: as `Target.search` for effort 1.
-        """
-        best = start = target.search()
+    def meet(self, target: Target[ModelEncoded], found: ModelEncoded) -> ModelEncoded:
+        """Return the best refined encoding that meets a target, or what its search has found."""
+        best = start = found
         tried: set[Setting] = set()
         while start.setting not in tried:
             refined = self.refined(start, len(tried) / _ROUNDS, 1.0 / _ROUNDS)
@@ -85,7 +87,7 @@ class Refinement:
                 break
         return best
 
-    def refined(self, encoded: Encoded, done: float = 0.0, part: float = 1.0) -> Encoded:
+    def refined(self, encoded: ModelEncoded, done: float = 0.0, part: float = 1.0) -> ModelEncoded:
         """Return an encoding with refined indices in the tiles that these make better.
 
         Progress begins at `done` and goes on by `part`.
@@ -132,22 +134,18 @@ class Refinement:
         distortion = self._distortions(coarse).sum() - self._distortions(fine).sum()
         return float(bits / distortion) if bits > 0 and distortion > 0.0 else None
 
-    def _costs(self, encoded: Encoded, multiplier: float) -> NDArray[np.float64]:
+    def _costs(self, encoded: ModelEncoded, multiplier: float) -> NDArray[np.float64]:
         """Return bits and weighed distortion of each tile, together."""
-        bits = [8 * len(stream) for stream in _container(encoded).tiles]
+        bits = [8 * len(stream) for stream in encoded.container().tiles]
         return np.array(bits) + multiplier * self._distortions(encoded)
 
-    def _distortions(self, encoded: Encoded) -> NDArray[np.float64]:
+    def _distortions(self, encoded: ModelEncoded) -> NDArray[np.float64]:
         header = encoded.header
         decoded = decode_indices(self.model, encoded.indices, header.quality, whole(header.shape))
         return self.refiner.distortions(header, encoded.picture.pixels, decoded)
 
-    def _with(self, encoded: Encoded, grid: Indices) -> Encoded:
+    def _with(self, encoded: ModelEncoded, grid: Indices) -> ModelEncoded:
         """Return an encoding with other indices."""
         tiles = encode_indices(self.model, encoded.header, grid)
-        data = serialise(replace(_container(encoded), tiles=tiles))
+        data = serialise(replace(encoded.container(), tiles=tiles))
         return replace(encoded, data=data, indices=grid)
-
-
-def _container(encoded: Encoded) -> Container:
-    return parse(encoded.data, Limits(pixels=math.prod(encoded.header.shape)))

@@ -11,14 +11,17 @@ import math
 from dataclasses import dataclass, replace
 from typing import cast
 
+import numpy as np
 from PIL import Image
 
 from vqcodec.codec.coding import decode_grid
+from vqcodec.codec.kinds import sort_tiles
+from vqcodec.codec.literal import decode_literal
 from vqcodec.codec.loading import ModelLike, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.salvage import continue_into
 from vqcodec.container import Header, Limits, Medium, recover
-from vqcodec.grid import Box, common, scaled, whole
+from vqcodec.grid import Box, whole
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
 from vqcodec.image.transform import decode_indices
@@ -81,15 +84,19 @@ def salvage(
     """
     remains = recover(bytes_of(data), Limits(pixels=max_pixels, media=frozenset({Medium.PICTURE})))
     container, header = remains.container, remains.container.header
-    loaded = cast(PictureModel, model_of(header, model, device))
+    loaded = cast("PictureModel | None", model_of(header, model, device))
     count = counter(progress, 2 * math.prod(header.grid))
     lost = set(remains.lost)
-    grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
-    boxes = header.tiles()
-    for number in sorted(lost):
-        continue_into(grid, boxes[number], loaded.decoder_halo)
-    area = whole(header.shape)
-    pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
+    boxes, area = header.tiles(), whole(header.shape)
+    if loaded is None:
+        pixels = np.empty((*header.shape, 3), dtype=np.uint8)
+    else:
+        grid = decode_grid(loaded, header, container.tiles, progress=count, lost=lost)
+        for number in sorted(lost):
+            continue_into(grid, boxes[number], loaded.decoder_halo)
+        pixels = decode_indices(loaded, grid, header.quality, area, progress=count)
+    _, literal = sort_tiles(header, container.tiles, range(header.tile_count), lost)
+    decode_literal(header, container.tiles, literal, area, pixels, count, lost)
     tiles = tuple(LostTile(number=n, box=_pixel_box(header, boxes[n])) for n in sorted(lost))
     for tile in tiles:
         x, y, width, height = tile.box
@@ -105,5 +112,5 @@ def salvage(
 
 
 def _pixel_box(header: Header, box: Box) -> tuple[int, int, int, int]:
-    rows, columns = common(scaled(box, 1 << header.stride_log2), whole(header.shape))
+    rows, columns = header.elements_of(box)
     return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start

@@ -20,7 +20,9 @@ def indices(
     """Return the indices of a .vqc file, int32 (rows, columns, G), without making pixels or
     samples. Of sound, rows are its coded channels and columns its frames.
 
-    They are the same on every machine. Raises: as `decompress`.
+    They are the same on every machine. Where tiles of a picture hold pixels instead, they are
+    those that the networks see there; a file that holds nothing but pixels has G = 0. Raises: as
+    `decompress`.
     """
     return indices_of(parse(bytes_of(data), Limits(pixels=max_pixels)), model, device)
 
@@ -32,7 +34,7 @@ def verify(
     device: str = "cpu",
     max_pixels: int = Limits().pixels,
 ) -> Indices:
-    """Check every checksum and chunk of a .vqc file, and decode all indices.
+    """Check every checksum and chunk of a .vqc file, and decode all that its tiles hold.
 
     Returns them as `indices` does. Raises: as `decompress`, if anything is wrong.
     """

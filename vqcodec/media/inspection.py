@@ -15,7 +15,7 @@ def inspect(
 ) -> Inspection:
     """Account for every byte of a .vqc file: a `PictureInspection` or a `SoundInspection`.
 
-    Raises: FormatError.
+    Raises: FormatError, also if a tile of a mixed file does not say what it holds.
     """
     data = bytes_of(data)
     return describe(parse(data, Limits(pixels=max_pixels)), len(data), max_samples)

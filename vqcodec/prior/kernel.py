@@ -27,7 +27,7 @@ from vqcodec.prior.trunk import Trunk
 from vqcodec.prior.wavefront import rows_and_columns
 
 try:
-    from vqcodec._kernel import native
+    from vqcodec._kernel import native as native  # explicitly: literal pixels go by it too
 except ImportError:  # there was no compiler at installation
     native = None  # type: ignore[assignment]
 
