@@ -143,7 +143,8 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
     if header.mode is Mode.MIXED:
         streams = [container.tiles[tile][:1] + stream for tile, stream in enumerate(streams)]
     ways: dict[str, Sequence[bytes]] = {"bytes": streams}
-    if isinstance(model, VqVae) and header.mode is not Mode.MIXED:  # it measures indices
+    # What such a model measures is the indices.
+    if isinstance(model, VqVae) and header.mode in (Mode.FIXED, Mode.PRIOR):
         ways["bytes of compress"] = encode_grid(model, header, grid)[0]
     for name, tiles in ways.items():
         made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
