@@ -94,7 +94,7 @@ def check(sample: Sample, how: How) -> tuple[list[str], str]:
     if header.mode is Mode.MIXED:
         streams = [container.tiles[tile][:1] + stream for tile, stream in enumerate(streams)]
     ways: dict[str, Sequence[bytes]] = {"bytes": streams}
-    if isinstance(model, VqVae) and header.mode is not Mode.MIXED:  # it measures indices
+    if isinstance(own, VqVae) and header.mode is not Mode.MIXED:  # it measures indices
         ways["bytes of compress"] = encode_grid(model, header, grid)[0]
     for name, tiles in ways.items():
         made = Container(header=header, chunks=container.chunks, tiles=tuple(tiles))
