@@ -5,7 +5,7 @@ hissing ones often; such measures tell speech from music since J. Saunders, "Rea
 discrimination of broadcast speech/music", ICASSP 1996. The bounds were set on 312 recordings of
 speech, 6 of which fail; of 37 others, of other speakers, none does. Steady noise, tones, chords,
 sweeps, drums alone, and strings and piano fail, all of them synthetic: recorded music was not
-tried. Amplitude-modulated rumble passes, and so may songs and music with pauses: that there is no
+tried. Rumble (brown noise) passes, and so may songs and music with pauses: that there is no
 warning does not mean that it is speech.
 """
 
