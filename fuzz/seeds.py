@@ -195,7 +195,7 @@ def sound_files(model: SoundModel) -> dict[str, bytes]:
         "prior": compress_audio(wave, 16000, model=model, quality=1),
         "lowest": compress_audio(wave, 16000, model=model, quality=2),
         "everything": compress_audio(
-            pair[:, :3000], 8000, model=model, quality=1, tags={"TITLE": "text", "DATE": ""}
+            pair[:, :3000], 16000, model=model, quality=1, tags={"TITLE": "text", "DATE": ""}
         ),
         "silence": compress_audio(0 * wave, 16000, model=model),
     }

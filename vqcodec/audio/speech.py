@@ -2,11 +2,11 @@
 
 Speech is loud and soft in turn, with pauses, and its voiced sounds cross zero seldom, its
 hissing ones often; such measures tell speech from music since J. Saunders, "Real-time
-discrimination of broadcast speech/music", ICASSP 1996. The bounds were set on 349 recordings of
-216 and more speakers, 6 of which fail, none of the 37 of held-out speakers. Steady noise,
-tones, chords, sweeps, drums alone, and synthetic strings and piano fail. What the test cannot
-tell is songs, music with pauses, and rumble; whoever hears no warning has not heard that it is
-speech.
+discrimination of broadcast speech/music", ICASSP 1996. The bounds were set on 312 recordings of
+speech, 6 of which fail; of 37 others, of other speakers, none does. Steady noise, tones, chords,
+sweeps, drums alone, and strings and piano fail, all of them synthetic: recorded music was not
+tried. Rumble (brown noise) passes, and so may songs and music with pauses: that there is no
+warning does not mean that it is speech.
 """
 
 from __future__ import annotations
