@@ -19,6 +19,7 @@ from test_container import SPEC
 import vqcodec
 from vqcodec import errors
 from vqcodec.container import parse
+from vqcodec.engines.engine import VARIABLE
 from vqcodec.image import chunks
 from vqcodec.image.pipeline import verify
 from vqcodec.models.product import ProductModel
