@@ -24,6 +24,7 @@ from vqcodec import errors
 from vqcodec.audio import chunks as sound_chunks
 from vqcodec.audio.waveform import Waveform
 from vqcodec.container import parse
+from vqcodec.engines.engine import VARIABLE
 from vqcodec.image import chunks
 from vqcodec.media.checking import verify
 from vqcodec.models.photo_model import PhotoModel
@@ -123,12 +124,10 @@ exact = pytest.mark.parametrize(
 def test_exact_pixels_are_the_same_however_they_are_made(
     vector: Vector, engine: str, window: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip(engine)
+    monkeypatch.setenv(VARIABLE, engine)
     monkeypatch.setattr(PhotoModel, "window", window)
     monkeypatch.setattr("vqcodec.processors.threads", lambda: threads)
-    if engine == "torch":
-        from vqcodec.engines.torch_engine import TorchEngine
-
-        monkeypatch.setattr("vqcodec.models.photo2.make_engine", TorchEngine)
     model = parse_model(vector.model, sha256=hashlib.sha256(vector.model).hexdigest())
     image = vqcodec.decompress(vector.data, model=model)
     assert pixels_sha256(np.asarray(image)) == vector.says["pixels_sha256"]
