@@ -9,7 +9,7 @@ with Adam.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,38 +34,61 @@ class Muon(torch.optim.Optimizer):
         """Take one step along the gradients."""
         for group in self.param_groups:
             # Matrices of one shape share their products: many small ones would wait for each other.
-            alike: defaultdict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+            alike: defaultdict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1.0 - _MOMENTUM)
-                ahead = parameter.grad.lerp(momentum, _MOMENTUM).flatten(1)
-                alike[ahead.shape].append((parameter, ahead))
-            for shape, pairs in alike.items():
-                updates = orthogonal(torch.stack([ahead for _, ahead in pairs]))
+                if parameter.grad is not None:
+                    alike[parameter.flatten(1).shape].append(parameter)
+            for shape, parameters in alike.items():
+                updates = orthogonal(self._directions(parameters))
                 rate = group["lr"] * _RMS * max(shape) ** 0.5
-                for (parameter, _), update in zip(pairs, updates, strict=True):
-                    parameter.add_(update.view_as(parameter), alpha=-rate)
+                for parameter, update in zip(parameters, updates, strict=True):
+                    _in_order(parameter, parameter).view(shape).add_(update, alpha=-rate)
+
+    def _directions(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Let the momentum of parameters of one shape follow their gradients; return where to go
+        from there (Nesterov), bfloat16 (B, n, m).
+        """
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        momenta: list[Tensor] = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1.0 - _MOMENTUM)
+        ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
+        return torch.stack(
+            [
+                _in_order(one, p).flatten(1).bfloat16()
+                for one, p in zip(ahead, parameters, strict=True)
+            ]
+        )
+
+
+def _in_order(values: Tensor, parameter: Tensor) -> Tensor:
+    """Return values of a parameter's shape with the axes in the order that the parameter's have in
+    memory. The order of a matrix's columns does not matter to what is orthogonal, and any other
+    one costs copies.
+    """
+    last = parameter.dim() == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    return values.permute(0, 2, 3, 1) if last else values
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """Bring the singular values of (B, n, m) near 1 by Newton-Schulz iteration, in bfloat16.
 
-    Values end between about 0.7 and 1.2; the result is float32.
+    Values end between about 0.7 and 1.2; the result is bfloat16.
     """
-    norms = matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-    x: Tensor = (matrices / norms).bfloat16()
+    x = matrices.bfloat16()
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
     tall = x.shape[1] > x.shape[2]
     x = x.mT.contiguous() if tall else x
     first, third, fifth = _POLYNOMIAL
     for _ in range(_ROUNDS):
         gram = x @ x.mT
-        both = torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth)
-        x = torch.baddbmm(x, both, x, beta=first)
-    return (x.mT if tall else x).float()
+        polynomial = torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth)
+        polynomial.diagonal(dim1=1, dim2=2).add_(first)
+        x = polynomial @ x
+    result: Tensor = x.mT if tall else x
+    return result
 
 
 def is_hidden(name: str, parameter: nn.Parameter) -> bool:
