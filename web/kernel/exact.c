@@ -65,12 +65,6 @@ Network *new_network(int channels, int reads, int layers, int slices, int blocks
     return network;
 }
 
-EXPORT(free_network) void free_network(Network *network)
-{
-    vq_free(network);
-    free(network);
-}
-
 /* Set the taps of the layer after the first one that has this number, or with -1 of the first. */
 EXPORT(set_taps)
 int set_taps(Network *network, int number, const int32_t *offsets, int count)

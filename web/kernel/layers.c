@@ -21,7 +21,7 @@ static float *numbers_of(const float *from, int count, int pitch, float otherwis
     return to;
 }
 
-EXPORT(free_convolution) void free_convolution(Convolution *layer)
+static void free_convolution(Convolution *layer)
 {
     free(layer->bias);
     free(layer->scale);

@@ -8,7 +8,6 @@ interface Exports {
   allocate(size: number): number;
   release(pointer: number): void;
   new_network(...numbers: number[]): number;
-  free_network(network: number): void;
   set_taps(network: number, layer: number, offsets: number, count: number): number;
   set_layer(...numbers: number[]): number;
   set_block(...numbers: number[]): number;
@@ -18,7 +17,6 @@ interface Exports {
   decode_literal(...numbers: number[]): number;
   encode_literal(...numbers: number[]): number;
   new_convolution(...numbers: number[]): number;
-  free_convolution(layer: number): void;
   convolve(...numbers: number[]): number;
   rectify(source: number, count: number, target: number): void;
   shuffle(...numbers: number[]): void;
@@ -33,6 +31,7 @@ interface Exports {
 /** What arrays in the kernel's memory can be of. */
 export type Numbers = Int8Array | Uint8Array | Int16Array | Int32Array | Float32Array;
 
+/** An instance, with memory of its own: what a model has there goes when nobody has the instance. */
 export class Kernel {
   readonly call: Exports;
 

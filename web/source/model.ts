@@ -30,6 +30,7 @@ export interface Measured {
 }
 
 export interface Model {
+  readonly kernel: Kernel;
   readonly sha256: string;
   readonly name: string;
   readonly strideLog2: number;

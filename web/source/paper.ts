@@ -37,7 +37,7 @@ export class Paper implements Model {
   private readonly priors = new Map<number, Prior>();
 
   constructor(
-    private readonly kernel: Kernel,
+    readonly kernel: Kernel,
     private readonly file: ModelFile,
     readonly sha256: string,
   ) {

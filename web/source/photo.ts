@@ -44,7 +44,7 @@ export class Photo implements Model {
   private readonly priors = new Map<number, Prior>();
 
   constructor(
-    private readonly kernel: Kernel,
+    readonly kernel: Kernel,
     private readonly file: ModelFile,
     readonly sha256: string,
     private readonly isExact: boolean,

@@ -27,7 +27,6 @@ export interface Layer {
   reach(wanted: number): number;
   /** Makes a plane, which the caller releases, as it does the one it gives. */
   run(source: Plane): Plane;
-  release(): void;
 }
 
 /** What a network drops when only part of a result is wanted; a place in a list of layers. */
@@ -154,10 +153,6 @@ export class Convolution implements Layer {
     convolve(this.kernel, this.pointer, source, other?.pointer ?? 0, target);
     return target;
   }
-
-  release(): void {
-    this.kernel.call.free_convolution(this.pointer);
-  }
 }
 
 function convolve(kernel: Kernel, layer: number, source: Plane, other: number, target: Plane): void {
@@ -197,10 +192,6 @@ export class Residual implements Layer {
       if (plane !== source) this.kernel.call.release(plane.pointer);
     }
   }
-
-  release(): void {
-    for (const layer of [...this.body, this.last]) layer.release();
-  }
 }
 
 /** 0 in the place of numbers below 0. */
@@ -219,8 +210,6 @@ export class Rectifier implements Layer {
     this.kernel.call.rectify(source.pointer, count, target.pointer);
     return target;
   }
-
-  release(): void {}
 }
 
 /** Turns factor^2 n channels into n at `factor` times the rows and columns. */
@@ -240,8 +229,6 @@ export class Shuffle implements Layer {
     kernel.call.shuffle(pointer, rows, columns, channels, scale, target.pointer);
     return target;
   }
-
-  release(): void {}
 }
 
 /** A residual block of integers. */
@@ -292,11 +279,6 @@ export class IntegerBlock implements Layer {
       convolve(kernel, this.second, hidden, source.pointer, target);
     });
     return target;
-  }
-
-  release(): void {
-    this.kernel.call.free_convolution(this.first);
-    this.kernel.call.free_convolution(this.second);
   }
 }
 
@@ -363,10 +345,6 @@ export class WideConvolution implements Layer {
       kernel.call.join_digits(sums, positions, to, ...parameters, target.pointer);
     });
     return target;
-  }
-
-  release(): void {
-    this.kernel.call.free_convolution(this.pointer);
   }
 }
 

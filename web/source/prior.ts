@@ -72,18 +72,12 @@ export class Prior {
 
   /** Hands over what `fill` adds, and checks the whole. */
   private complete(fill: (scope: Scope) => void): this {
-    const { call } = this.kernel;
-    try {
-      this.kernel.scope((scope) => {
-        fill(scope);
-        this.blocks.forEach((block, number) => this.putBlock(scope, block, number));
-      });
-      if (!call.complete_network(this.pointer))
-        throw new Problem('Model', "the model's prior is not consistent");
-    } catch (error) {
-      this.release();
-      throw error;
-    }
+    this.kernel.scope((scope) => {
+      fill(scope);
+      this.blocks.forEach((block, number) => this.putBlock(scope, block, number));
+    });
+    if (!this.kernel.call.complete_network(this.pointer))
+      throw new Problem('Model', "the model's prior is not consistent");
     return this;
   }
 
@@ -183,10 +177,6 @@ export class Prior {
       if (words < 0) checkOutcome(Outcome.NoMemory);
       return kernel.bytes(stream, 4 * words).slice();
     });
-  }
-
-  release(): void {
-    this.kernel.call.free_network(this.pointer);
   }
 
   private putTrunk(

@@ -1,0 +1,433 @@
+"""The page in a real browser: the same indices and pixels as Python, and what people see.
+
+Skipped where the page was not built (web/README.md) or there is no Chromium.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import photo
+from PIL import Image
+from test_bench_page import browser as browser  # the fixture
+from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
+
+import vqcodec
+from vqcodec.container import Medium
+from vqcodec.errors import ModelError
+from vqcodec.registry.load import parse_model
+from vqcodec.registry.store import ModelFile, list_models
+from vqcodec.view.server import Server
+from vqcodec.view.site import INDEX, PAGE, resources
+
+pytestmark = pytest.mark.skipif(not (PAGE / INDEX).exists(), reason="the page was not built")
+
+_ASK = """
+const [kind, content, done] = arguments;
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const text = (found) => {
+    let letters = "";
+    for (const byte of found) letters += String.fromCharCode(byte);
+    return btoa(letters);
+};
+window.worker ??= new Worker("worker.js", {type: "module"});
+const id = Math.random();
+window.worker.onmessage = ({data}) => {
+    if (data.id !== id || "progress" in data) return;
+    const {answer, problem} = data;
+    if (problem) done({problem});
+    else if (answer instanceof Uint8Array) done({answer: text(answer)});
+    else if (answer.data) done({answer: {...answer, data: text(answer.data)}});
+    else done({answer});
+};
+if (content.data) content.data = bytes(content.data).buffer;
+if (content.picture)
+    content.picture.pixels = new Uint8ClampedArray(bytes(content.picture.pixels).buffer);
+window.worker.postMessage({id, kind, content});
+"""
+
+
+class Worker:
+    """The page's worker, which is asked as the page asks it (web/source/messages.ts)."""
+
+    def __init__(self, browser: Any, origin: str) -> None:
+        self._browser = browser
+        browser.set_script_timeout(300)
+        browser.get(f"{origin}/")
+
+    def ask(self, kind: str, **content: Any) -> Any:
+        """Return an answer. Raises ProblemError."""
+        found = self._browser.execute_async_script(_ASK, kind, content)
+        if "problem" in found:
+            raise ProblemError(found["problem"].get("kind"), found["problem"]["message"])
+        return found["answer"]
+
+    def open(self, data: bytes) -> dict[str, Any]:
+        facts: dict[str, Any] = self.ask("open", data=base64.b64encode(data).decode())
+        return facts
+
+    def read(self, data: bytes) -> None:
+        """Decode everything in a file."""
+        facts = self.open(data)
+        self.ask("verify")
+        self.png(0, 0, facts["width"], facts["height"])
+
+    def png(self, left: int, top: int, width: int, height: int) -> Image.Image:
+        """Return part of the open file, by way of a PNG file."""
+        area = {"left": left, "top": top, "right": left + width, "bottom": top + height}
+        return Image.open(io.BytesIO(base64.b64decode(self.ask("png", area=area))))
+
+    def compress(self, image: Image.Image, model: str, **wish: float) -> bytes:
+        pixels = base64.b64encode(image.convert("RGBA").tobytes()).decode()
+        picture = {"pixels": pixels, "width": image.width, "height": image.height}
+        found = {entry["name"]: entry["sha256"] for entry in self.ask("models")}
+        self.ask("measure", picture=picture, sha256=found[model])
+        return base64.b64decode(self.ask("encode", wish=wish)["data"])
+
+
+class ProblemError(Exception):
+    """What the worker says is wrong."""
+
+    def __init__(self, kind: str | None, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def offered() -> list[ModelFile]:
+    """The shipped models, and the vectors' as far as Python takes them."""
+    models = [model for model in list_models() if model.medium is Medium.PICTURE]
+    for path in sorted((VECTORS / "models").glob("*.safetensors")):
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            medium = parse_model(data, sha256=digest).medium
+        except ModelError:
+            continue
+        if medium is Medium.PICTURE:
+            models.append(
+                ModelFile(
+                    name=path.stem,
+                    path=path,
+                    sha256=digest,
+                    licence="",
+                    description="",
+                    source="file",
+                    medium=medium,
+                )
+            )
+    return models
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the page opens by itself."""
+    path = tmp_path_factory.mktemp("view") / "photo & more.vqc"
+    path.write_bytes(vqcodec.compress(photo(200, 120), quality=5))
+    return path
+
+
+@pytest.fixture(scope="module")
+def origin(file: Path) -> Iterator[str]:
+    with Server(resources(offered(), file)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.origin
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def worker(browser: Any, origin: str) -> Worker:
+    return Worker(browser, origin)
+
+
+def difference(one: Image.Image, other: Image.Image) -> int:
+    """Return by how much samples differ at most."""
+    return int(abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max())
+
+
+pictures = pytest.mark.parametrize(
+    "vector", [v for v in vectors("valid", "limits") if not is_sound(v.values[0])]
+)
+
+
+@pictures
+def test_indices_and_pixels_are_python_s(vector: Vector, worker: Worker) -> None:
+    says = vector.says
+    facts = worker.open(vector.data)
+    assert [facts["rows"], facts["columns"]] == says["grid"][:2]
+    assert worker.ask("verify") == says["indices_sha256"]
+    if not says.keys() & {"pixels", "pixels_sha256"}:
+        return
+    drawn = worker.png(0, 0, facts["width"], facts["height"])
+    if "pixels_sha256" in says:
+        assert pixels_sha256(np.asarray(drawn)) == says["pixels_sha256"]
+        return
+    expected = Image.open(vector.path.with_name(says["pixels"]))
+    assert difference(drawn.convert("RGB"), expected) <= says["pixels_differ_by"]
+    if "ALPH" in says.get("chunks_sha256", {}):
+        digest = hashlib.sha256(drawn.getchannel("A").tobytes()).hexdigest()
+        assert digest == says["chunks_sha256"]["ALPH"]
+
+
+_NOT_LOOKED_AT = ("pngc-1025", "pngc-checksum", "pngc-cut", "pngc-pixels", "pngc-type")
+"""Faults inside what the page unpacks and leaves alone."""
+
+
+@pytest.mark.parametrize(
+    "vector", [v for v in vectors("faulty") if v.values[0].path.stem not in _NOT_LOOKED_AT]
+)
+def test_faulty_files_end_in_their_class_of_error(vector: Vector, worker: Worker) -> None:
+    with pytest.raises(ProblemError) as caught:
+        worker.read(vector.data)
+    # Files of another medium are refused where they say so, whatever follows.
+    expected = "Version" if is_sound(vector) else vector.says["expect"]
+    assert caught.value.kind == expected
+
+
+@pytest.mark.parametrize("model", ["photo", "paper"])
+def test_photo(worker: Worker, model: str) -> None:
+    wish = {"quality": 6.25} if model == "photo" else {}
+    data = vqcodec.compress(photo(500, 300), model=model, **wish)
+    image = vqcodec.decompress(data)
+    worker.open(data)
+    grid = vqcodec.indices(data).astype("<u2")
+    assert worker.ask("verify") == hashlib.sha256(grid.tobytes()).hexdigest()
+    assert difference(worker.png(0, 0, 500, 300), image) <= 1
+    assert difference(worker.png(101, 33, 250, 77), image.crop((101, 33, 351, 110))) <= 1
+
+
+def test_pictures_larger_than_a_window(worker: Worker) -> None:
+    data = vqcodec.compress(photo(2300, 90), quality=3)
+    worker.open(data)
+    assert difference(worker.png(0, 0, 2300, 90), vqcodec.decompress(data)) <= 1
+
+
+@pytest.mark.parametrize("model", ["photo", "paper"])
+def test_compressed_files_are_python_s(worker: Worker, model: str) -> None:
+    image = photo(331, 217)
+    data = worker.compress(image, model, quality=6.25 if model == "photo" else 0)
+    expected = vqcodec.compress(
+        image, model=model, **({"quality": 6.25} if model == "photo" else {})
+    )
+    # Latents are real numbers: where two indices cost the same, either may be chosen.
+    same = vqcodec.indices(data) == vqcodec.indices(expected)
+    assert same.mean() > 0.98
+    assert abs(len(data) - len(expected)) <= 0.02 * len(expected)
+    vqcodec.verify(data)
+
+
+def test_target_size_and_flat_pictures(worker: Worker) -> None:
+    data = worker.compress(photo(331, 217), "photo", bytes=3000)
+    assert 2500 < len(data) <= 3000
+    vqcodec.verify(data)
+    flat = Image.new("RGB", (300, 200), "white")
+    flat.paste("navy", (20, 30, 180, 90))
+    data = worker.compress(flat, "photo", quality=5)
+    assert vqcodec.inspect(data).mode == "literal"
+    assert difference(vqcodec.decompress(data), flat) == 0
+    with pytest.raises(ProblemError, match="least"):
+        worker.compress(photo(331, 217), "photo", bytes=100)
+
+
+def test_alpha_is_kept(worker: Worker) -> None:
+    image = photo(90, 70).convert("RGBA")
+    alpha = Image.fromarray(np.arange(90 * 70).reshape(70, 90).astype(np.uint8))
+    image.putalpha(alpha)
+    kept = vqcodec.decompress(worker.compress(image, "photo", quality=5))
+    assert difference(kept.getchannel("A"), alpha) == 0
+
+
+def test_profiles_go_into_png_files(worker: Worker) -> None:
+    from conftest import with_metadata
+
+    source = with_metadata()
+    data = vqcodec.compress(source, quality=5)
+    facts = worker.open(data)
+    drawn = worker.png(0, 0, facts["width"], facts["height"])
+    assert drawn.info["icc_profile"] == source.info["icc_profile"]
+    assert drawn.getexif()[0x010E] == "a description"
+
+
+def test_models_are_checked_and_kept(worker: Worker, origin: str, browser: Any) -> None:
+    worker.open(vqcodec.compress(photo(), quality=5))
+    names = browser.execute_async_script(
+        "const done = arguments[0];"
+        "caches.keys().then(async ([name]) => {"
+        "  const cache = await caches.open(name);"
+        "  const kept = await cache.keys();"
+        "  done(kept.map(({url}) => url));"
+        "})"
+    )
+    default = list_models()[0].sha256
+    assert f"{origin}/model-{default}" in names
+
+
+# What people see.
+
+
+class Page:
+    """The page, as somebody uses it."""
+
+    def __init__(self, browser: Any, origin: str) -> None:
+        self.browser = browser
+        self.origin = origin
+
+    def visit(self, path: str = "/", width: int = 1280, height: int = 900) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.browser.get(self.origin + path)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(f"return {script}", *arguments)
+
+    def wait(self, condition: str) -> None:
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        WebDriverWait(self.browser, 120, 0.05).until(lambda _: self.run(condition))
+
+    def give(self, path: Path) -> None:
+        self.browser.find_element("id", "file").send_keys(str(path))
+
+    def text(self, element: str) -> str:
+        found: str = self.run("document.getElementById(arguments[0]).textContent", element)
+        return found
+
+    def press(self, keys: str) -> None:
+        self.browser.find_element("id", "canvas").send_keys(keys)
+
+    def colours(self) -> int:
+        """Return how many colours the canvas has, roughly."""
+        script = """(() => {
+            const {width, height} = canvas;
+            const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+            const found = new Set();
+            for (let at = 0; at < data.length; at += 4 * 97)
+                found.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+            return found.size;
+        })()"""
+        found: int = self.run(script)
+        return found
+
+
+_IS_SHOWN = (
+    "!document.getElementById('save-png').disabled && document.getElementById('work').hidden"
+)
+_IS_COMPRESSED = "document.querySelectorAll('#sizes tbody tr').length === 3"
+
+
+@pytest.fixture
+def page(browser: Any, origin: str) -> Iterator[Page]:
+    browser.get_log("browser")
+    opened = Page(browser, origin)
+    yield opened
+    troubles = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert troubles == []
+    assert browser.execute_script("return window.troubles") == []
+
+
+def test_file_of_the_command_is_shown(page: Page, file: Path) -> None:
+    page.visit("/?file=photo+%26+more.vqc")
+    page.wait(_IS_SHOWN)
+    assert page.text("name") == file.name
+    facts = page.text("facts")
+    assert "200 \N{MULTIPLICATION SIGN} 120 pixels" in facts
+    assert "photo (891ab1b5d77f64ee)" in facts
+    assert page.colours() > 100
+    page.run("document.getElementById('verify').click()")
+    page.wait("document.getElementById('digest').textContent")
+    grid = vqcodec.indices(file.read_bytes()).astype("<u2")
+    assert hashlib.sha256(grid.tobytes()).hexdigest() in page.text("digest")
+
+
+def test_keyboard_moves_and_zooms(page: Page) -> None:
+    from selenium.webdriver import Keys
+
+    page.visit("/?file=a.vqc")
+    page.wait(_IS_SHOWN)
+    assert page.text("zoom") == "100 %"
+    page.press("++")
+    assert page.text("zoom") == "156 %"
+    before = page.run("canvas.toDataURL()")
+    page.press(Keys.ARROW_LEFT)
+    page.wait(f"canvas.toDataURL() !== '{before}'")
+    page.press("-")
+    assert page.text("zoom") == "125 %"
+    page.press("1")
+    assert page.text("zoom") == "100 %"
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "complaint"),
+    [
+        ("a.vqc", b"", "not a .vqc file"),
+        ("a.vqc", b"no file of any kind", "not a .vqc file"),
+        ("a.png", b"no picture of any kind", "neither a .vqc file nor a picture"),
+        ("<b>.vqc", (VECTORS / "faulty" / "media-type-255.vqc").read_bytes(), "media type 255"),
+        ("a.vqc", (VECTORS / "faulty" / "cut-tile.vqc").read_bytes(), "file ends"),
+        ("a.vqc", (VECTORS / "faulty" / "pixels-too-many.vqc").read_bytes(), "more than 268435456"),
+        ("a.vqc", (VECTORS / "faulty" / "literal-noise.vqc").read_bytes(), "stream"),
+        ("a.vqc", (VECTORS / "valid" / "sound-prior.vqc").read_bytes(), "sound"),
+    ],
+)
+def test_hostile_and_foreign_files_give_a_line(
+    page: Page, tmp_path: Path, name: str, contents: bytes, complaint: str
+) -> None:
+    page.visit("/")
+    path = tmp_path / name
+    path.write_bytes(contents)
+    page.give(path)
+    page.wait("!document.getElementById('problem').hidden")
+    assert complaint in page.text("problem")
+    page.wait("document.getElementById('work').hidden")
+    # And the next file is shown.
+    after = tmp_path / "after.vqc"
+    after.write_bytes((VECTORS / "valid" / "paper.vqc").read_bytes())
+    page.give(after)
+    page.wait(_IS_SHOWN)
+    assert page.run("document.getElementById('problem').hidden")
+
+
+def test_picture_is_compressed_beside_others(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    photo(300, 200).save(path)
+    page.visit("/")
+    page.give(path)
+    page.wait(_IS_COMPRESSED)
+    rows = page.run(
+        "[...document.querySelectorAll('#sizes tbody tr')].map((row) =>"
+        " [...row.cells].map(({textContent}) => textContent))"
+    )
+    assert [name for name, _, _ in rows] == ["vqcodec", "JPEG", "WebP"]
+    sizes = [int(size.replace(",", "")) for _, size, _ in rows]
+    expected = vqcodec.compress(photo(300, 200), quality=5)
+    assert abs(sizes[0] - len(expected)) <= 0.02 * len(expected)
+    shown = np.asarray(vqcodec.decompress(expected)).astype(float)
+    error = np.mean((shown - np.asarray(photo(300, 200))) ** 2)
+    assert float(rows[0][2]) == pytest.approx(10 * np.log10(255**2 / error), abs=0.05)
+    before = page.run("canvas.toDataURL()")
+    page.run("(divider.value = 0.1, divider.dispatchEvent(new Event('input')))")
+    page.wait(f"canvas.toDataURL() !== '{before}'")
+    page.run("(quality.value = 8, quality.dispatchEvent(new Event('input')))")
+    page.wait(f"!document.querySelector('#sizes td + td')?.textContent.startsWith('{rows[0][1]}')")
+    page.wait(_IS_COMPRESSED)
+
+
+@pytest.mark.parametrize("width", [320, 400, 800, 1600])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_its_width_by_day_and_night(page: Page, width: int, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    page.visit("/?file=a.vqc", width)
+    page.wait(_IS_SHOWN)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] > 128"
+    assert page.run(brightness) is (scheme == "light")

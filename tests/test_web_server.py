@@ -1,0 +1,197 @@
+"""`vqcodec view`: its server answers the browser of this machine, with what it lists alone."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run, one_line_error
+
+from vqcodec.container import Medium
+from vqcodec.registry.store import ModelFile, list_models
+from vqcodec.view.server import ADDRESS, Server
+from vqcodec.view.site import INDEX, resources
+
+SECRET = b"what nobody asked for"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A folder like that of the built page, beside a file that is none of its."""
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name in (INDEX, "page.js", "page.css", "icon.svg", "vqcodec.wasm"):
+        (folder / name).write_bytes(f"contents of {name}".encode())
+    (folder / "notes.txt").write_bytes(SECRET)
+    (tmp_path / "secret.js").write_bytes(SECRET)
+    return folder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a picture #1.vqc"
+    path.write_bytes(b"a file")
+    return path
+
+
+@pytest.fixture
+def server(page: Path, file: Path) -> Iterator[Server]:
+    models = [model for model in list_models() if model.medium is Medium.PICTURE]
+    with Server(resources(models, file, page)) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def ask(
+    server: Server, path: str, method: str = "GET", **headers: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection(ADDRESS, server.server_port, timeout=10)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, headers=named)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response, body
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "contents"),
+    [
+        ("/", "text/html; charset=utf-8", b"contents of index.html"),
+        ("/?file=x", "text/html; charset=utf-8", b"contents of index.html"),
+        ("/page.js", "text/javascript; charset=utf-8", b"contents of page.js"),
+        ("/page.css", "text/css; charset=utf-8", b"contents of page.css"),
+        ("/icon.svg", "image/svg+xml", b"contents of icon.svg"),
+        ("/vqcodec.wasm", "application/wasm", b"contents of vqcodec.wasm"),
+        ("/file", "application/octet-stream", b"a file"),
+    ],
+)
+def test_page_and_file(server: Server, path: str, kind: str, contents: bytes) -> None:
+    response, body = ask(server, path)
+    assert response.status == 200
+    assert body == contents
+    assert response.headers["Content-Type"] == kind
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Access-Control-Allow-Origin"] is None
+    response, body = ask(server, path, "HEAD")
+    assert body == b""
+    assert response.headers["Content-Length"] == str(len(contents))
+
+
+def test_models_are_offered_with_their_hashes(server: Server) -> None:
+    entries = json.loads(ask(server, "/models.json")[1])
+    assert [entry["name"] for entry in entries] == ["photo", "paper"]
+    for entry in entries:
+        _, body = ask(server, f"/{entry['file']}")
+        assert len(body) == entry["size"]
+        assert hashlib.sha256(body).hexdigest() == entry["sha256"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/secret.js",
+        "/../secret.js",
+        "/page/../../secret.js",
+        "/%2e%2e/secret.js",
+        "/..%2fsecret.js",
+        "/notes.txt",
+        "/models/../../secret.js",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/models/",
+        "/index.html/",
+        "/\\secret.js",
+    ],
+)
+def test_nothing_else_is_offered(server: Server, path: str) -> None:
+    response, body = ask(server, path)
+    assert response.status == 404
+    assert SECRET not in body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:80"},
+        {"Host": ""},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/file", "/models.json"])
+def test_pages_of_others_get_no_answer(server: Server, headers: dict[str, str], path: str) -> None:
+    response, body = ask(server, path, **headers)
+    assert response.status == 403
+    assert b"a file" not in body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_nothing_can_be_changed(server: Server, method: str) -> None:
+    assert ask(server, "/file", method)[0].status == 501
+
+
+def test_only_this_machine_is_answered(server: Server) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_file_that_is_gone_or_no_file(server: Server, file: Path) -> None:
+    file.unlink()
+    assert ask(server, "/file")[0].status == 404
+    file.mkdir()
+    assert ask(server, "/file")[0].status == 404
+    if hasattr(os, "mkfifo"):
+        file.rmdir()
+        os.mkfifo(file)
+        assert ask(server, "/file")[0].status == 404
+
+
+def test_command_says_what_is_missing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_page(models: list[ModelFile], file: Path | None) -> object:
+        return resources(models, file, tmp_path / "none")
+
+    monkeypatch.setattr("vqcodec.cli.view.resources", without_page)
+    assert "no page" in one_line_error(run("view", "--no-browser"), 1)
+    one_line_error(run("view", "missing.vqc"), 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches whole groups of processes there")
+def test_command_prints_the_address_and_ends_by_ctrl_c(page: Path, file: Path) -> None:
+    code = f"""
+import sys, pathlib
+from vqcodec.view import site
+site.resources.__defaults__ = (None, pathlib.Path({str(page)!r}))
+from vqcodec.cli import main
+sys.argv = ["vqcodec", "view", {str(file)!r}, "--no-browser"]
+main()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    address, _, rest = process.stdout.readline().partition(" ")
+    assert "Ctrl-C" in rest
+    host = address.removeprefix("http://").partition("/")[0]
+    assert host.startswith("127.0.0.1:")
+    assert address.endswith("/?file=a+picture+%231.vqc")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request("GET", "/file")
+    assert connection.getresponse().read() == b"a file"
+    process.send_signal(signal.SIGINT)
+    _, trouble = process.communicate(timeout=20)
+    assert (process.returncode, trouble) == (0, "")
