@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import photo
+from conftest import photo, with_metadata
 from PIL import Image
 from test_bench_page import browser as browser  # the fixture
 from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
@@ -247,7 +247,6 @@ def test_alpha_is_kept(worker: Worker) -> None:
 
 
 def test_profiles_go_into_png_files(worker: Worker) -> None:
-    from conftest import with_metadata
 
     source = with_metadata()
     data = vqcodec.compress(source, quality=5)

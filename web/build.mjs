@@ -1,5 +1,5 @@
 /** Builds the page into vqcodec/view/page: the kernel with zig's C compiler, the scripts with
- * esbuild. `pip install ziglang==0.13.0` has the compiler; ZIG names another one.
+ * esbuild. The Python that PYTHON names, python3 by default, has the package ziglang.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,6 @@ import { build } from 'esbuild';
 const here = dirname(fileURLToPath(import.meta.url));
 const page = join(here, '../vqcodec/view/page');
 const kernel = join(here, '../vqcodec/_kernel');
-const [compiler, ...first] = (process.env.ZIG ?? 'python3 -m ziglang').split(' ');
 
 const OWN = ['exact.c', 'layers.c', 'real.c', 'integer.c', 'simd128.c'];
 const SHARED = ['network.c', 'literal.c'];
@@ -26,9 +25,9 @@ const FLAGS = [
 rmSync(page, { recursive: true, force: true });
 mkdirSync(page, { recursive: true });
 execFileSync(
-  compiler,
+  process.env.PYTHON ?? 'python3',
   [
-    ...[...first, 'cc', ...FLAGS, '-o', join(page, 'vqcodec.wasm')],
+    ...['-m', 'ziglang', 'cc', ...FLAGS, '-o', join(page, 'vqcodec.wasm')],
     ...OWN.map((name) => join(here, 'kernel', name)),
     ...SHARED.map((name) => join(kernel, name)),
   ],

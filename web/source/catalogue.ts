@@ -69,7 +69,8 @@ async function download(
   const data = new Uint8Array(size);
   let at = 0;
   for await (const part of body!) {
-    if (at + part.length > size) throw new Problem('Model', 'the model is larger than it should be');
+    if (at + part.length > size)
+      throw new Problem('Model', 'the model is larger than it should be');
     data.set(part, at);
     at += part.length;
     progress(at / size);

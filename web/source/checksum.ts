@@ -9,6 +9,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** Returns the checksum of bytes, 0 to 2^32 - 1. */
 export function crc32(bytes: Uint8Array): number {
   let value = 0xffffffff;
-  for (let at = 0; at < bytes.length; at++) value = TABLE[(value ^ bytes[at]) & 255] ^ (value >>> 8);
+  for (let at = 0; at < bytes.length; at++)
+    value = TABLE[(value ^ bytes[at]) & 255] ^ (value >>> 8);
   return ~value >>> 0;
 }

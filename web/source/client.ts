@@ -6,6 +6,7 @@ import { Problem } from './problems.ts';
 export type Report = (stage: string, progress: number) => void;
 
 interface Waiting {
+  readonly report: Report;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: Error) => void;
 }
@@ -18,17 +19,19 @@ export class Client {
   private readonly waiting = new Map<number, Waiting>();
   private last = 0;
 
-  constructor(private readonly report: Report) {}
+  /** `report` is told how far the work on a question is, unless that has a report of its own. */
+  constructor(readonly report: Report) {}
 
   /** Asks the worker, and returns its answer. Throws a Problem, or Abandoned. */
   ask<Kind extends Question>(
     kind: Kind,
     content: Questions[Kind][0],
     transfer: Transferable[] = [],
+    report = this.report,
   ): Promise<Questions[Kind][1]> {
     const request: Request<Kind> = { id: ++this.last, kind, content };
     return new Promise((resolve, reject) => {
-      this.waiting.set(request.id, { resolve, reject });
+      this.waiting.set(request.id, { resolve, reject, report });
       this.running().postMessage(request, transfer);
     });
   }
@@ -59,7 +62,7 @@ export class Client {
     const waiting = this.waiting.get(response.id);
     if (!waiting) return;
     if ('progress' in response) {
-      this.report(response.stage, response.progress);
+      waiting.report(response.stage, response.progress);
       return;
     }
     this.waiting.delete(response.id);

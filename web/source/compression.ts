@@ -97,7 +97,9 @@ export class Compression {
     const pixels = original.getContext('2d')!.getImageData(0, 0, width, height).data;
     const sha256 = element('model', HTMLSelectElement).value;
     const picture = { pixels: pixels as Uint8ClampedArray<ArrayBuffer>, width, height };
-    const qualities = await this.client.ask('measure', { picture, sha256 }, [picture.pixels.buffer]);
+    const qualities = await this.client.ask('measure', { picture, sha256 }, [
+      picture.pixels.buffer,
+    ]);
     if (own !== this.number) return;
     this.setQualities(qualities);
     await this.compress();
@@ -171,7 +173,8 @@ export class Compression {
       ...rows.map((compared) => {
         const row = document.createElement('tr');
         const fidelity = this.fidelityOf(compared.image);
-        const shown = fidelity === null ? '–' : fidelity === Infinity ? 'exact' : fidelity.toFixed(2);
+        const shown =
+          fidelity === null ? '–' : fidelity === Infinity ? 'exact' : fidelity.toFixed(2);
         for (const text of [compared.name, grouped(compared.bytes!), shown])
           row.insertCell().textContent = text;
         return row;

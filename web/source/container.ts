@@ -20,7 +20,7 @@ const CRC_BYTES = 4;
 const VARINT_MAX = 2 ** 32 - 1;
 const CRITICAL = 'ALPH';
 /** Most pixels of a picture that is shown or made. */
-export const PIXELS_MAX = 2 ** 28;
+const PIXELS_MAX = 2 ** 28;
 
 export enum Mode {
   Fixed,
@@ -72,7 +72,9 @@ export function parse(data: Uint8Array): Container {
     chunks.set(type, content);
     previous = type;
   }
-  const tiles = Array.from(table.sizes, (size, tile) => reader.tile(tile, size, table.checksums[tile]));
+  const tiles = Array.from(table.sizes, (size, tile) =>
+    reader.tile(tile, size, table.checksums[tile]),
+  );
   if (reader.left) throw new Problem('Corrupt', `${reader.left} bytes follow the last tile`);
   return { header, chunks, tiles };
 }
@@ -128,7 +130,8 @@ class Reader {
     for (let tile = 0; tile < count; tile++) {
       sizes[tile] = this.varint('tile size', 0, VARINT_MAX);
       left -= sizes[tile];
-      if (left < 0) throw new Problem('Truncated', `tile ${tile}: the file is shorter than its tiles`);
+      if (left < 0)
+        throw new Problem('Truncated', `tile ${tile}: the file is shorter than its tiles`);
       checksums[tile] = this.word('tile checksum');
     }
     return { sizes, checksums };

@@ -30,7 +30,10 @@ export type Progress = (done: number) => void;
 export function checkModel(header: Header, model: Model): void {
   const least = Math.min(1, model.qualities);
   if (header.quality < least || header.quality > model.qualities)
-    throw new Problem('Corrupt', `quality is ${header.quality}, the model has ${least} to ${model.qualities}`);
+    throw new Problem(
+      'Corrupt',
+      `quality is ${header.quality}, the model has ${least} to ${model.qualities}`,
+    );
   if (header.strideLog2 !== model.strideLog2)
     throw new Problem('Corrupt', `stride_log2 is ${header.strideLog2}, the model's is another`);
 }
@@ -155,7 +158,13 @@ export class Decoder {
   /** Gives a position of a literal tile the indices that are nearest above, below, to the left or
    * to the right in a tile that has some (format/SPEC.md, section 9).
    */
-  private continueInto(tile: number, row: number, column: number, grid: Uint16Array, at: number): void {
+  private continueInto(
+    tile: number,
+    row: number,
+    column: number,
+    grid: Uint16Array,
+    at: number,
+  ): void {
     const { top, bottom, left, right } = this.tiling.box(tile);
     const ways = [
       [row - top, top - 1, column],
@@ -226,12 +235,20 @@ function copyPixels(source: Pixels, place: Box, target: Pixels, area: Box): void
 }
 
 /** Reads indices of fixed length (format/SPEC.md, section 5). */
-function unpackFixed(stream: Uint8Array, positions: number, model: Model, quality: number): Uint16Array {
+function unpackFixed(
+  stream: Uint8Array,
+  positions: number,
+  model: Model,
+  quality: number,
+): Uint16Array {
   const codewords = model.codewords(quality);
   const count = positions * codewords.length;
   const width = Math.ceil(Math.log2(model.codebookSize));
   if (stream.length !== Math.ceil((count * width) / 8))
-    throw new Problem('Corrupt', `${count} indices of ${width} bits do not make ${stream.length} bytes`);
+    throw new Problem(
+      'Corrupt',
+      `${count} indices of ${width} bits do not make ${stream.length} bytes`,
+    );
   const indices = new Uint16Array(count);
   let [held, bits, at] = [0, 0, 0];
   for (let number = 0; number < count; number++) {
@@ -241,6 +258,7 @@ function unpackFixed(stream: Uint8Array, positions: number, model: Model, qualit
     if (indices[number] >= codewords[number % codewords.length])
       throw new Problem('Corrupt', `index ${indices[number]} has no codeword`);
   }
-  if (held & ((1 << bits) - 1)) throw new Problem('Corrupt', 'padding after the last index is not 0');
+  if (held & ((1 << bits) - 1))
+    throw new Problem('Corrupt', 'padding after the last index is not 0');
   return indices;
 }

@@ -44,12 +44,24 @@ async function deflated(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Array
 }
 
 /** Reads the alpha (height, width) of an ALPH chunk (format/SPEC.md, section 4). */
-export async function readAlpha(png: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  const wrong = new Problem('Corrupt', `chunk ALPH is not a grey PNG picture of ${width}x${height}`);
+export async function readAlpha(
+  png: Uint8Array,
+  width: number,
+  height: number,
+): Promise<Uint8Array> {
+  const wrong = new Problem(
+    'Corrupt',
+    `chunk ALPH is not a grey PNG picture of ${width}x${height}`,
+  );
   const start = joined([SIGNATURE, pngChunk('IHDR', headerOf(width, height, GREY))]);
   // The checksums of a PNG file are not looked at: the chunk has one.
   if (start.subarray(0, -4).some((byte, place) => png[place] !== byte)) throw wrong;
-  const rows = await unpacked(packedRows(png, wrong), height * (1 + width), 'chunk ALPH', 'Corrupt');
+  const rows = await unpacked(
+    packedRows(png, wrong),
+    height * (1 + width),
+    'chunk ALPH',
+    'Corrupt',
+  );
   if (rows.length !== height * (1 + width)) throw wrong;
   return unfiltered(rows, width, height, wrong);
 }
@@ -58,7 +70,7 @@ export async function readAlpha(png: Uint8Array, width: number, height: number):
 function packedRows(png: Uint8Array, wrong: Problem): Uint8Array {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   const parts: Uint8Array[] = [];
-  for (let at = SIGNATURE.length; ; ) {
+  for (let at = SIGNATURE.length; ;) {
     if (at + 8 > png.length) throw wrong;
     const size = view.getUint32(at);
     const type = String.fromCharCode(...png.subarray(at + 4, at + 8));

@@ -2,7 +2,18 @@
 
 import { type Header, Mode, gridSize, serialise, tiling } from './container.ts';
 import type { Progress } from './decoding.ts';
-import { type Box, type Size, areaOf, common, scaled, sizeOf, whole, widened, windows, within } from './grid.ts';
+import {
+  type Box,
+  type Size,
+  areaOf,
+  common,
+  scaled,
+  sizeOf,
+  whole,
+  widened,
+  windows,
+  within,
+} from './grid.ts';
 import { encodeLiteral } from './literal.ts';
 import type { Model, Picture } from './model.ts';
 import { Problem } from './problems.ts';
@@ -56,7 +67,8 @@ export class Encoder {
 
   encode(wish: Wish): Encoded {
     if ('quality' in wish) return this.smaller(this.attempt(wish.quality));
-    if (this.literal && this.literal.length <= wish.bytes) return { data: this.literal, quality: 0 };
+    if (this.literal && this.literal.length <= wish.bytes)
+      return { data: this.literal, quality: 0 };
     if (!this.model.qualities) throw new Problem('Picture', 'the model has no qualities to search');
     let [fitting, failing] = [STEP / 2, this.model.qualities * STEP + STEP / 2];
     let best = this.attempt(fitting / STEP);
@@ -75,7 +87,9 @@ export class Encoder {
 
   private smaller(encoded: Encoded): Encoded {
     const { literal } = this;
-    return literal && literal.length < encoded.data.length ? { data: literal, quality: 0 } : encoded;
+    return literal && literal.length < encoded.data.length
+      ? { data: literal, quality: 0 }
+      : encoded;
   }
 
   private header(quality: number): Header {

@@ -21,7 +21,10 @@ export function describe(facts: Facts): (readonly [string, string])[] {
     ['Holds', MODES[facts.mode]],
     ['Model', model ? `${model.name} (${model.hash})` : 'none needed'],
     quality > 0 && ['Quality', String(quality)],
-    ['Grid', `${grouped(columns)} × ${grouped(rows)} in ${grouped(tiles)} ${tiles > 1 ? 'tiles' : 'tile'}`],
+    [
+      'Grid',
+      `${grouped(columns)} × ${grouped(rows)} in ${grouped(tiles)} ${tiles > 1 ? 'tiles' : 'tile'}`,
+    ],
     facts.mode === 'mixed' && ['Exact', `${grouped(literalTiles)} of ${grouped(tiles)} tiles`],
     ['Tiles', `${grouped(facts.payload)} bytes`],
     ...facts.chunks.map(([type, size]) => [`Chunk ${type}`, `${grouped(size)} bytes`] as const),

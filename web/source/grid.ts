@@ -36,7 +36,10 @@ export const common = (one: Box, other: Box): Box => ({
 });
 
 export const meet = (one: Box, other: Box): boolean =>
-  one.top < other.bottom && other.top < one.bottom && one.left < other.right && other.left < one.right;
+  one.top < other.bottom &&
+  other.top < one.bottom &&
+  one.left < other.right &&
+  other.left < one.right;
 
 /** `inner` as counted from where `outer` starts. */
 export const within = (outer: Box, inner: Box): Box => ({

@@ -31,7 +31,7 @@ interface Exports {
 /** What arrays in the kernel's memory can be of. */
 export type Numbers = Int8Array | Uint8Array | Int16Array | Int32Array | Float32Array;
 
-/** An instance, with memory of its own: what a model has there goes when nobody has the instance. */
+/** An instance, with memory of its own: what is there goes when nobody has the instance. */
 export class Kernel {
   readonly call: Exports;
 

@@ -16,7 +16,11 @@ const SQUASH = Int32Array.from({ length: 2 * SQUASH_HALF }, (_, place) => {
 });
 
 /** Returns a tile's pixels RGB. Throws a Problem if no encoder writes the stream. */
-export function decodeLiteral(kernel: Kernel, stream: Uint8Array, { rows, columns }: Size): Uint8Array {
+export function decodeLiteral(
+  kernel: Kernel,
+  stream: Uint8Array,
+  { rows, columns }: Size,
+): Uint8Array {
   const bytes = rows * columns * 3;
   return kernel.scope(({ allocate, copy }) => {
     const pixels = allocate(bytes);

@@ -19,6 +19,8 @@ export function readModel(kernel: Kernel, data: Uint8Array<ArrayBuffer>, sha256:
     if (error instanceof Problem) throw error;
     throw new Problem('Model', 'the model has not the tables that its architecture has');
   }
-  throw new Problem('Model', `the model is of architecture ${architecture}, which this page does not know`);
+  throw new Problem(
+    'Model',
+    `the model is of architecture ${architecture}, which this page does not know`,
+  );
 }
-

@@ -7,17 +7,21 @@ import { describe } from './facts.ts';
 import type { Facts } from './messages.ts';
 import { Problem } from './problems.ts';
 import { type Shown, draw, drawDetail } from './showing.ts';
-import { Viewer } from './viewer.ts';
+import { type Source, Viewer } from './viewer.ts';
 
-/** A file is larger than its pixels only if it is not worth opening. */
+/** Files that are larger than the pixels of any that is shown are not read. */
 const FILE_BYTES_MAX = 2 ** 30;
+/** Milliseconds that the view has to rest. */
+const REST = 250;
 const VQC_START = [0x8b, 0x56, 0x51, 0x43];
 
 const client = new Client((stage, progress) => working(stage, progress));
 const viewer = new Viewer(element('canvas', HTMLCanvasElement), viewChanged);
 const compression = new Compression(client, viewer, { attempt, showFacts });
 
+/** The open .vqc file as it is shown; large ones in full where they are looked at closely. */
 let shown: Shown | undefined;
+let detail: Source['detail'];
 let opening = 0;
 let detailTimer = 0;
 
@@ -52,7 +56,7 @@ async function open(file: Blob, name: string): Promise<void> {
   if (client.isBusy) client.stop();
   complain('');
   compression.end();
-  shown = undefined;
+  shown = detail = undefined;
   element('name').textContent = name;
   element('digest').textContent = '';
   await attempt(async () => {
@@ -72,15 +76,20 @@ async function openVqc(file: Blob, own: number): Promise<void> {
   begin(facts.width, facts.height);
   showFacts(facts);
   element('wishes').hidden = element('sides').hidden = true;
-  const picture = await draw(client, facts, (source) => viewer.show(source, null));
-  if (own === opening) shown = picture;
-  viewChanged();
+  await draw(client, facts, (picture) => {
+    if (own !== opening) return;
+    shown = picture;
+    viewer.show({ ...picture, detail }, null);
+  });
 }
 
 async function openPicture(file: Blob, name: string, own: number): Promise<void> {
   working('Reading', 0);
   const image = await createImageBitmap(file).catch(() => {
-    throw new Problem('Picture', `${name} is neither a .vqc file nor a picture that this browser reads`);
+    throw new Problem(
+      'Picture',
+      `${name} is neither a .vqc file nor a picture that this browser reads`,
+    );
   });
   if (own !== opening) return;
   begin(image.width, image.height);
@@ -105,19 +114,21 @@ function showFacts(facts: Facts): void {
   element('canvas').setAttribute('aria-label', `${facts.width} by ${facts.height} pixels`);
 }
 
-/** Large pictures are shown reduced; what is looked at closely is decoded when the view rests. */
+/** Decodes what is looked at closely of a reduced picture, when the view rests. */
 function viewChanged(): void {
   element('zoom').textContent = `${Math.round(viewer.zoom * 100)} %`;
   clearTimeout(detailTimer);
-  const picture = shown;
-  if (!picture || viewer.zoom * picture.reduction <= 1) return;
+  if (!shown || viewer.zoom * shown.reduction <= 1) return;
+  const own = opening;
   detailTimer = setTimeout(
     () =>
       attempt(async () => {
-        const detail = await drawDetail(client, viewer.area);
-        if (detail && picture === shown) viewer.show({ image: picture.image, detail }, null);
+        const drawn = await drawDetail(client, viewer.area);
+        if (!shown || !drawn || own !== opening) return;
+        detail = drawn;
+        viewer.show({ ...shown, detail }, null);
       }),
-    250,
+    REST,
   );
 }
 

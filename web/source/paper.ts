@@ -120,4 +120,3 @@ function nearest(codebook: Float32Array, latent: Float32Array): number {
   }
   return best;
 }
-

@@ -17,7 +17,12 @@ import {
 import { type Plane, newPlane, pitchOf, runLayers } from './planes.ts';
 import { type Block, Prior } from './prior.ts';
 import type { ModelFile } from './tensors.ts';
-import { type TransformConfig, exactSynthesis, photoAnalysis, photoSynthesis } from './transform.ts';
+import {
+  type TransformConfig,
+  exactSynthesis,
+  photoAnalysis,
+  photoSynthesis,
+} from './transform.ts';
 
 interface Codebooks {
   readonly blocks: readonly Block[];
@@ -211,4 +216,3 @@ export class Photo implements Model {
     };
   }
 }
-

@@ -23,7 +23,11 @@ export async function rivalsOf(picture: OffscreenCanvas, bytes: number): Promise
   return rivals;
 }
 
-async function bestOf(picture: OffscreenCanvas, type: string, bytes: number): Promise<Blob | undefined> {
+async function bestOf(
+  picture: OffscreenCanvas,
+  type: string,
+  bytes: number,
+): Promise<Blob | undefined> {
   const attempt = (quality: number) => picture.convertToBlob({ type, quality: quality / 100 });
   let best = await attempt(0);
   if (best.type !== type) return undefined;

@@ -1,4 +1,4 @@
-/** From the worker's drawings to what is shown: large pictures reduced, and parts of them in full. */
+/** From the worker's drawings to what is shown: large pictures reduced, parts of them in full. */
 
 import type { Client } from './client.ts';
 import { type Box, areaOf, sizeOf, whole, windows } from './grid.ts';
@@ -10,7 +10,7 @@ const SHOWN_MAX = 2 ** 24;
 /** Most pixels of a part that is decoded to be looked at closely. */
 const DETAIL_MAX = 2 ** 24;
 /** Sides of the parts that a picture is drawn in, in pixels: whole tiles of most files. */
-const PART = 2048;
+const PART = 1024;
 
 export interface Shown extends Source {
   readonly image: OffscreenCanvas;
@@ -18,11 +18,11 @@ export interface Shown extends Source {
   readonly reduction: number;
 }
 
-/** Draws the worker's open file part by part; `show` is told of each. */
+/** Draws the worker's open file part by part; `show` is told after each. */
 export async function draw(
   client: Client,
   { width, height }: Pick<Facts, 'width' | 'height'>,
-  show: (source: Source) => void,
+  show: (shown: Shown) => void,
 ): Promise<Shown> {
   let reduction = 1;
   while (Math.ceil(width / reduction) * Math.ceil(height / reduction) > SHOWN_MAX) reduction *= 2;
@@ -30,13 +30,16 @@ export async function draw(
   const side = (length: number) => Math.max(1, reduced(length));
   const image = new OffscreenCanvas(side(width), side(height));
   const context = image.getContext('2d')!;
-  for (const area of windows(whole({ rows: height, columns: width }), PART)) {
+  const parts = [...windows(whole({ rows: height, columns: width }), PART)];
+  for (const [number, area] of parts.entries()) {
     const { rows, columns } = sizeOf(area);
     const size = { width: side(columns), height: side(rows) };
-    const part = await client.ask('draw', { area, ...size });
+    const part = await client.ask('draw', { area, ...size }, [], (stage, progress) =>
+      client.report(stage, (number + progress) / parts.length),
+    );
     context.drawImage(part, reduced(area.left), reduced(area.top));
     part.close();
-    show({ image });
+    show({ image, reduction });
   }
   return { image, reduction };
 }

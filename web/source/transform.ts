@@ -1,17 +1,16 @@
 /** The networks of the architectures as lists of layers (format/SPEC.md, section 9). */
 
+import { IntegerBlock, WideConvolution } from './integers.ts';
 import type { Kernel } from './kernel.ts';
 import {
   CROP,
   Convolution,
   type ConvolutionOptions,
-  IntegerBlock,
   type Layer,
   type Layers,
   Rectifier,
   Residual,
   Shuffle,
-  WideConvolution,
 } from './planes.ts';
 import type { ModelFile } from './tensors.ts';
 
@@ -120,7 +119,10 @@ export function photoSynthesis(kernel: Kernel, file: ModelFile, config: Transfor
     build.convolution(`layers.${c + b + a + 5}`, fine, 48, 3, { padding: 1 }),
     CROP,
   ] as const;
-  const details = [CROP, build.convolution('details.0', config.details, 768, 1, { bias: null })] as const;
+  const details = [
+    CROP,
+    build.convolution('details.0', config.details, 768, 1, { bias: null }),
+  ] as const;
   return { transform, details };
 }
 
@@ -165,7 +167,10 @@ export function photoAnalysis(kernel: Kernel, file: ModelFile, config: Transform
     CROP,
     build.convolution(`layers.${a + b + c + 3}`, coarse, latents - details, 1),
   ] as const;
-  return { transform, details: [CROP, build.convolution('details', 3, details, 16, { stride: 16 })] };
+  return {
+    transform,
+    details: [CROP, build.convolution('details', 3, details, 16, { stride: 16 })],
+  };
 }
 
 export interface AutoencoderConfig {
@@ -178,7 +183,10 @@ export interface AutoencoderConfig {
 function residualBlocks(build: Builder, { hidden, residual_blocks: count }: AutoencoderConfig) {
   return numbers(0, count).map((number) => {
     const name = `blocks.${number}`;
-    const spatial = build.convolution(`${name}.spatial`, hidden, hidden, 3, { padding: 1, slope: 0 });
+    const spatial = build.convolution(`${name}.spatial`, hidden, hidden, 3, {
+      padding: 1,
+      slope: 0,
+    });
     const pointwise = build.convolution(`${name}.pointwise`, hidden, hidden, 1);
     return new Residual(build.kernel, [new Rectifier(build.kernel), spatial], pointwise);
   });

@@ -160,7 +160,8 @@ export class Viewer {
       this.move(now.x - before.x, now.y - before.y);
       return;
     }
-    const distance = (from: { x: number; y: number }) => Math.hypot(from.x - other.x, from.y - other.y);
+    const distance = (from: { x: number; y: number }) =>
+      Math.hypot(from.x - other.x, from.y - other.y);
     const middle = { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 };
     this.zoomTo((this.scale * distance(now)) / Math.max(1, distance(before)), middle);
     this.move((now.x - before.x) / 2, (now.y - before.y) / 2);
