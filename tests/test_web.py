@@ -74,11 +74,11 @@ class Worker:
         facts: dict[str, Any] = self.ask("open", data=base64.b64encode(data).decode())
         return facts
 
-    def read(self, data: bytes) -> None:
-        """Decode everything in a file."""
-        facts = self.open(data)
-        self.ask("verify")
-        self.png(0, 0, facts["width"], facts["height"])
+    def verify(self, data: bytes) -> str:
+        """Decode all tiles of a file, and return the SHA-256 of its indices."""
+        self.open(data)
+        digest: str = self.ask("verify")
+        return digest
 
     def png(self, left: int, top: int, width: int, height: int) -> Image.Image:
         """Return part of the open file, by way of a PNG file."""
@@ -187,7 +187,7 @@ _NOT_LOOKED_AT = ("pngc-1025", "pngc-checksum", "pngc-cut", "pngc-pixels", "pngc
 )
 def test_faulty_files_end_in_their_class_of_error(vector: Vector, worker: Worker) -> None:
     with pytest.raises(ProblemError) as caught:
-        worker.read(vector.data)
+        worker.verify(vector.data)
     # Files of another medium are refused where they say so, whatever follows.
     expected = "Version" if is_sound(vector) else vector.says["expect"]
     assert caught.value.kind == expected
@@ -345,6 +345,27 @@ def test_file_of_the_command_is_shown(page: Page, file: Path) -> None:
     page.wait("document.getElementById('digest').textContent")
     grid = vqcodec.indices(file.read_bytes()).astype("<u2")
     assert hashlib.sha256(grid.tobytes()).hexdigest() in page.text("digest")
+
+
+def test_large_picture_is_shown_reduced_and_in_full_where_looked_at(
+    page: Page, tmp_path: Path
+) -> None:
+    lines = np.full((3800, 4500, 3), 255, np.uint8)
+    lines[:, ::9] = 0
+    path = tmp_path / "large.vqc"
+    path.write_bytes(vqcodec.compress(lines, lossless=True))
+    page.visit("/")
+    page.give(path)
+    page.wait(_IS_SHOWN)
+    assert page.run("document.getElementById('zoom').textContent !== '100 %'")
+    page.run("actual.click()")
+    page.wait(
+        """(() => {
+            const {data} = canvas.getContext("2d").getImageData(100, 100, 90, 1);
+            return data.filter((sample, at) => at % 4 < 3 && sample === 0).length === 30 &&
+                data.every((sample) => sample === 0 || sample === 255);
+        })()"""
+    )
 
 
 def test_keyboard_moves_and_zooms(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 import { hexadecimal } from './container.ts';
 import { Problem } from './problems.ts';
+import { partsOf } from './streams.ts';
 
 const CACHE = 'vqcodec-models-1';
 const BYTES_MAX = 2 ** 29;
@@ -68,7 +69,7 @@ async function download(
   const { body } = await fetched(file);
   const data = new Uint8Array(size);
   let at = 0;
-  for await (const part of body!) {
+  for await (const part of partsOf(body!)) {
     if (at + part.length > size)
       throw new Problem('Model', 'the model is larger than it should be');
     data.set(part, at);

@@ -3,6 +3,7 @@
 import { type Container, type Header, Mode, gridSize, stride, tiling } from './container.ts';
 import {
   type Box,
+  type Size,
   type Tiling,
   areaOf,
   common,
@@ -20,7 +21,7 @@ import { decodeLiteral } from './literal.ts';
 import type { Model, Pixels } from './model.ts';
 import { Problem } from './problems.ts';
 
-/** Bytes of decoded tiles that are kept. */
+/** Bytes of decoded tiles that are kept, beside the one that is at hand. */
 const KEPT_BYTES = 2 ** 27;
 
 /** Told what part of the work is done, 0 to 1. */
@@ -41,8 +42,8 @@ export function checkModel(header: Header, model: Model): void {
 export class Decoder {
   readonly tiling: Tiling;
   private readonly groups: number;
-  /** Decoded tiles, those that were used last at the end. */
-  private readonly tiles = new Map<number, Uint16Array>();
+  /** Indices or pixels of decoded tiles, those that were used last at the end. */
+  private readonly tiles = new Map<number, Uint16Array | Uint8Array>();
   private tileBytes = 0;
 
   /** `model` is null for a literal file, which has none. */
@@ -76,8 +77,10 @@ export class Decoder {
     return pixels;
   }
 
-  /** Returns all indices, (rows, columns, G), for small pictures; of a literal file none. */
+  /** Decodes all tiles, and returns all indices, (rows, columns, G); of a literal file none. */
   indices(): Uint16Array {
+    for (let tile = 0; tile < this.tiling.count; tile++)
+      if (this.isLiteral(tile)) this.pixelsOf(tile, sizeOf(this.placeOf(tile)));
     return this.gridOf(whole(gridSize(this.container.header)));
   }
 
@@ -106,11 +109,8 @@ export class Decoder {
   }
 
   private paste(tile: number, area: Box, pixels: Pixels): void {
-    const { header } = this.container;
-    const place = common(scaled(this.tiling.box(tile), stride(header)), {
-      ...{ top: 0, left: 0, bottom: header.height, right: header.width },
-    });
-    const content = decodeLiteral(this.kernel, this.contentOf(tile), sizeOf(place));
+    const place = this.placeOf(tile);
+    const content = this.pixelsOf(tile, sizeOf(place));
     const opaque = new Uint8ClampedArray((content.length / 3) * 4);
     for (let from = 0, to = 0; from < content.length; from += 3, to += 4) {
       opaque[to] = content[from];
@@ -195,29 +195,46 @@ export class Decoder {
     return header.mode === Mode.Mixed ? tiles[tile].subarray(1) : tiles[tile];
   }
 
-  private decoded(tile: number): Uint16Array {
-    const known = this.tiles.get(tile);
-    if (known) {
-      this.tiles.delete(tile);
-      this.tiles.set(tile, known);
-      return known;
-    }
-    const model = this.model!;
+  /** The pixels of a tile: rows and columns of the picture. */
+  private placeOf(tile: number): Box {
     const { header } = this.container;
-    const size = sizeOf(this.tiling.box(tile));
-    const stream = this.contentOf(tile);
-    const indices =
-      header.mode === Mode.Fixed
+    return common(scaled(this.tiling.box(tile), stride(header)), {
+      ...{ top: 0, left: 0, bottom: header.height, right: header.width },
+    });
+  }
+
+  private pixelsOf(tile: number, size: Size): Uint8Array {
+    return this.kept(tile, () => decodeLiteral(this.kernel, this.contentOf(tile), size));
+  }
+
+  private decoded(tile: number): Uint16Array {
+    return this.kept(tile, () => {
+      const model = this.model!;
+      const { header } = this.container;
+      const size = sizeOf(this.tiling.box(tile));
+      const stream = this.contentOf(tile);
+      return header.mode === Mode.Fixed
         ? unpackFixed(stream, size.rows * size.columns, model, header.quality)
         : model.prior(header.quality).decode(stream, size);
-    this.tiles.set(tile, indices);
-    this.tileBytes += indices.byteLength;
+    });
+  }
+
+  /** Returns what a tile holds, decoded once as long as it is used now and then. */
+  private kept<Content extends Uint16Array | Uint8Array>(
+    tile: number,
+    decode: () => Content,
+  ): Content {
+    const known = this.tiles.get(tile);
+    this.tiles.delete(tile);
+    const content = (known as Content | undefined) ?? decode();
+    this.tiles.set(tile, content);
+    if (!known) this.tileBytes += content.byteLength;
     for (const [oldest, bytes] of this.tiles) {
       if (this.tileBytes <= KEPT_BYTES || oldest === tile) break;
       this.tiles.delete(oldest);
       this.tileBytes -= bytes.byteLength;
     }
-    return indices;
+    return content;
   }
 }
 

@@ -4,6 +4,7 @@ import { crc32 } from './checksum.ts';
 import { joined } from './container.ts';
 import type { Picture } from './model.ts';
 import { Problem } from './problems.ts';
+import { partsOf } from './streams.ts';
 
 const UNPACKED_MAX = 2 ** 24;
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -25,7 +26,7 @@ async function unpacked(
     .stream()
     .pipeThrough(new DecompressionStream('deflate'));
   try {
-    for await (const part of stream) {
+    for await (const part of partsOf(stream)) {
       length += part.length;
       if (length > most)
         throw new Problem(kindIfLarger, `${name} unpacks to more than ${most} bytes`);

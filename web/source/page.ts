@@ -150,7 +150,7 @@ listen('verify', 'click', () =>
   attempt(async () => {
     working('Checking', 0);
     const digest = await client.ask('verify', {});
-    element('digest').textContent = `Every checksum holds; the indices have SHA-256 ${digest}`;
+    element('digest').textContent = `Every tile decodes; the indices have SHA-256 ${digest}`;
   }),
 );
 listen('save-png', 'click', () =>

@@ -11,6 +11,10 @@ const SHOWN_MAX = 2 ** 24;
 const DETAIL_MAX = 2 ** 24;
 /** Sides of the parts that a picture is drawn in, in pixels: whole tiles of most files. */
 const PART = 1024;
+/** Sides of the squares that are finished before the next is begun: the largest tiles of files
+ * that hold pixels.
+ */
+const BLOCK = 4096;
 
 export interface Shown extends Source {
   readonly image: OffscreenCanvas;
@@ -30,7 +34,8 @@ export async function draw(
   const side = (length: number) => Math.max(1, reduced(length));
   const image = new OffscreenCanvas(side(width), side(height));
   const context = image.getContext('2d')!;
-  const parts = [...windows(whole({ rows: height, columns: width }), PART)];
+  const blocks = [...windows(whole({ rows: height, columns: width }), BLOCK)];
+  const parts = blocks.flatMap((block) => [...windows(block, PART)]);
   for (const [number, area] of parts.entries()) {
     const { rows, columns } = sizeOf(area);
     const size = { width: side(columns), height: side(rows) };
