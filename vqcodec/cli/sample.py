@@ -25,7 +25,7 @@ class _Size(click.ParamType):
         return int(found[1]), int(found[2])
 
 
-@click.command()
+@click.command("sample")
 @click.argument("model", metavar="[NAME|FILE]", required=False)
 @click.option(
     "-o",
