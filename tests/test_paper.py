@@ -13,7 +13,9 @@ import torch  # noqa: F401  (what the scripts train with)
 SCRIPTS = Path(__file__).parent.parent / "train/paper"
 
 
-@pytest.mark.parametrize(("name", "made"), [("comparisons", "comparisons.png")])
+@pytest.mark.parametrize(
+    ("name", "made"), [("comparisons", "comparisons.png"), ("likelihood", "reconstructions.png")]
+)
 def test_smoke(name: str, made: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     result = subprocess.run(

@@ -84,7 +84,8 @@ class SoftStage(AutoencoderStage):
         temperature = first * (last / first) ** (self._step / max(1, self.schedule.steps - 1))
         scale = temperature * flat.detach().square().sum(1).mean()
         weights = torch.softmax(-torch.cdist(flat, vectors).square() / scale, dim=1)
-        return (weights @ vectors).view(latents.shape).permute(0, 3, 1, 2)
+        mixture: Tensor = (weights @ vectors).view(latents.shape).permute(0, 3, 1, 2)
+        return mixture
 
 
 class Lines:
@@ -163,6 +164,7 @@ def main() -> None:
             values = {**settings, **SMOKE} if given.smoke else settings
             recipe = load_recipe(RECIPE, {f"train.autoencoder.{k}": v for k, v in values.items()})
             folder = given.out / name.replace(", ", "-").replace(" ", "-")
+            assert isinstance(recipe, Recipe)
             found[name] = train(name, recipe, given.data, given.validation, folder)
     draw(found, given.out / "comparisons.png")
     for name, rows in found.items():
