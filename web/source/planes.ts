@@ -5,7 +5,7 @@
  * around a part change what the layer makes of it: so much is kept where a network crops.
  */
 
-import { type Box, sizeOf, within } from './grid.ts';
+import { type Box, areaOf, sizeOf, within } from './grid.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Channels of a plane are a multiple of this. */
@@ -52,7 +52,7 @@ export function runLayers(
       if (layer === CROP) {
         const kept = keptBy(layers.slice(number + 1), plane, wanted);
         wanted = within(kept, wanted);
-        replace(cropped(kernel, plane, kept));
+        if (areaOf(kept) < plane.rows * plane.columns) replace(cropped(kernel, plane, kept));
         return;
       }
       replace(layer.run(plane));

@@ -97,6 +97,9 @@ class Builder {
   }
 }
 
+/** Follows each layer with a crop: where pictures are small, surroundings are much of them. */
+const cropped = (layers: readonly Layer[]): Layers => layers.flatMap((layer) => [layer, CROP]);
+
 const numbers = (first: number, count: number): number[] =>
   Array.from({ length: count }, (_, number) => first + number);
 
@@ -107,12 +110,10 @@ export function photoSynthesis(kernel: Kernel, file: ModelFile, config: Transfor
   const [a, b, c] = config.depths;
   const transform = [
     build.convolution('layers.0', config.latents - config.details, coarse, 3, { padding: 1 }),
-    ...build.blocks(1, c, coarse),
-    CROP,
+    ...cropped(build.blocks(1, c, coarse)),
     build.convolution(`layers.${c + 1}`, coarse, 4 * middle, 1),
     new Shuffle(kernel, 2),
-    ...build.blocks(c + 3, b, middle),
-    CROP,
+    ...cropped(build.blocks(c + 3, b, middle)),
     build.convolution(`layers.${c + b + 3}`, middle, 4 * fine, 1),
     new Shuffle(kernel, 2),
     ...build.blocks(c + b + 5, a, fine),
@@ -133,12 +134,10 @@ export function exactSynthesis(kernel: Kernel, file: ModelFile, config: Transfor
   const [a, b, c] = config.depths;
   const transform = [
     build.wide('layers.0', config.latents - config.details, coarse, 3),
-    ...build.integerBlocks(1, c, coarse),
-    CROP,
+    ...cropped(build.integerBlocks(1, c, coarse)),
     build.wide(`layers.${c + 1}`, coarse, 4 * middle, 1),
     new Shuffle(kernel, 2),
-    ...build.integerBlocks(c + 3, b, middle),
-    CROP,
+    ...cropped(build.integerBlocks(c + 3, b, middle)),
     build.wide(`layers.${c + b + 3}`, middle, 4 * fine, 1),
     new Shuffle(kernel, 2),
     ...build.integerBlocks(c + b + 5, a, fine),
@@ -160,11 +159,10 @@ export function photoAnalysis(kernel: Kernel, file: ModelFile, config: Transform
     ...build.blocks(1, a, fine),
     build.convolution(`layers.${a + 1}`, fine, middle, 4, { stride: 2, padding: 1 }),
     CROP,
-    ...build.blocks(a + 2, b, middle),
+    ...cropped(build.blocks(a + 2, b, middle)),
     build.convolution(`layers.${a + b + 2}`, middle, coarse, 4, { stride: 2, padding: 1 }),
     CROP,
-    ...build.blocks(a + b + 3, c, coarse),
-    CROP,
+    ...cropped(build.blocks(a + b + 3, c, coarse)),
     build.convolution(`layers.${a + b + c + 3}`, coarse, latents - details, 1),
   ] as const;
   return {
