@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from conftest import photo, with_metadata
 from PIL import Image
 from test_bench_page import browser as browser  # the fixture
 from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
+from test_web_server import serving
 
 import vqcodec
 from vqcodec.container import Medium
 from vqcodec.errors import ModelError
 from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import ModelFile, list_models
-from vqcodec.view.server import Server
-from vqcodec.view.site import INDEX, PAGE, resources
+from vqcodec.view.site import INDEX, PAGE, Resource, resources
 
 pytestmark = pytest.mark.skipif(not (PAGE / INDEX).exists(), reason="the page was not built")
 
@@ -61,7 +60,8 @@ class Worker:
     def __init__(self, browser: Any, origin: str) -> None:
         self._browser = browser
         browser.set_script_timeout(300)
-        browser.get(f"{origin}/")
+        if browser.current_url != f"{origin}/":
+            browser.get(f"{origin}/")
 
     def ask(self, kind: str, **content: Any) -> Any:
         """Return an answer. Raises ProblemError."""
@@ -136,17 +136,17 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def origin(file: Path) -> Iterator[str]:
-    with Server(resources(offered(), file)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(resources(offered(), file)) as server:
         yield server.origin
-        server.shutdown()
-        thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def worker(browser: Any, origin: str) -> Worker:
     return Worker(browser, origin)
+
+
+def vector(name: str) -> bytes:
+    return (VECTORS / f"{name}.vqc").read_bytes()
 
 
 def difference(one: Image.Image, other: Image.Image) -> int:
@@ -270,6 +270,19 @@ def test_models_are_checked_and_kept(worker: Worker, origin: str, browser: Any) 
     assert f"{origin}/model-{default}" in names
 
 
+def test_models_are_refused_whose_hash_is_another(browser: Any) -> None:
+    model = next(model for model in offered() if model.path == VECTORS / "models/paper.safetensors")
+    [(address, kept)] = [item for item in resources([model]).items() if "safetensors" in item[0]]
+    data = bytearray(model.path.read_bytes())
+    data[-1] ^= 1
+    altered = {**resources([model]), address: Resource(bytes(data), kept.type)}
+    with serving(altered) as server:
+        worker = Worker(browser, server.origin)
+        with pytest.raises(ProblemError, match="SHA-256") as caught:
+            worker.open(vector("valid/paper"))
+    assert caught.value.kind == "Model"
+
+
 # What people see.
 
 
@@ -383,10 +396,6 @@ def test_keyboard_moves_and_zooms(page: Page) -> None:
     assert page.text("zoom") == "125 %"
     page.press("1")
     assert page.text("zoom") == "100 %"
-
-
-def vector(name: str) -> bytes:
-    return (VECTORS / f"{name}.vqc").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from conftest import Run, one_line_error
 from vqcodec.container import Medium
 from vqcodec.registry.store import ModelFile, list_models
 from vqcodec.view.server import ADDRESS, Server
-from vqcodec.view.site import INDEX, resources
+from vqcodec.view.site import INDEX, Resource, resources
 
 SECRET = b"what nobody asked for"
 
@@ -43,15 +44,24 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@contextmanager
+def serving(found: Mapping[str, Resource]) -> Iterator[Server]:
+    """Run a server in a thread."""
+    with Server(found) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture
 def server(page: Path, file: Path) -> Iterator[Server]:
     models = [model for model in list_models() if model.medium is Medium.PICTURE]
-    with Server(resources(models, file, page)) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
+    with serving(resources(models, file, page)) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def ask(

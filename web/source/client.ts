@@ -71,13 +71,9 @@ export class Client {
       return;
     }
     const { kind, message } = response.problem;
-    if (kind) {
-      waiting.reject(new Problem(kind, message));
-      return;
-    }
-    // What is left in its memory is not to be relied on.
-    waiting.reject(broken(message));
-    this.stop();
+    waiting.reject(kind ? new Problem(kind, message) : broken(message));
+    // What is left in the worker's memory is not to be relied on.
+    if (!kind || kind === 'Memory') this.stop();
   }
 }
 

@@ -86,7 +86,11 @@ export class Compression {
     const select = element('model', HTMLSelectElement);
     if (select.options.length) return;
     const models = await this.client.ask('models', {});
-    for (const { name, sha256 } of models) select.add(new Option(name, sha256));
+    for (const { name, sha256, description } of models) {
+      const option = new Option(name, sha256);
+      option.title = description;
+      select.add(option);
+    }
   }
 
   private async measure(): Promise<void> {
