@@ -24,6 +24,7 @@ _DOCUMENTS = (
     "train/*.png",
     "train/README.md",
     "train/paper/*.webp",
+    "web/README.md",
 )
 
 
