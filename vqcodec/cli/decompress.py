@@ -60,6 +60,12 @@ class _Crop(click.ParamType):
 )
 @click.option("--crop", type=_Crop(), help="Decode only this part, in pixels or seconds.")
 @click.option(
+    "--thumbnail",
+    type=click.IntRange(min=1),
+    metavar="SIZE",
+    help="Shrink pictures to at most so many pixels a side.",
+)
+@click.option(
     "--salvage",
     is_flag=True,
     help="Of damaged files decode all tiles that hold; the others are grey, or silent. "
@@ -82,6 +88,7 @@ def command(
     format_: str | None,
     format_quality: int | None,
     crop: tuple[float, ...] | None,
+    thumbnail: int | None,
     salvage: bool,
     mtime: bool,
     model: str | None,
@@ -113,6 +120,7 @@ def command(
             max_pixels=max_pixels,
             suffix=formats.picture,
             quality=format_quality,
+            thumbnail=thumbnail,
         ),
         sound_jobs.Decompression(
             **shared,

@@ -174,6 +174,8 @@ class Decompression:
     """Names the format."""
     quality: int | None = None
     """Of a lossy format, 1 to 100."""
+    thumbnail: int | None = None
+    """Most pixels a side that pictures are shrunk to."""
     mtime: bool = True
     """Give results the dates of the pictures' files, where these are known."""
 
@@ -199,6 +201,7 @@ class Decompression:
     def _decompress(self, model: PictureModel | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.image.pipeline import decode
         from vqcodec.image.salvage import salvage
+        from vqcodec.image.shrinking import shrunk
         from vqcodec.image.writing import format_of, write_picture
 
         began = time.perf_counter()
@@ -223,6 +226,8 @@ class Decompression:
                     max_pixels=self.max_pixels,
                     progress=progress,
                 )
+        if self.thumbnail is not None:
+            picture = shrunk(picture, self.thumbnail)
         written = write_picture(picture, format_of(f"*{self.suffix}"), self.quality)
         job.write(written)
         warned = losses
