@@ -62,10 +62,8 @@ grids = [each.tensor() for each in pictures]
 seen, unseen = grids[8:], torch.cat([squares(grid, 8) for grid in grids[:8]])
 model = Transformer(codewords)
 optimiser = torch.optim.AdamW(model.parameters())
-steps, end = 0, time.process_time() + SECONDS
+end = time.process_time() + SECONDS
 while (left := end - time.process_time()) > 0:
-    steps += 1
-    if steps%50==0: print(steps, float(loss)/math.log(2), flush=True)
     optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2 * left / SECONDS)
     chosen = torch.randint(len(seen), (8,))
     loss = loss_of(model, torch.cat([squares(seen[number], 1) for number in chosen]))
