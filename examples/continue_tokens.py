@@ -1,6 +1,6 @@
 """A small transformer learns to continue the tokens of `paper`.
 
-    vqcodec tokens my_photos/ -o photos.npz --model paper
+    vqcodec tokens my_photos/ -o photos.npz --model paper      # more than eight
     python examples/continue_tokens.py photos.npz continued.png
 
 It sees squares of 16x16 tokens, 64x64 pixels, and prints how many bits a token takes on pictures
@@ -57,7 +57,7 @@ def loss_of(model, batch):
 
 torch.manual_seed(0)
 pictures = [each for each in tokens.read(sys.argv[1]) if min(each.indices.shape[:2]) >= SIDE]
-(((codewords,),)) = tokens.codebooks(sys.argv[1]).values()
+[(codewords,)] = tokens.codebooks(sys.argv[1]).values()
 grids = [each.tensor() for each in pictures]
 seen, unseen = grids[8:], torch.cat([squares(grid, 8) for grid in grids[:8]])
 model = Transformer(codewords)
