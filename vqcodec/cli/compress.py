@@ -21,6 +21,7 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
 )
 from vqcodec.cli.running import run_all
@@ -34,6 +35,7 @@ from vqcodec.media.jobs import Compression, is_input
 @inputs_argument
 @placing_options("the .vqc file")
 @running_options
+@ray_option
 @model_option
 @click.option(
     "--prior",
@@ -138,6 +140,7 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     model: str | None,
     prior: str,
     wish: Wish,
@@ -172,6 +175,14 @@ def command(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
         sound_jobs.Compression(**shared, reading=sound),
     )
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        if removal.remove_source:
+            raise click.UsageError("--ray and --remove-source exclude each other")
+        return run_cluster(
+            inputs, placing, running, work, compute, address, suffix=".vqc", is_input=is_input
+        )
     return run_all(
         inputs,
         placing.outputs(remove_source=removal.remove_source),

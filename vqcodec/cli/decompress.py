@@ -17,6 +17,7 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
@@ -47,6 +48,7 @@ class _Crop(click.ParamType):
 @inputs_argument
 @placing_options("the picture or sound")
 @running_options
+@ray_option
 @click.option(
     "--format",
     "format_",
@@ -85,6 +87,7 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     format_: str | None,
     format_quality: int | None,
     crop: tuple[float, ...] | None,
@@ -129,6 +132,20 @@ def command(
             suffix=formats.sound,
         ),
     )
+
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        return run_cluster(
+            inputs,
+            placing,
+            running,
+            work,
+            compute,
+            address,
+            suffix=formats.picture,
+            is_input=is_vqc,
+        )
 
     def suffix_of(source: str) -> str:
         return formats.sound if holds_sound_at(source) else formats.picture

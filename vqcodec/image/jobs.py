@@ -148,15 +148,16 @@ class Compression:
         loss = source.inventory.loss
         warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
         warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
-        pixels = math.prod(encoded.header.shape)
+        rate = 8 * after / math.prod(encoded.header.shape)
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{compared(before, after)}, {8 * after / pixels:.3f} bpp, {seconds:.2f} s",
+            f"{compared(before, after)}, {rate:.3f} bpp, {seconds:.2f} s",
             warnings=warned,
             before=before,
             after=after,
+            rate=rate,
             kept=kept,
         )
 
