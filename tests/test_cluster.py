@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import MODELS, Run, one_line_error, photo
 
 import vqcodec
+from vqcodec import tokens
 from vqcodec.batch.job import Bar, Job, Outcome
 from vqcodec.image.jobs import Compression, is_picture
 
@@ -25,7 +27,8 @@ from ray.cluster_utils import Cluster as Machines  # noqa: E402
 
 from vqcodec.cluster import run as running  # noqa: E402
 from vqcodec.cluster.log import NAME, Log, finished  # noqa: E402
-from vqcodec.cluster.places import Folder, Task, tasks  # noqa: E402
+from vqcodec.cluster.places import Folder, Task  # noqa: E402
+from vqcodec.cluster.places import tasks as tasks_of  # noqa: E402
 from vqcodec.cluster.run import Cluster, run  # noqa: E402
 from vqcodec.cluster.worker import row_of  # noqa: E402
 
@@ -95,7 +98,7 @@ class Slow:
 
 def work_on(pictures: Path, results: Path, work: Any) -> running.Progress:
     source, target = Folder(str(pictures)), Folder(str(results))
-    found = tasks(source, is_picture, ".vqc")
+    found = tasks_of(source, is_picture, ".vqc")
     return run(Cluster(), work, source, target, found, lambda _: None)
 
 
@@ -170,7 +173,7 @@ def test_files_go_to_any_address(tmp_path: Path) -> None:
     far.put(str(local), "below/a.txt")
     far.fetch("below/a.txt", str(tmp_path / "b.txt"))
     assert (tmp_path / "b.txt").read_text() == "there"
-    assert [task.source for task in tasks(far, lambda _: True, ".vqc")] == ["below/a.txt"]
+    assert [task.source for task in tasks_of(far, lambda _: True, ".vqc")] == ["below/a.txt"]
     near = Folder(str(tmp_path / "near"))
     near.put(str(local), "below/a.txt")
     assert [path.name for path in (tmp_path / "near/below").iterdir()] == ["a.txt"]
@@ -181,7 +184,7 @@ def test_names_of_results(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"123")
-    found = list(tasks(Folder(str(tmp_path)), is_picture, ".vqc"))
+    found = list(tasks_of(Folder(str(tmp_path)), is_picture, ".vqc"))
     assert sorted((task.source, task.target, task.size) for task in found) == [
         ("a.jpg", "a.jpg.vqc", 3),
         ("a.png", "a.png.vqc", 3),
@@ -189,7 +192,7 @@ def test_names_of_results(tmp_path: Path) -> None:
         ("c/a.png", "c/a.vqc", 3),
     ]
     with pytest.raises(NotADirectoryError):
-        list(tasks(Folder(str(tmp_path / "none")), is_picture, ".vqc"))
+        list(tasks_of(Folder(str(tmp_path / "none")), is_picture, ".vqc"))
 
 
 def test_the_log_knows_what_is_done(tmp_path: Path) -> None:
@@ -202,3 +205,20 @@ def test_the_log_knows_what_is_done(tmp_path: Path) -> None:
         log.flush()
     assert finished(folder) == {"a"}
     assert len(list((tmp_path / NAME).iterdir())) == 2
+
+
+@pytest.mark.usefixtures("machines", "installed")
+def test_tokens(run: Run, pictures: Path, tmp_path: Path) -> None:
+    results = tmp_path / "tokens"
+    (pictures / "bad.png").write_bytes(b"nothing")
+    line = ["tokens", str(pictures), "-o", str(results), "--model", MODEL, "--ray"]
+    assert run(*line).code == 1
+    (shard,) = results.glob("*.parquet")
+    found = {one.name: one for one in tokens.read(shard)}
+    assert len(found) == 40
+    expected = tokens.tokenize(pictures / "3/7.png", model=MODEL)
+    assert np.array_equal(found["3/7.png"].indices, expected.indices)
+    assert len(tokens.codebooks(shard)) == 1
+    (pictures / "bad.png").unlink()
+    assert run(*line).code == 0  # there is nothing left to do
+    assert {row["target"] for row in rows_of(results)} == {shard.name}

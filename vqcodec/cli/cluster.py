@@ -35,17 +35,21 @@ def run_cluster(
     *,
     suffix: str,
     is_input: Callable[[PurePath], bool],
+    shards: bool = False,
 ) -> int:
-    """Do the work on all files of a folder; return the exit code."""
+    """Do the work on all files of a folder; return the exit code. With `shards` the results of many
+    files are one file.
+    """
     if len(inputs) != 1 or placing.directory is None or placing.output is not None:
         raise click.UsageError("--ray takes one folder IN and a folder for the results, -d DIR")
     if running.jobs is not None or running.dry_run or compute.threads is not None:
         raise click.UsageError("--ray excludes --jobs, --threads and --dry-run")
-    if not (find_spec("ray") and find_spec("pyarrow") and find_spec("fsspec")):
-        raise MissingPackageError("--ray needs Ray", hint='pip install "vqcodec[ray]"')
+    require_ray()
     from vqcodec.cluster.log import NAME, finished
     from vqcodec.cluster.places import Folder, tasks
     from vqcodec.cluster.run import Cluster, run
+    from vqcodec.cluster.shards import ShardWorker
+    from vqcodec.cluster.worker import Worker
 
     source, target = Folder(inputs[0]), Folder(placing.directory)
     work.ready()  # what is wrong with the model or the device is wrong for all files
@@ -59,9 +63,9 @@ def run_cluster(
     waiting = (task for task in tasks(source, is_input, suffix) if task.source not in known)
     lines = _Lines()
     gpus = 0.0 if compute.device == "cpu" else 1.0
-    progress = run(
-        Cluster(address=address or None, gpus=gpus), work, source, target, waiting, lines
-    )
+    cluster = Cluster(address=address or None, gpus=gpus)
+    kind = ShardWorker if shards else Worker
+    progress = run(cluster, work, source, target, waiting, lines, kind)
     if known:
         echo(f"vqcodec: {len(known)} skipped: the log has them", err=True)
     if progress.failed > _SHOWN:
@@ -73,6 +77,12 @@ def run_cluster(
         line += f": {sizes}, {compared(progress.before, progress.after)}"
     echo(line)
     return 1 if progress.failed else 0
+
+
+def require_ray() -> None:
+    """Raise MissingPackageError where Ray, or what goes with it, is not installed."""
+    if not all(map(find_spec, ("ray", "pyarrow", "fsspec"))):
+        raise MissingPackageError("--ray needs Ray", hint="pip install 'vqcodec[ray]'")
 
 
 class _Lines:

@@ -15,10 +15,13 @@ from vqcodec.batch.job import EXPECTED, Failure, read_input
 from vqcodec.batch.listing import describe_left_out, list_files
 from vqcodec.cli.options import (
     Compute,
+    Placing,
+    Running,
     compute_options,
     inputs_argument,
     max_pixels_option,
     model_option,
+    ray_option,
 )
 from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import file_bar
@@ -32,17 +35,18 @@ if TYPE_CHECKING:
     from vqcodec.tokens import Tokens
 
 
-@click.command()
+@click.command("tokens")
 @inputs_argument
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     required=True,
-    type=click.Path(dir_okay=False),
-    help="Write tokens here: a .parquet, .npz or .tar (WebDataset) file.",
+    type=click.Path(),
+    help="Write tokens here: a .parquet, .npz or .tar (WebDataset) file; with --ray a folder.",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
+@ray_option
 @model_option
 @click.option(
     "-q",
@@ -56,6 +60,7 @@ def command(
     inputs: tuple[str, ...],
     output: str,
     force: bool,
+    address: str | None,
     model: str | None,
     quality: float | None,
     max_pixels: int,
@@ -65,8 +70,31 @@ def command(
 
     IN is a picture, a .vqc file, a folder (every one of these in it) or '-' (stdin). Of each
     picture the indices of its .vqc file are written, with its shape, quality, model and name,
-    and the models' codebooks once. The tokens of .vqc files are taken as they are.
+    and the models' codebooks once. The tokens of .vqc files are taken as they are. With --ray
+    there is a Parquet file for every few hundred pictures, and a second run goes on.
     """
+    if address is not None:
+        from vqcodec.cli.cluster import require_ray, run_cluster
+
+        require_ray()
+        from vqcodec.cluster.shards import Tokenising
+
+        work = Tokenising(
+            model=model, quality=quality, device=compute.device, max_pixels=max_pixels
+        )
+        placing = Placing(output=None, directory=output, force=force, skip_existing=not force)
+        running = Running(jobs=None, dry_run=False)
+        return run_cluster(
+            inputs,
+            placing,
+            running,
+            work,
+            compute,
+            address,
+            suffix=".parquet",
+            is_input=_is_input,
+            shards=True,
+        )
     from vqcodec.image.pipeline import picture_model
     from vqcodec.tokens.files import format_of, write
 
@@ -146,7 +174,7 @@ def _files(inputs: Sequence[str]) -> tuple[list[tuple[str, str]], list[Failure]]
     return files, failures
 
 
-def _is_input(path: Path) -> bool:
+def _is_input(path: PurePath) -> bool:
     return is_vqc(path) or picture_jobs.is_picture(path)
 
 

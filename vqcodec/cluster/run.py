@@ -23,8 +23,6 @@ from vqcodec.cluster.worker import Worker, row_of
 
 _WAVE = 200_000
 """Files whose names are in the cluster's memory at once."""
-_BATCH = 16
-"""Files that a worker is given at once."""
 _LOST = "its worker was lost, and no other could be had"
 
 
@@ -76,8 +74,9 @@ def run(
     target: Folder,
     tasks: Iterator[Task],
     report: Callable[[Row], None],
+    kind: type[Worker] = Worker,
 ) -> Progress:
-    """Work on all files; `report` is told each row of the log.
+    """Work on all files, by workers of a kind; `report` is told each row of the log.
 
     Raises: what `work.ready` raises, ConnectionError.
     """
@@ -98,7 +97,7 @@ def run(
     try:
         while wave := list(itertools.islice(tasks, _WAVE)):
             waiting = {task.source: task for task in wave}
-            for rows in _rows(cluster, work, source, target, wave):
+            for rows in _rows(cluster, kind, work, source, target, wave):
                 note([row for row in rows if waiting.pop(row["source"], None)])
             note([row_of(task, _LOST) for task in waiting.values()])
     finally:
@@ -107,16 +106,21 @@ def run(
 
 
 def _rows(
-    cluster: Cluster, work: Work, source: Folder, target: Folder, tasks: Sequence[Task]
+    cluster: Cluster,
+    kind: type[Worker],
+    work: Work,
+    source: Folder,
+    target: Folder,
+    tasks: Sequence[Task],
 ) -> Iterator[list[Row]]:
     """Yield rows of the log as they come; files whose worker was lost for good are missing."""
     blocks = [
-        pa.Table.from_pylist([asdict(task) for task in tasks[first : first + _BATCH]])
-        for first in range(0, len(tasks), _BATCH)
+        pa.Table.from_pylist([asdict(task) for task in tasks[first : first + kind.BATCH]])
+        for first in range(0, len(tasks), kind.BATCH)
     ]
     workers = min(cluster.workers(), len(blocks))
     data = ray.data.from_arrow(blocks).map_batches(
-        Worker,
+        kind,
         fn_constructor_args=(work, source, target),
         compute=ActorPoolStrategy(min_size=1, max_size=workers),
         batch_size=None,  # a block

@@ -22,6 +22,9 @@ from vqcodec.cluster.places import Folder, Task
 class Worker:
     """Works on files one after the other, with the model loaded once."""
 
+    BATCH = 16
+    """Files that it is given at once."""
+
     def __init__(self, work: Work, source: Folder, target: Folder) -> None:
         self._work = work
         self._source, self._target = source, target
@@ -40,7 +43,7 @@ class Worker:
             outcome = self._outcome(task)
             failure = outcome.failure
         except Exception as error:  # a fault of ours, which must not cost the other files
-            outcome, failure = None, _described(error)
+            outcome, failure = None, described(error)
         row = row_of(task, "" if failure is None else failure.message)
         if outcome is not None:
             row |= {"after": outcome.after, "rate": outcome.rate}
@@ -79,7 +82,8 @@ def row_of(task: Task, error: str) -> Row:
     return known | {"rate": 0.0, "seconds": 0.0, "warnings": [], "error": error, "node": ""}
 
 
-def _described(error: Exception) -> Failure:
+def described(error: Exception) -> Failure:
+    """Say what is wrong, also if it is a fault of ours."""
     if isinstance(error, EXPECTED) and not isinstance(error, RuntimeError):
         return Failure.of(error)
     return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
