@@ -18,6 +18,7 @@ from vqcodec.cli.options import (
     model_option,
     placing_options,
     running_options,
+    speaker_option,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
@@ -71,6 +72,7 @@ class _Crop(click.ParamType):
     help="Give results the dates of the files that were compressed, where these are stored. "
     "Default: give them.",
 )
+@speaker_option
 @model_option
 @compute_options()
 @max_pixels_option
@@ -84,6 +86,7 @@ def command(
     crop: tuple[float, ...] | None,
     salvage: bool,
     mtime: bool,
+    speaker: str | None,
     model: str | None,
     compute: Compute,
     max_pixels: int,
@@ -117,6 +120,7 @@ def command(
         sound_jobs.Decompression(
             **shared,
             crop=crop if crop and len(crop) == 2 else None,
+            speaker=speaker,
             max_samples=max_samples,
             suffix=formats.sound,
         ),
