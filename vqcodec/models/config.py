@@ -286,6 +286,28 @@ class SoundAutoencoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaveNetDecoderConfig:
+    """The paper's decoder of sound (`networks.wavenet_decoder`), which no model file holds."""
+
+    channels: int = 64
+    """Width of the residual stream."""
+    skip: int = 128
+    """Width of what all layers add up to."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 2
+    """How far apart the two samples are that a layer reads, layer by layer."""
+    speaker_dim: int = 32
+    """Numbers that describe a speaker."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.channels, self.skip, self.speaker_dim, *self.dilations)
+        _require(
+            all(size >= 1 for size in sizes),
+            "decoder.channels, skip, dilations and speaker_dim must be at least 1",
+        )
+        _require(len(self.dilations) >= 1, "decoder.dilations must be at least one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentPriorConfig:
     """The prior of `photo`'s latents (`networks.latent_prior`)."""
 
