@@ -234,14 +234,14 @@ def wavenet(
     """The prior of a model of architecture vqvae-wavenet-1, and the tables of all of it."""
     autoencoder = {
         "strides": [4, 8],
-        "widths": [2, 1],
+        "widths": [2, 3],
         "encoder_depth": 1,
         "encoder_hidden": 1,
         "code_dim": 2,
         "codebook_size": size,
         "speaker_dim": 1,
         "spectrum_hop": 32,
-        "decoder_width": 1,
+        "decoder_width": 3,
         "decoder_hidden": 1,
         "decoder_depth": 1,
     }
