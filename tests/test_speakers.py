@@ -56,9 +56,9 @@ def test_channels_have_speakers_of_their_own() -> None:
 def test_wrong_chunks_are_refused_and_salvaged(speakers: tuple[int, ...]) -> None:
     right = written()
     data = with_chunk(right, pack_speakers(speakers))
-    with pytest.raises(CorruptError, match="speaker|spkr"):
+    with pytest.raises(CorruptError, match=r"speaker|spkr"):
         vqcodec.decompress_audio(data, model=MODEL)
-    with pytest.raises(CorruptError, match="speaker|spkr"):
+    with pytest.raises(CorruptError, match=r"speaker|spkr"):
         vqcodec.verify(data, model=MODEL)
     found = vqcodec.salvage_audio(data, model=MODEL)
     [loss] = found.losses

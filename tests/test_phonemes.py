@@ -1,0 +1,79 @@
+"""Codes held against phonemes, with made-up alignments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcodec.training.phonemes import (
+    PHONEMES,
+    UNKNOWN,
+    PhonemeMap,
+    Segment,
+    phonemes_at,
+    phonemes_of_indices,
+)
+
+SIL, AA, B, NOISE = (PHONEMES.index(name) for name in ("SIL", "AA", "B", "NOISE"))
+SEGMENTS = [
+    Segment("SIL", 0.0, 0.10),
+    Segment("B", 0.10, 0.14),
+    Segment("AA", 0.14, 0.30),
+    Segment("+SPN+", 0.32, 0.40),
+]
+
+
+def test_there_are_41_different_phonemes() -> None:
+    assert len(set(PHONEMES)) == len(PHONEMES) == 41
+
+
+def test_each_time_has_the_phoneme_that_is_spoken_then() -> None:
+    times = np.array([0.0, 0.0999, 0.1, 0.139, 0.14, 0.2, 0.31, 0.35, 0.5])
+    expected = [SIL, SIL, B, B, AA, AA, UNKNOWN, NOISE, UNKNOWN]
+    assert phonemes_at(SEGMENTS, times).tolist() == expected
+
+
+def test_indices_have_the_phoneme_of_their_middle() -> None:
+    assert phonemes_of_indices(SEGMENTS, 6, 0.08).tolist() == [SIL, B, AA, AA, NOISE, UNKNOWN]
+
+
+def test_codewords_are_mapped_to_their_most_frequent_phoneme() -> None:
+    indices = np.array([0, 0, 0, 1, 1, 2, 2, 2])
+    phonemes = np.array([AA, AA, B, B, B, UNKNOWN, UNKNOWN, SIL])
+    found = PhonemeMap.fitted(indices, phonemes, 4)
+    # Codeword 3 does not occur; B is the most likely of all.
+    assert found.phonemes.tolist() == [AA, B, SIL, B]
+
+
+def test_a_map_is_judged_beside_the_likeliest_phoneme() -> None:
+    found = PhonemeMap(np.array([AA, B, SIL]))
+    indices = np.array([0, 0, 1, 2, 2, 2, 1, 0])
+    phonemes = np.array([AA, B, B, SIL, SIL, SIL, SIL, UNKNOWN])
+    judged = found.judge(indices, phonemes)
+    assert (judged.indices, judged.accuracy) == (7, 5 / 7)
+    assert (judged.likeliest, judged.share) == ("SIL", 4 / 7)
+    spoken = found.judge(indices, phonemes, spoken=True)
+    assert (spoken.indices, spoken.accuracy) == (3, 2 / 3)
+    assert (spoken.likeliest, spoken.share) == ("B", 2 / 3)
+
+
+def test_codes_that_are_phonemes_are_found_out_and_noise_is_not() -> None:
+    rng = np.random.default_rng(0)
+    phonemes = rng.choice(41, 20000, p=np.arange(1, 42) / np.arange(1, 42).sum())
+    names = rng.permutation(41)
+    halves = slice(0, 10000), slice(10000, None)
+    telling, silent = names[phonemes], rng.integers(0, 128, len(phonemes))
+    for indices, least, most in ((telling, 1.0, 1.0), (silent, 0.0, 0.06)):
+        found = PhonemeMap.fitted(indices[halves[0]], phonemes[halves[0]], 128)
+        assert least <= found.judge(indices[halves[1]], phonemes[halves[1]]).accuracy <= most
+
+
+def test_nothing_to_fit_or_to_judge_is_refused() -> None:
+    nothing = np.array([UNKNOWN, UNKNOWN])
+    with pytest.raises(ValueError, match="known"):
+        PhonemeMap.fitted(np.array([0, 1]), nothing, 2)
+    found = PhonemeMap(np.array([AA, SIL]))
+    with pytest.raises(ValueError, match="known"):
+        found.judge(np.array([0, 1]), nothing)
+    with pytest.raises(ValueError, match="known"):
+        found.judge(np.array([1]), np.array([SIL]), spoken=True)
