@@ -10,6 +10,7 @@ from vqcodec.training.phonemes import (
     UNKNOWN,
     PhonemeMap,
     Segment,
+    of_speech,
     phonemes_at,
     phonemes_of_indices,
 )
@@ -52,9 +53,11 @@ def test_a_map_is_judged_beside_the_likeliest_phoneme() -> None:
     judged = found.judge(indices, phonemes)
     assert (judged.indices, judged.accuracy) == (7, 5 / 7)
     assert (judged.likeliest, judged.share) == ("SIL", 4 / 7)
-    spoken = found.judge(indices, phonemes, spoken=True)
-    assert (spoken.indices, spoken.accuracy) == (3, 2 / 3)
-    assert (spoken.likeliest, spoken.share) == ("B", 2 / 3)
+
+
+def test_speech_alone_is_neither_silence_nor_noise() -> None:
+    phonemes = np.array([AA, SIL, NOISE, UNKNOWN, B])
+    assert of_speech(phonemes).tolist() == [AA, UNKNOWN, UNKNOWN, UNKNOWN, B]
 
 
 def test_codes_that_are_phonemes_are_found_out_and_noise_is_not() -> None:
@@ -75,5 +78,3 @@ def test_nothing_to_fit_or_to_judge_is_refused() -> None:
     found = PhonemeMap(np.array([AA, SIL]))
     with pytest.raises(ValueError, match="known"):
         found.judge(np.array([0, 1]), nothing)
-    with pytest.raises(ValueError, match="known"):
-        found.judge(np.array([1]), np.array([SIL]), spoken=True)

@@ -25,7 +25,13 @@ import numpy as np
 
 import vqcodec
 from vqcodec.audio.transform import measure_blocks
-from vqcodec.training.phonemes import Numbers, PhonemeMap, Segment, phonemes_of_indices
+from vqcodec.training.phonemes import (
+    Numbers,
+    PhonemeMap,
+    Segment,
+    of_speech,
+    phonemes_of_indices,
+)
 from vqcodec.training.sounds import Samples, loudness, read_recording
 
 _FRAME_SECONDS = 0.01
@@ -136,15 +142,15 @@ def main() -> None:
         tuple(np.concatenate(part) for part in zip(*found[half], strict=True))
         for half in (True, False)
     )
-    phoneme_map = PhonemeMap.fitted(fitted[0], fitted[1], model.codebook_size)
     rate = model.rate / model.hop
     print(f"{model.name}: {model.codebook_size} codewords at {rate:g} Hz")
     print(
         f"fitted on {len(fitted[0])} indices of {len(speakers[True])} speakers, tried on "
         f"{len(speakers[False])} others; {left_out} recordings were not aligned"
     )
-    for spoken, what in ((False, "all"), (True, "speech alone")):
-        judged = phoneme_map.judge(tried[0], tried[1], spoken=spoken)
+    for what, kept in (("all", np.asarray), ("speech alone", of_speech)):
+        phoneme_map = PhonemeMap.fitted(fitted[0], kept(fitted[1]), model.codebook_size)
+        judged = phoneme_map.judge(tried[0], kept(tried[1]))
         print(
             f"{what}: {judged.accuracy:.1%} of {judged.indices} indices right; the likeliest "
             f"phoneme, {judged.likeliest}, has {judged.share:.1%}"

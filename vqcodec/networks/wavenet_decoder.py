@@ -145,7 +145,8 @@ def generate(
 ) -> Tensor:
     """Sample sounds (B, hop N) of codewords (B, D, N) in the voices of speakers' rows (B, E).
 
-    Logits are divided by `temperature`, above 0. This takes some minutes for a second of sound.
+    Logits are divided by `temperature`, above 0. This takes about 20 seconds of a processor for one
+    of sound.
     """
     generation = Generation(decoder, codewords, voices)
     previous = torch.full((len(codewords),), SILENCE, device=codewords.device)

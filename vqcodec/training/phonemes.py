@@ -54,6 +54,11 @@ def phonemes_of_indices(segments: Sequence[Segment], count: int, seconds: float)
     return phonemes_at(segments, (np.arange(count) + 0.5) * seconds)
 
 
+def of_speech(phonemes: Numbers) -> Numbers:
+    """Return the phonemes (n,) with silence and noise made unknown."""
+    return np.where(phonemes < SPOKEN, phonemes, UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class PhonemeMap:
     """For each codeword a phoneme."""
@@ -76,21 +81,16 @@ class PhonemeMap:
         likely = counts.sum(0).argmax()
         return cls(np.where(counts.any(1), counts.argmax(1), likely))
 
-    def judge(self, indices: Numbers, phonemes: Numbers, *, spoken: bool = False) -> Judgement:
-        """Try it on indices (n,) and their phonemes; `spoken`: on those of speech alone.
-
-        Raises ValueError if there is none.
-        """
-        some = phonemes != UNKNOWN
-        if spoken:
-            some &= phonemes < SPOKEN
-        if not some.any():
+    def judge(self, indices: Numbers, phonemes: Numbers) -> Judgement:
+        """Try it on indices (n,) whose phonemes are known. Raises ValueError if none is."""
+        known = phonemes != UNKNOWN
+        if not known.any():
             raise ValueError("no index has a known phoneme")
-        truth = phonemes[some]
+        truth = phonemes[known]
         counts = np.bincount(truth, minlength=len(PHONEMES))
         return Judgement(
             indices=len(truth),
-            accuracy=float((self.phonemes[indices[some]] == truth).mean()),
+            accuracy=float((self.phonemes[indices[known]] == truth).mean()),
             likeliest=PHONEMES[int(counts.argmax())],
             share=float(counts.max() / len(truth)),
         )
