@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from test_vectors import VECTORS
 
+from vqcodec.models.stft import RATE
 from vqcodec.training.phonemes import (
     PHONEMES,
     UNKNOWN,
@@ -15,6 +20,8 @@ from vqcodec.training.phonemes import (
     phonemes_of_indices,
 )
 
+TRAIN = Path(__file__).parent.parent / "train"
+MODEL = VECTORS / "models" / "speakers.safetensors"
 SIL, AA, B, NOISE = (PHONEMES.index(name) for name in ("SIL", "AA", "B", "NOISE"))
 SEGMENTS = [
     Segment("SIL", 0.0, 0.10),
@@ -78,3 +85,61 @@ def test_nothing_to_fit_or_to_judge_is_refused() -> None:
     found = PhonemeMap(np.array([AA, SIL]))
     with pytest.raises(ValueError, match="known"):
         found.judge(np.array([0, 1]), nothing)
+
+
+@pytest.fixture
+def spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four recordings and what is said in them; what aligns them is not needed for that."""
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    monkeypatch.syspath_prepend(str(TRAIN))
+    rows = ["file,split,set,speaker,transcript"]
+    for number, (split, speaker, words) in enumerate(
+        (
+            ("train", "anna", "AH BA"),
+            ("train", "bela", "BA / AH, it's"),
+            ("test", "carl", "unheard-of"),
+            ("val", "dora", "AH"),
+            ("val", "dora", ""),
+        )
+    ):
+        samples = 0.1 * np.random.default_rng(number).normal(size=2 * RATE // 5)
+        soundfile.write(tmp_path / f"{number}.wav", samples, RATE)
+        rows.append(f'{number}.wav,{split},own,{speaker},"{words}"')
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    import phonemes as script
+
+    heard: list[str] = []
+
+    def align(samples: np.ndarray, words: str) -> list[Segment]:
+        heard.append(words)
+        return [] if words == "unheard of" else SEGMENTS
+
+    monkeypatch.setattr(script, "align", align)
+    monkeypatch.setattr(script, "heard", heard, raising=False)
+    return tmp_path
+
+
+def test_the_script_judges_a_model(spoken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = sys.modules["phonemes"]
+    script.main([str(MODEL), str(spoken), "--sets", "own"])
+    assert script.heard == ["ah ba", "ba ah it's", "unheard of", "ah"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "speakers: 24 codewords at 500 Hz"
+    # 0.4 s are 200 indices, of which 10 lie between two phonemes.
+    assert (
+        lines[1] == "fitted on 400 indices of 2 speakers, tried on 1 others; 1 recordings were "
+        "not aligned"
+    )
+    assert "of 190 indices right; the likeliest phoneme, AA, has 42.1%" in lines[2]
+    assert "of 100 indices right; the likeliest phoneme, AA, has 80.0%" in lines[3]
+
+
+def test_the_script_wants_speakers_of_their_own(spoken: Path) -> None:
+    script = sys.modules["phonemes"]
+    manifest = spoken / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("dora", "anna"))
+    with pytest.raises(SystemExit, match="anna"):
+        script.main([str(MODEL), str(spoken), "--sets", "own"])
+    with pytest.raises(SystemExit, match="no recordings"):
+        script.main([str(MODEL), str(spoken), "--sets", "own", "--most", "0"])

@@ -113,14 +113,14 @@ def index(model: Any, samples: Samples) -> Numbers:
     return np.asarray(measure_blocks(model, [seen], (1, count))[0, :, 0], np.int64)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print how many indices have the phoneme that their codeword is mapped to."""
     parser = argparse.ArgumentParser(description="Hold the codes of a model against phonemes.")
     parser.add_argument("model", help="name or file of a model of architecture vqvae-wavenet-1")
     parser.add_argument("folder", type=Path, help="of recordings, with a manifest.csv")
     parser.add_argument("--sets", nargs="+", default=["speechocean762"], help="of the manifest")
     parser.add_argument("--most", type=int, help="recordings to fit on, and as many to try on")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     model: Any = vqcodec.load_model(given.model)
     found: dict[bool, list[tuple[Numbers, Numbers]]] = {True: [], False: []}
     speakers: dict[bool, set[str]] = {True: set(), False: set()}

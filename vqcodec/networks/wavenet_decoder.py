@@ -19,7 +19,7 @@ from vqcodec.networks.mu_law import CLASSES, SILENCE, samples_of
 
 
 class GatedLayer(nn.Module):
-    """A dilated causal convolution of two samples, gated and conditioned (eq. 2 and 3)."""
+    """A dilated causal convolution of two samples, gated and conditioned (sections 2.3 and 2.5)."""
 
     def __init__(self, config: WaveNetDecoderConfig, dilation: int, condition: int) -> None:
         super().__init__()
