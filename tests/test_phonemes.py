@@ -127,10 +127,8 @@ def test_the_script_judges_a_model(spoken: Path, capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "speakers: 24 codewords at 500 Hz"
     # 0.4 s are 200 indices, of which 10 lie between two phonemes.
-    assert (
-        lines[1] == "fitted on 400 indices of 2 speakers, tried on 1 others; 1 recordings were "
-        "not aligned"
-    )
+    told = "fitted on 400 indices of 2 speakers, tried on 1 others; 1 recordings were not aligned"
+    assert lines[1] == told
     assert "of 190 indices right; the likeliest phoneme, AA, has 42.1%" in lines[2]
     assert "of 100 indices right; the likeliest phoneme, AA, has 80.0%" in lines[3]
 
