@@ -115,6 +115,13 @@ def encode(
         stride_log2=0,
         tile_log2=_tile_log2(model),
     )
+    known = Description(
+        waveform=waveform,
+        speakers=(given or 0,) * len(waveform.levels),
+        tags=recording.tags,
+        modified=recording.modified,
+    )
+    to_chunks(known)  # what is too large is told now, not after coding
     most = wish.bytes_at_most(seconds=waveform.seconds)
     count = None if most is not None else counter(progress, 2 * math.prod(header.shape))
     test = SpeechTest(model.rate)
@@ -128,12 +135,9 @@ def encode(
     def attempt(told: Setting) -> Encoded:
         chosen = replace(header, quality=told.quality)
         streams, grid = encode_grid(model, chosen, measured, told.weight, count)
-        description = Description(
-            waveform=waveform,
-            speakers=loudest.speakers(grid) if given is None else (given,) * len(grid),
-            tags=recording.tags,
-            modified=recording.modified,
-        )
+        description = known
+        if given is None:
+            description = replace(known, speakers=loudest.speakers(grid))
         data = serialise(Container(header=chosen, chunks=to_chunks(description), tiles=streams))
         return Encoded(data=data, header=chosen, indices=grid, description=description)
 
