@@ -104,15 +104,17 @@ class Compression:
             kept += (_LARGER,) if is_larger else ()
             kept = kept or remove(job, state)
         duration = encoded.description.waveform.seconds
+        rate = 8 * after / duration / 1000
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{compared(before, after)}, {duration:.2f} s at {8 * after / duration / 1000:.2f} "
-            f"kbit/s, {seconds:.2f} s",
+            f"{compared(before, after)}, {duration:.2f} s at {rate:.2f} kbit/s, "
+            f"{seconds:.2f} s",
             warnings=(f"{_LARGER} than the file of sound",) if is_larger and not removes else (),
             before=before,
             after=after,
+            rate=rate,
             kept=kept,
         )
 

@@ -21,6 +21,7 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
     speaker_option,
 )
@@ -35,6 +36,7 @@ from vqcodec.media.jobs import Compression, is_input
 @inputs_argument
 @placing_options("the .vqc file")
 @running_options
+@ray_option
 @model_option
 @click.option(
     "--prior",
@@ -140,6 +142,7 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     model: str | None,
     prior: str,
     wish: Wish,
@@ -175,6 +178,14 @@ def command(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
         sound_jobs.Compression(**shared, speaker=speaker, reading=sound),
     )
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        if removal.remove_source:
+            raise click.UsageError("--ray and --remove-source exclude each other")
+        return run_cluster(
+            inputs, placing, running, work, compute, address, suffix=".vqc", is_input=is_input
+        )
     return run_all(
         inputs,
         placing.outputs(remove_source=removal.remove_source),

@@ -17,6 +17,7 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
     speaker_option,
 )
@@ -48,6 +49,7 @@ class _Crop(click.ParamType):
 @inputs_argument
 @placing_options("the picture or sound")
 @running_options
+@ray_option
 @click.option(
     "--format",
     "format_",
@@ -60,6 +62,12 @@ class _Crop(click.ParamType):
     help="Quality of pictures in a lossy format; WebP without it is lossless.",
 )
 @click.option("--crop", type=_Crop(), help="Decode only this part, in pixels or seconds.")
+@click.option(
+    "--thumbnail",
+    type=click.IntRange(min=1),
+    metavar="SIZE",
+    help="Shrink pictures to at most so many pixels a side.",
+)
 @click.option(
     "--salvage",
     is_flag=True,
@@ -81,9 +89,11 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     format_: str | None,
     format_quality: int | None,
     crop: tuple[float, ...] | None,
+    thumbnail: int | None,
     salvage: bool,
     mtime: bool,
     speaker: str | None,
@@ -116,6 +126,7 @@ def command(
             max_pixels=max_pixels,
             suffix=formats.picture,
             quality=format_quality,
+            thumbnail=thumbnail,
         ),
         sound_jobs.Decompression(
             **shared,
@@ -125,6 +136,20 @@ def command(
             suffix=formats.sound,
         ),
     )
+
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        return run_cluster(
+            inputs,
+            placing,
+            running,
+            work,
+            compute,
+            address,
+            suffix=formats.picture,
+            is_input=is_vqc,
+        )
 
     def suffix_of(source: str) -> str:
         return formats.sound if holds_sound_at(source) else formats.picture

@@ -124,6 +124,16 @@ running_options = grouped(
     click.option("--dry-run", is_flag=True, help="Only say what would become what."),
 )
 
+ray_option = click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    is_flag=False,
+    flag_value="",
+    help="Work on a folder by Ray (extra 'ray'), on the cluster at this address, or without one on "
+    "this machine. IN and DIR may be addresses such as s3://bucket/photos.",
+)
+
 model_option = click.option(
     "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
 )
