@@ -23,6 +23,7 @@ from vqcodec.cli.options import (
     placing_options,
     ray_option,
     running_options,
+    speaker_option,
 )
 from vqcodec.cli.running import run_all
 from vqcodec.codec.effort import HIGHEST, LOWEST, TUNES, Effort
@@ -89,6 +90,7 @@ from vqcodec.media.jobs import Compression, is_input
         help="What refinement calls better pixels.",
     ),
 )
+@speaker_option
 @click.option(
     "--strip",
     is_flag=True,
@@ -145,6 +147,7 @@ def command(
     prior: str,
     wish: Wish,
     effort: Effort,
+    speaker: str | None,
     strip: bool,
     value_range: tuple[float, float] | None,
     mtime: bool,
@@ -173,7 +176,7 @@ def command(
     sound = sound_jobs.Reading(max_samples=max_samples, strip=strip, mtime=mtime)
     work = Compression(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
-        sound_jobs.Compression(**shared, reading=sound),
+        sound_jobs.Compression(**shared, speaker=speaker, reading=sound),
     )
     if address is not None:
         from vqcodec.cli.cluster import run_cluster

@@ -19,6 +19,7 @@ from vqcodec.cli.options import (
     placing_options,
     ray_option,
     running_options,
+    speaker_option,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
@@ -79,6 +80,7 @@ class _Crop(click.ParamType):
     help="Give results the dates of the files that were compressed, where these are stored. "
     "Default: give them.",
 )
+@speaker_option
 @model_option
 @compute_options()
 @max_pixels_option
@@ -94,6 +96,7 @@ def command(
     thumbnail: int | None,
     salvage: bool,
     mtime: bool,
+    speaker: str | None,
     model: str | None,
     compute: Compute,
     max_pixels: int,
@@ -128,6 +131,7 @@ def command(
         sound_jobs.Decompression(
             **shared,
             crop=crop if crop and len(crop) == 2 else None,
+            speaker=speaker,
             max_samples=max_samples,
             suffix=formats.sound,
         ),

@@ -160,6 +160,13 @@ def compute_options(default: str = "cpu") -> Callable[[F], F]:
     )
 
 
+speaker_option = click.option(
+    "--speaker",
+    metavar="NAME",
+    help="Of sound: the voice of the result, one of those whom the model knows (`models show`). "
+    "Default: of a new file the one most like it, else as the file says.",
+)
+
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
