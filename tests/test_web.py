@@ -421,6 +421,7 @@ def test_hostile_and_foreign_files_give_a_line(
     page.wait("!document.getElementById('problem').hidden")
     assert complaint in page.text("problem").lower()
     page.wait("document.getElementById('work').hidden")
+    assert page.run("document.getElementById('stage').hidden") or page.colours() == 1
     # And the next file is shown.
     after = tmp_path / "after.vqc"
     after.write_bytes(vector("valid/paper"))

@@ -55,10 +55,8 @@ async function open(file: Blob, name: string): Promise<void> {
   const own = ++opening;
   if (client.isBusy) client.stop();
   complain('');
-  compression.end();
-  shown = detail = undefined;
+  end();
   element('name').textContent = name;
-  element('digest').textContent = '';
   await attempt(async () => {
     if (file.size > FILE_BYTES_MAX) throw new Problem('Limit', `${name} is larger than 1 GiB`);
     const start = new Uint8Array(await file.slice(0, VQC_START.length).arrayBuffer());
@@ -94,6 +92,16 @@ async function openPicture(file: Blob, name: string, own: number): Promise<void>
   if (own !== opening) return;
   begin(image.width, image.height);
   await compression.begin(image, name.replace(/\.[^.]*$/, ''));
+}
+
+/** Shows no file. */
+function end(): void {
+  compression.end();
+  shown = detail = undefined;
+  element('digest').textContent = '';
+  element('welcome').hidden = false;
+  element('stage').hidden = element('panel').hidden = true;
+  for (const id of ['save-png', 'verify']) element(id, HTMLButtonElement).disabled = true;
 }
 
 function begin(width: number, height: number): void {
