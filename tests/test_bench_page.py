@@ -18,7 +18,7 @@ from PIL import Image
 from vqcodec_bench.page import Shown, render
 
 HOSTILE = "</script><script>window.hit = 1</script><img src=x onerror=window.hit=2>.png"
-LINES = "@@IMAGES@@ & \u2028 \u2029 <!-- \udcff.png"
+LINES = "@@FILES@@ & \u2028 \u2029 <!-- \udcff.png"
 WIDTH, HEIGHT = 48, 32
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
@@ -45,7 +45,9 @@ def make_results(*names: str) -> dict[str, Any]:
     ours = {"scale": "model", "ours": True}
     points = [{"bpp": b, "psnr": 30 + 6 * b, "ms_ssim": None} for b in (0.1, 1.0, 2.0)]
     return {
+        "medium": "picture",
         "date": "2026-11-21",
+        "widest_bpp": 1.5,
         "versions": {"vqcodec": "0.1.0", "python": "3.11.7"},
         "machine": {"processor": "Abacus", "cores": 2, "system": "Linux x86_64"},
         "pictures": [{"name": name, "width": WIDTH, "height": HEIGHT} for name in names],
@@ -79,7 +81,7 @@ def make_results(*names: str) -> dict[str, Any]:
             for codec, bpp, ratio in (("paper-fixed", 0.564, 42.6), ("paper", 0.2566, 93.5))
         ],
         "speed": [
-            {"codec": "jpeg", "quality": 50, "direction": way, "pixels": 393216, "seconds": 0.012}
+            {"codec": "jpeg", "quality": 50, "direction": way, "amount": 0.393216, "seconds": 0.012}
             | {"cpu_seconds": 0.012, "first_seconds": 0.02, "mp_per_s": 32.1, "peak_mib": 61.2}
             | {"note": ""}
             for way in ("encode", "decode")
@@ -101,7 +103,7 @@ def make_shown(*names: str) -> list[Shown]:
     ]
     return [
         Shown(
-            picture=name,
+            item=name,
             codec=codec,
             quality=quality,
             mime=f"image/{kind.lower()}",
@@ -333,7 +335,7 @@ def test_metric_changes_the_axis(page: Page) -> None:
 
 def test_single_picture_hides_published_curves(page: Page) -> None:
     page.open(make_results("a.png", "b.png"), [])
-    page.choose("#chart-picture", "b.png")
+    page.choose("#chart-item", "b.png")
     assert page.run("document.querySelectorAll('#plot .published').length") == 0
     assert page.run("document.querySelectorAll('#legend button:disabled').length") == 2
     assert page.run("document.querySelectorAll('#plot path.curve').length") == 2
@@ -343,7 +345,7 @@ def test_tooltip(page: Page) -> None:
     from selenium.webdriver import ActionChains
 
     page.open(make_results("a.png"), [])
-    page.choose("#chart-picture", "a.png")
+    page.choose("#chart-item", "a.png")
     page.run("document.querySelector('#plot').scrollIntoView()")
     assert page.run("document.querySelector('#tooltip').hidden")
     ActionChains(page.browser).move_to_element(page.find("#plot .peer .marker")).perform()
