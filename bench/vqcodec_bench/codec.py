@@ -115,12 +115,16 @@ class OwnCodec(Codec[Content]):
         return f"{super().fingerprint()} {_sources(self._parts)} {libraries}"
 
     def details(self, data: bytes) -> dict[str, Any]:
-        """How often each index occurs and, with the prior, the payload's bits per index."""
+        """How often each index occurs and, with the prior, the payload's bits per index; nothing
+        of a quality without indices.
+        """
         from vqcodec import indices
         from vqcodec.container import parse
 
         model = self._loaded()
         grid = indices(data, model=model)
+        if not grid.size:
+            return {}
         payload = sum(len(tile) for tile in parse(data).tiles)
         counts = [
             np.bincount(grid[:, :, group].ravel(), minlength=model.codebook_size).tolist()

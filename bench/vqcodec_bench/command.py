@@ -79,14 +79,14 @@ def command(
     """
     folder = Path(out)
     paths = _files(inputs, folder)
-    medium = _medium_of(paths)
+    medium = medium_of(paths)
+    codecs = _codecs(medium, peers, models)
+    _set_qualities(codecs, qualities)
     try:
         lacking = medium.requirements()
     except MissingPackageError as error:
         report(str(error), error.hint)
         return 1
-    codecs = _codecs(medium, peers, models)
-    _set_qualities(codecs, qualities)
     for metric, why in lacking.items():
         echo(f"vqcodec: {metric} is left out: {why}", err=True)
 
@@ -141,7 +141,7 @@ def _files(inputs: Sequence[str], out: Path) -> list[Path]:
     return list(found)
 
 
-def _medium_of(paths: Sequence[Path]) -> Medium[Any]:
+def medium_of(paths: Sequence[Path]) -> Medium[Any]:
     """Find the medium of files by how they begin or else by their names; there must be one."""
     first = {_holds_sound(path): path for path in reversed(paths)}
     if len(first) > 1:
@@ -157,7 +157,7 @@ def _medium_of(paths: Sequence[Path]) -> Medium[Any]:
 
 
 def _holds_sound(path: Path) -> bool:
-    """Tell whether a file is sound; one that cannot be read is so by its name."""
+    """Tell whether a file is sound: by how it begins or, where that says nothing, by its name."""
     try:
         with path.open("rb") as file:
             return is_sound(file.read(HEAD_BYTES)) or is_sound_name(path)

@@ -15,8 +15,9 @@ from importlib.resources import files
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"@@(STYLE|SECTIONS|METHOD|DATA|SCRIPT|FILES)@@")
-_SCRIPTS = ("nodes.js", "{medium}/script.js", "chart.js", "tables.js", "start.js")
-"""In the order in which they build on each other."""
+_OWN_SCRIPTS = {"picture": ("script.js",), "sound": ("script.js", "spectrogram.js")}
+"""Of each medium; they stand behind the first of those of all."""
+_SCRIPTS = ("chart.js", "tables.js", "start.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,13 @@ def render(results: Mapping[str, Any], shown: Sequence[Shown]) -> str:
         for item in shown
     ]
     medium = results["medium"]
+    own = [f"{medium}/{name}" for name in _OWN_SCRIPTS[medium]]
     parts = {
         "STYLE": _part("frame.css") + _part(f"{medium}/style.css"),
         "SECTIONS": _part(f"{medium}/sections.html"),
         "METHOD": _part(f"{medium}/method.html"),
         "DATA": _embeddable({"results": results, "shown": entries}),
-        "SCRIPT": "".join(_part(name.format(medium=medium)) for name in _SCRIPTS),
+        "SCRIPT": "".join(map(_part, ("nodes.js", *own, *_SCRIPTS))),
         "FILES": "\n".join(_block(key, data) for data, key in keys.items()),
     }
     # One pass, so that a file that is named like a placeholder stays a name.

@@ -1,7 +1,6 @@
 """How good decoded speech is, as instruments hear it: each measure is that of a package.
 
-PESQ and STOI are those of training (`vqcodec.training.listening`). What is not installed is left
-out, and `lacking` says so.
+What is not installed is left out, and `lacking` says so.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import lru_cache
 from importlib import import_module
@@ -72,52 +70,69 @@ def compare(original: Samples, decoded: Samples) -> dict[str, float | None]:
     One that is not installed, or has nothing to say of these sounds, as of silence or of less
     than half a second, is None.
     """
-    from vqcodec.training.listening import listen
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # None says it
-        heard = listen(original, decoded)
-    if heard.get("stoi", 1.0) <= _TOO_LITTLE:
-        del heard["stoi"]
-    figures: dict[str, float | None] = {**dict.fromkeys(METRICS), **heard}
-    if "visqol" not in lacking():
-        figures["visqol"] = _visqol()(original, decoded)
-    if "distillmos" not in lacking():
-        figures["distillmos"] = _distillmos()(decoded)
+    figures: dict[str, float | None] = dict.fromkeys(METRICS)
+    measures = {"pesq": _pesq, "stoi": _stoi, "visqol": _visqol, "distillmos": _distillmos}
+    for name in METRICS.keys() - lacking():
+        figures[name] = measures[name](original, decoded)
     return figures
 
 
-@lru_cache
-def _visqol() -> Callable[[Samples, Samples], float | None]:
+def _pesq(original: Samples, decoded: Samples) -> float | None:
+    """Wide-band PESQ (ITU-T P.862.2)."""
+    import pesq
+
+    if not original.any() and not decoded.any():
+        return None  # it would divide by the loudest sample
+    try:
+        return float(pesq.pesq(RATE, original, decoded, "wb"))
+    except (pesq.PesqError, ValueError):  # of silence, or of less than a quarter of a second
+        return None
+
+
+def _stoi(original: Samples, decoded: Samples) -> float | None:
+    """STOI (Taal et al., IEEE Transactions on Audio, Speech, and Language Processing, 2011)."""
+    import pystoi
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # None says it
+        try:
+            found = float(pystoi.stoi(original, decoded, RATE))
+        except (ValueError, IndexError):  # of sounds shorter than a window
+            return None
+    return None if found <= _TOO_LITTLE else found
+
+
+def _visqol(original: Samples, decoded: Samples) -> float | None:
     """ViSQOL v3's speech mode with its deep lattice (Chinen et al., QoMEX 2020)."""
+    both = (sound.astype(np.float64) for sound in (original, decoded))
+    try:
+        found = float(_visqol_api().measure_from_arrays(*both, RATE).moslqo)
+    except (ValueError, IndexError):  # of sounds too short for a patch
+        return None
+    return found if np.isfinite(found) else None
+
+
+@lru_cache
+def _visqol_api() -> Any:
     from visqol import VisqolApi
 
     logging.getLogger("visqol").setLevel(logging.ERROR)
     api = VisqolApi()
     api.create(mode="speech", use_lattice_model=True)
+    return api
 
-    def listen(original: Samples, decoded: Samples) -> float | None:
-        both = (sound.astype(np.float64) for sound in (original, decoded))
-        try:
-            found = float(api.measure_from_arrays(*both, RATE).moslqo)
-        except (ValueError, IndexError):  # of sounds too short for a patch
-            return None
-        return found if np.isfinite(found) else None
 
-    return listen
+def _distillmos(original: Samples, decoded: Samples) -> float:
+    """DistillMOS (Stahl and Gamper, ICASSP 2025), which hears what was decoded alone."""
+    import torch
+
+    with torch.inference_mode():
+        return float(_distillmos_model()(torch.from_numpy(decoded.copy())[None]))
 
 
 @lru_cache
-def _distillmos() -> Callable[[Samples], float]:
-    """DistillMOS (Stahl and Gamper, ICASSP 2025), which hears what was decoded alone."""
-    import torch
+def _distillmos_model() -> Any:
     from distillmos import ConvTransformerSQAModel
 
     with redirect_stdout(io.StringIO()):  # it prints where its weights are
-        model: Any = ConvTransformerSQAModel().eval()
-
-    def listen(decoded: Samples) -> float:
-        with torch.inference_mode():
-            return float(model(torch.from_numpy(decoded.copy())[None]))
-
-    return listen
+        return ConvTransformerSQAModel().eval()

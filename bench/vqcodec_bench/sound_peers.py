@@ -151,7 +151,7 @@ class Speex(_Programs):
     label = "Speex"
     settings = "speexenc --wideband --quality Q --comp 10 --nframes 10"
     span = (0, 10)
-    qualities = (0, 1, 2, 3, 4, 6, 8)
+    qualities: tuple[float, ...] = (0, 1, 2, 3, 4, 6, 8)
     delayed = True
     _encoder = "speexenc"
     _decoder = "speexdec"
@@ -176,6 +176,7 @@ class SpeexNarrow(Speex):
     name = "speex-nb"
     label = "Speex, narrow-band"
     settings = "8 kHz, speexenc --narrowband --quality Q --comp 10 --nframes 10"
+    qualities = (0, 1, 2, 3, 5, 7)
     _band = "--narrowband"
     _rate = 8000
 

@@ -48,7 +48,8 @@ const isOurs = (codec) => Boolean(codecs.get(codec)?.ours);
 // A codec that has a single quality is named without it.
 function setting(codec, quality) {
   if (quality === null || (qualities.get(codec)?.size ?? 0) < 2) return null;
-  return `${codecs.get(codec)?.scale || "quality"} ${number(quality)}`;
+  const scale = codecs.get(codec)?.scale || "quality";
+  return scale.includes("/") ? `${number(quality)} ${scale}` : `${scale} ${number(quality)}`;
 }
 
 function writeHeadline() {
