@@ -105,9 +105,14 @@ def tile_count(size: Size, most: Size) -> int:
 
 
 def windows(area: Box, side: int) -> Iterator[Box]:
-    """Yield boxes of `side` positions an axis, less at the end, that cover an area."""
+    """Yield boxes that cover an area, the fewest of at most `side` positions an axis, as equal as
+    can be.
+    """
     sides = (
-        [slice(start, min(start + side, part.stop)) for start in range(part.start, part.stop, side)]
+        [
+            slice(part.start + start, part.start + stop)
+            for start, stop in itertools.pairwise(edges(part.stop - part.start, side))
+        ]
         for part in area
     )
     yield from itertools.product(*sides)

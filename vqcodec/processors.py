@@ -6,11 +6,14 @@ import ctypes
 import math
 import os
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 
 _threads: int | None = None
 """What `prepare` was told, None for all that are granted."""
+_share = threading.local()
+"""`count` of a thread that `take_share` was called in."""
 _ours = False
 """Whether `prepare` was called."""
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -40,8 +43,13 @@ def granted() -> int:
 
 
 def threads() -> int:
-    """Return how many threads may work on a picture at once."""
-    return _threads or granted()
+    """Return how many threads may work at once on what this thread does."""
+    return getattr(_share, "count", None) or _threads or granted()
+
+
+def take_share(count: int) -> None:
+    """Let what this thread does be worked on by so many threads at once, as others work beside."""
+    _share.count = count
 
 
 def prepare(threads: int | None) -> None:

@@ -23,7 +23,7 @@ from vqcodec_bench.codec import Codec, Content
 from vqcodec_bench.medium import Medium
 
 
-@click.command()
+@click.command("bench")
 @click.argument("inputs", metavar="FOLDER|FILE...", nargs=-1, required=True)
 @click.option(
     "--peers",

@@ -1,4 +1,4 @@
-"""Tiles that are coded at once."""
+"""Parts of a picture, such as tiles, that are worked on at once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from vqcodec import processors
 _T = TypeVar("_T")
 
 
-def in_threads(code: Callable[..., _T], *each: Sequence[Any]) -> Iterator[_T]:
-    """Code tiles, as many at once as there are threads; yield what comes of each in order.
+def in_threads(
+    work: Callable[..., _T], *each: Sequence[Any], most: int | None = None
+) -> Iterator[_T]:
+    """Work on parts, as many at once as there are threads; yield what comes of each in order.
 
-    `code` is given one of each of the sequences.
+    `work` is given one of each of the sequences. There are at most `most` parts at once (None: no
+    limit), which share the threads.
     """
-    tiles = len(each[0])
-    count = min(processors.threads(), tiles) if tiles > 1 else 1
-    if count == 1:
-        yield from map(code, *each)
+    threads, parts = processors.threads(), len(each[0])
+    count = min(threads, parts, most or parts)
+    if count <= 1:
+        yield from map(work, *each)
         return
-    with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(code, *each)
+    with ThreadPoolExecutor(count, "", processors.take_share, (threads // count,)) as pool:
+        yield from pool.map(work, *each)

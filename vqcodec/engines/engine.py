@@ -26,6 +26,13 @@ VARIABLE = "VQCODEC_ENGINE"
 class Engine(Protocol):
     """A network that runs; several threads may use it at once, and processes forked later."""
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether it takes less time for several inputs at once, each with a part of the threads,
+        than for one after the other.
+        """
+        ...
+
     def run(self, values: NDArray[np.float32], *, inner: Box | None = None) -> NDArray[np.float32]:
         """Map (channels, rows, columns) to what the network makes of it, (channels, r, c).
 

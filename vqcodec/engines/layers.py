@@ -195,6 +195,11 @@ def residual(*body: Layer) -> Sum:
     return Sum(((), body))
 
 
+def cropped(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Follow each layer with a crop: where pictures are small, surroundings are much of them."""
+    return tuple(one for layer in layers for one in (layer, Crop()))
+
+
 def flat(layers: Sequence[Layer]) -> Iterator[Layer]:
     """Yield the layers that have no branches, in the order in which they are written."""
     for layer in layers:

@@ -54,6 +54,11 @@ class OrtEngine:
         self._network = network
         self._weights = weights
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Yes: threads that share an input wait for each other after every layer."""
+        return True
+
     def run(
         self, values: NDArray[np.float32], *, inner: Box | None = None, threads: int | None = None
     ) -> NDArray[np.float32]:

@@ -46,6 +46,11 @@ class TorchEngine:
         self._device = torch.device(device)
         self._weights = {name: self._tensor(values) for name, values in weights.items()}
 
+    @property
+    def is_concurrent(self) -> bool:
+        """No: one input fills a GPU, and several would need its memory several times."""
+        return False
+
     @torch.inference_mode()
     @full_precision()
     def run(self, values: NDArray[np.float32], *, inner: Box | None = None) -> NDArray[np.float32]:

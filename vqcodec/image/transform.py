@@ -7,12 +7,14 @@ the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.codec.coding import Indices, Progress
+from vqcodec.codec.threads import in_threads
 from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.grid import (
     Box,
@@ -32,6 +34,10 @@ from vqcodec.models.model import PictureModel
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
+_AT_ONCE = 4
+"""Windows that memory is taken for at once, however many threads there are."""
+
+_T = TypeVar("_T")
 
 
 def measure_pixels(
@@ -49,15 +55,18 @@ def measure_pixels(
     stride, halo = model.stride, model.encoder_halo
     window = window or model.window
     size = divided(pixels.shape[:2], stride)
-    measured: NDArray | None = None
-    for inner, outer in _windows(whole(size), size, window, halo):
+
+    def measure(inner: Box, outer: Box) -> NDArray:
         source = scaled(outer, stride)
         cut = pixels[source]
         below, beside = (
             wanted - there for wanted, there in zip(size_of(source), cut.shape, strict=False)
         )
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
-        part = model.measure(to_unit(filled), scaled(within(outer, inner), stride))
+        return model.measure(to_unit(filled), scaled(within(outer, inner), stride))
+
+    measured: NDArray | None = None
+    for inner, part in _each_window(model, measure, whole(size), size, window, halo):
         if measured is None:
             measured = np.empty((*size, part.shape[2]), part.dtype)
         measured[inner] = part
@@ -85,20 +94,35 @@ def decode_indices(
     size = grid.shape[:2]
     area = area or scaled(whole(size), stride)
     pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
-    for inner, outer in _windows(covering(area, stride), size, window, halo):
+
+    def draw(inner: Box, outer: Box) -> None:
         rounded = to_samples(model.pixels(grid[outer], quality, within(outer, inner)))
         drawn = scaled(inner, stride)
         # The area may begin and end within a position.
         wanted = common(drawn, area)
         pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
+
+    for inner, _ in _each_window(model, draw, covering(area, stride), size, window, halo):
         _tell(progress, inner)
     return pixels
 
 
-def _windows(area: Box, size: Size, window: int, halo: int) -> Iterator[tuple[Box, Box]]:
-    """Yield windows of the area, each with its surroundings clipped to a grid of that size."""
-    for inner in windows(area, window):
-        yield inner, common(widened(inner, halo), whole(size))
+def _each_window(
+    model: PictureModel,
+    work: Callable[[Box, Box], _T],
+    area: Box,
+    size: Size,
+    window: int,
+    halo: int,
+) -> Iterator[tuple[Box, _T]]:
+    """Work on the windows of an area; yield each with what comes of it.
+
+    `work` is given a window and the same with its surroundings, clipped to a grid of that size.
+    """
+    inner = list(windows(area, window))
+    outer = [common(widened(box, halo), whole(size)) for box in inner]
+    most = _AT_ONCE if model.is_concurrent else 1
+    yield from zip(inner, in_threads(work, inner, outer, most=most), strict=True)
 
 
 def _tell(progress: Progress | None, inner: Box) -> None:

@@ -44,7 +44,7 @@ _PLACES = {
 }
 """The fields that a format has a place for."""
 _ENCODING: dict[str, dict[str, Any]] = {
-    "PNG": {"compress_level": 4},
+    "PNG": {"compress_level": 2},
     "WEBP": {"lossless": True, "exact": True},
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
     "AVIF": {"quality": 90, "subsampling": "4:4:4"},

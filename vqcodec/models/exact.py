@@ -25,6 +25,7 @@ from vqcodec.engines.layers import (
     Shuffle,
     Sum,
     WideConv,
+    cropped,
     tensor_shapes,
 )
 from vqcodec.errors import ModelCorruptError
@@ -62,12 +63,10 @@ def synthesis(config: TransformConfig) -> Network:
     transform = (
         Channels(0, first_detail),
         WideConv("layers.0", first_detail, coarse, 3),
-        *_blocks(1, c, coarse),
-        Crop(),
+        *cropped(_blocks(1, c, coarse)),
         WideConv(f"layers.{c + 1}", coarse, 4 * middle, 1),
         Shuffle(2),
-        *_blocks(c + 3, b, middle),
-        Crop(),
+        *cropped(_blocks(c + 3, b, middle)),
         WideConv(f"layers.{c + b + 3}", middle, 4 * fine, 1),
         Shuffle(2),
         *_blocks(c + b + 5, a, fine),

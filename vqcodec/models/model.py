@@ -96,6 +96,11 @@ class Model(Protocol):
 class PictureModel(Model, Protocol):
     """A model with networks from pixels to what is measured of them, and from indices back."""
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether its networks take less time for several windows at once; see `engine.Engine`."""
+        ...
+
     def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
         """Map some of pixels (3, H, W) in 0..1 to all that encoding needs to know of them, at
         any quality: (n, m, C).

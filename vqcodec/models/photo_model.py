@@ -35,6 +35,11 @@ class PhotoModel(ProductModel):
         """80 positions are 1280 pixels."""
         return 80
 
+    @property
+    def is_concurrent(self) -> bool:
+        """As the engine of its networks is."""
+        return self.synthesis.is_concurrent
+
     def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
         """Map some of pixels (3, H, W) in 0..1, whole strides, to latents (n, m, D)."""
         return self.analysis.run(pixels, inner=inner).transpose(1, 2, 0)

@@ -23,6 +23,7 @@ from vqcodec.engines.layers import (
     Rectifier,
     Shuffle,
     Sum,
+    cropped,
     residual,
 )
 from vqcodec.models.config import TransformConfig
@@ -37,11 +38,10 @@ def analysis(config: TransformConfig) -> Network:
         *_blocks(1, a, fine),
         Conv(f"layers.{a + 1}", fine, middle, 4, stride=2, padding=1),
         Crop(),
-        *_blocks(a + 2, b, middle),
+        *cropped(_blocks(a + 2, b, middle)),
         Conv(f"layers.{a + b + 2}", middle, coarse, 4, stride=2, padding=1),
         Crop(),
-        *_blocks(a + b + 3, c, coarse),
-        Crop(),
+        *cropped(_blocks(a + b + 3, c, coarse)),
         Conv(f"layers.{a + b + c + 3}", coarse, config.latents - config.details, 1),
     )
     details = (Crop(), Conv("details", 3, config.details, 16, stride=16))
@@ -55,12 +55,10 @@ def synthesis(config: TransformConfig) -> Network:
     transform = (
         Channels(0, first_detail),
         Conv("layers.0", first_detail, coarse, 3, padding=1),
-        *_blocks(1, c, coarse),
-        Crop(),
+        *cropped(_blocks(1, c, coarse)),
         Conv(f"layers.{c + 1}", coarse, 4 * middle, 1),
         Shuffle(2),
-        *_blocks(c + 3, b, middle),
-        Crop(),
+        *cropped(_blocks(c + 3, b, middle)),
         Conv(f"layers.{c + b + 3}", middle, 4 * fine, 1),
         Shuffle(2),
         *_blocks(c + b + 5, a, fine),

@@ -78,6 +78,11 @@ class VqVae:
         """96 indices are 384 pixels."""
         return 96
 
+    @property
+    def is_concurrent(self) -> bool:
+        """As the engine of its networks is."""
+        return self.decoder.is_concurrent
+
     def groups(self, quality: int) -> int:
         """One index per position."""
         return 1
