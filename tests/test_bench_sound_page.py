@@ -139,6 +139,16 @@ def test_cards_show_codecs_at_like_rates(page: Page) -> None:
     assert set(page.texts(".spectrogram .end")) == {"2.0 s"}
 
 
+def test_sounds_that_are_still_loading_can_be_left(page: Page) -> None:
+    page.open(make_results("a.wav"), make_shown("a.wav"))
+    every = "document.querySelectorAll('input[name=target]')"
+    for _ in range(4):
+        page.run(f"{every}.forEach((input) => input.click())")
+    page.click("input[name=target][value='6']")
+    painted(page, 3)
+    assert page.run("window.living.size") == 3
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_spectrograms_show_each_tone_where_it_is(page: Page, scheme: str) -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -64,14 +64,15 @@ function facts(entry) {
 
 function buildPlayer(entry) {
   const blob = blobOf(entry);
+  const url = URL.createObjectURL(blob);
   const title = titleOf(entry);
-  const audio = html("audio", { controls: "", preload: "metadata", src: URL.createObjectURL(blob), "aria-label": title });
+  const audio = html("audio", { controls: "", preload: "metadata", src: url, "aria-label": title });
   const canvas = html("canvas", { role: "img", "aria-label": `Spectrogram of ${title}` });
   const head = html("i", { hidden: "" });
   const end = html("small", { class: "end" });
   const picture = html("div", { class: "spectrogram" }, canvas, head, html("small", { class: "high" }, "8 kHz"), html("small", { class: "low" }, "0"), end);
   const note = html("p", { class: "note" }, entry.codec === null ? "not compressed" : facts(entry));
-  const player = { entry, blob, audio, canvas, end, note, levels: null };
+  const player = { entry, blob, url, audio, canvas, end, note, levels: null };
   const follow = () => {
     head.hidden = !(audio.currentTime > 0);
     head.style.left = `${(100 * audio.currentTime) / (audio.duration || 1)}%`;
@@ -95,9 +96,10 @@ function takeOver(player) {
 }
 
 function showPlayers() {
-  for (const { audio } of listening.players) {
-    audio.pause();
-    URL.revokeObjectURL(audio.src);
+  for (const { audio, url } of listening.players) {
+    audio.removeAttribute("src");
+    audio.load();  // stops what may still be loading
+    URL.revokeObjectURL(url);
   }
   const original = shown.filter((entry) => entry.item === listening.item && entry.codec === null);
   const players = [...original, ...nearby(listening.item, listening.target)].map(buildPlayer);

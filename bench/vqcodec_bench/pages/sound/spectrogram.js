@@ -2,9 +2,11 @@
 
 const RATE_HZ = 16000;
 
+// One for all sounds, and for good: a context that is let go may take what it decodes with it.
+const decoder = new OfflineAudioContext(1, 1, RATE_HZ);
+
 async function samplesOf(blob) {
-  const context = new OfflineAudioContext(1, 1, RATE_HZ);
-  return (await context.decodeAudioData(await blob.arrayBuffer())).getChannelData(0);
+  return (await decoder.decodeAudioData(await blob.arrayBuffer())).getChannelData(0);
 }
 
 const SIZE = 512;
