@@ -110,7 +110,7 @@ class OpusLong(Opus):
     """Opus in frames of 60 ms: for files, whose delay does not matter, the leaner choice."""
 
     name = "opus-60"
-    label = "Opus, 60 ms frames"
+    label = "Opus 60 ms"
     settings = f"{Opus.settings} --framesize 60"
     _more = ("--framesize", "60")
 
@@ -174,7 +174,7 @@ class SpeexNarrow(Speex):
     """Speex, narrow-band: sound up to 4 kHz."""
 
     name = "speex-nb"
-    label = "Speex, narrow-band"
+    label = "Speex narrow-band"
     settings = "8 kHz, speexenc --narrowband --quality Q --comp 10 --nframes 10"
     qualities = (0, 1, 2, 3, 5, 7)
     _band = "--narrowband"
