@@ -24,18 +24,14 @@ from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 from vqcodec_bench import run as runs
 from vqcodec_bench.bdrate import Curve, curve_of
+from vqcodec_bench.codec import Codec, MissingPeerError
+from vqcodec_bench.comparisons import agreement, bd_rates_published, ratios
 from vqcodec_bench.measure import Cache, measure
-from vqcodec_bench.peers import PEERS, Codec, MissingPeerError
+from vqcodec_bench.peers import PEERS
+from vqcodec_bench.pictures import Pictures
 from vqcodec_bench.published import LABELS, published
 from vqcodec_bench.speed import time_codecs
-from vqcodec_bench.summary import (
-    agreement,
-    bd_rates_published,
-    mean_curves,
-    ratios,
-    summarise,
-    to_csv,
-)
+from vqcodec_bench.summary import mean_curves, summarise, to_csv
 from vqcodec_bench.workers import sigint_blocked
 
 from vqcodec.metrics import Pixels, decibels
@@ -108,9 +104,9 @@ def test_bd_rate_equals_that_of_a_second_library() -> None:
 
 def test_curves_read_off_between_points() -> None:
     curve = Curve("psnr", [(0.2, 30.0), (0.4, 33.0), (0.1, 27.0)])
-    assert curve.bpp_at(30.0) == pytest.approx(0.2)
-    assert 0.2 < (curve.bpp_at(31.0) or 0.0) < 0.4
-    assert curve.bpp_at(33.1) is None
+    assert curve.rate_at(30.0) == pytest.approx(0.2)
+    assert 0.2 < (curve.rate_at(31.0) or 0.0) < 0.4
+    assert curve.rate_at(33.1) is None
     assert curve.value_at(0.4) == pytest.approx(33.0)
     assert curve.value_at(0.41) is None
     apart = Curve("psnr", [(0.2, 40.0), (0.4, 43.0)])
@@ -119,7 +115,7 @@ def test_curves_read_off_between_points() -> None:
 
 def test_points_that_cost_more_and_are_no_better_are_left_out() -> None:
     curve = Curve("psnr", [(0.1, 27.0), (0.2, 30.0), (0.3, 29.0), (0.4, 33.0)])
-    assert curve.bpp_at(30.0) == pytest.approx(0.2)
+    assert curve.rate_at(30.0) == pytest.approx(0.2)
     with pytest.raises(ValueError, match="two points"):
         Curve("psnr", [(0.1, 27.0), (0.2, 27.0)])
 
@@ -130,7 +126,10 @@ def test_every_published_curve_has_a_source() -> None:
     assert all(row["source"] and len(row["points"]) >= 6 for row in rows)
 
 
-class Rounding(Codec):
+PICTURES = Pictures()
+
+
+class Rounding(Codec[Pixels]):
     """Keeps the high bits of each byte; its files are as large as it says."""
 
     name = "rounding"
@@ -198,7 +197,7 @@ def pictures(folder: Path) -> list[Path]:
 def test_a_second_run_computes_only_what_changed(folder: Path, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     seen: list[tuple[int, int]] = []
-    first = runs.plan(pictures(folder), [Rounding(), Absent()])
+    first = runs.plan(PICTURES, pictures(folder), [Rounding(), Absent()])
     assert [(m["codec"], m["why"]) for m in first.missing] == [("absent", "not there")]
     assert [f["picture"] for f in first.failed] == ["broken.png"]
     points = runs.execute(first, cache, 1, lambda n, of: seen.append((n, of)))
@@ -217,7 +216,7 @@ def test_a_second_run_computes_only_what_changed(folder: Path, tmp_path: Path) -
 
     photo(60, 40, seed=3).save(folder / "a.png")
     seen.clear()
-    again = runs.plan(pictures(folder), [Rounding()])
+    again = runs.plan(PICTURES, pictures(folder), [Rounding()])
     runs.execute(again, cache, 1, lambda n, of: seen.append((n, of)))
     assert seen == [(2, 4), (3, 4), (4, 4)]
 
@@ -229,7 +228,7 @@ def test_an_interrupted_run_keeps_what_was_done(folder: Path, tmp_path: Path) ->
         if done == 1:
             raise KeyboardInterrupt
 
-    run = runs.plan(pictures(folder), [Rounding()])
+    run = runs.plan(PICTURES, pictures(folder), [Rounding()])
     with pytest.raises(KeyboardInterrupt):
         runs.execute(run, cache, 1, stop)
     seen: list[int] = []
@@ -239,19 +238,19 @@ def test_an_interrupted_run_keeps_what_was_done(folder: Path, tmp_path: Path) ->
 
 
 def test_a_failing_codec_is_reported_and_the_others_go_on(folder: Path, tmp_path: Path) -> None:
-    run = runs.plan(pictures(folder)[:1], [Failing(), Rounding()])
+    run = runs.plan(PICTURES, pictures(folder)[:1], [Failing(), Rounding()])
     points = runs.execute(run, Cache(tmp_path / "cache"), 1, lambda *_: None)
     assert {p["codec"] for p in points} == {"rounding"}
     assert [f["why"] for f in run.failed] == [
         "failing at 2: cannot",
         "failing at 4: cannot",
     ]
-    assert not mean_curves(points, [Failing()], 1)
+    assert not mean_curves(PICTURES, points, [Failing()], 1)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_dying_process_fails_its_own_task_alone(folder: Path, tmp_path: Path, jobs: int) -> None:
-    run = runs.plan(pictures(folder)[:2], [Dying()])
+    run = runs.plan(PICTURES, pictures(folder)[:2], [Dying()])
     points = runs.execute(run, Cache(tmp_path / "cache"), jobs, lambda *_: None)
     assert [(p["picture"], p["quality"]) for p in points] == [("a.png", 2), ("b.png", 2)]
     assert [f["picture"] for f in run.failed] == ["a.png", "b.png"]
@@ -260,7 +259,7 @@ def test_a_dying_process_fails_its_own_task_alone(folder: Path, tmp_path: Path, 
 
 def test_equal_pictures_are_measured_once(folder: Path, tmp_path: Path) -> None:
     (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
-    run = runs.plan([folder / "a.png", folder / "c.png"], [Rounding()])
+    run = runs.plan(PICTURES, [folder / "a.png", folder / "c.png"], [Rounding()])
     seen: list[tuple[int, int]] = []
     points = runs.execute(run, Cache(tmp_path / "cache"), 1, lambda n, of: seen.append((n, of)))
     assert seen == [(0, 2), (1, 2), (2, 2)]
@@ -270,7 +269,7 @@ def test_equal_pictures_are_measured_once(folder: Path, tmp_path: Path) -> None:
 def test_keys_depend_on_what_decides_the_result(folder: Path) -> None:
     other = Rounding()
     other.settings = "others"
-    plans = [runs.plan(pictures(folder)[:2], [codec]) for codec in (Rounding(), other)]
+    plans = [runs.plan(PICTURES, pictures(folder)[:2], [codec]) for codec in (Rounding(), other)]
     keys = [task.key for plan in plans for task in plan.tasks]
     assert len(set(keys)) == len(keys) == 8
 
@@ -284,7 +283,7 @@ def test_peers_lose_less_at_more_bytes(name: str) -> None:
         pytest.skip(str(error))
     pixels = np.asarray(photo(192, 176, seed=4))
     qualities = codec.qualities[1], codec.qualities[-2]
-    points = [measure(codec, quality, pixels)[0] for quality in qualities]
+    points = [measure(PICTURES, codec, quality, pixels)[0] for quality in qualities]
     for key in ("bytes", "psnr", "ms_ssim", "ssimulacra2"):
         assert points[0][key] < points[1][key]
 
@@ -308,15 +307,15 @@ def test_summary_says_what_the_points_say() -> None:
         for q, b, v in ((2, 0.4, 28.0), (4, 0.8, 32.0))
         for p in "ab"
     ]
-    found = summarise(points, [peer, codec], 2, published())
+    found = summarise(PICTURES, points, [peer, codec], 2)
     assert found["curves"][-1]["bpp"] == pytest.approx(0.3)
-    assert ratios(points, [peer], by_codec(found) | {"paper": []}) == []
-    rows = {row["codec"]: row for row in ratios(points, [peer, codec], by_codec(found))}
+    assert ratios([peer], by_codec(found) | {"paper": []}) == []
+    rows = {row["codec"]: row for row in ratios([peer, codec], by_codec(found))}
     assert next(iter(rows)) == "paper"
     assert rows["paper"]["ratio"] == pytest.approx(80.0)
     assert rows["paper"]["equal_psnr"] == pytest.approx(80.0)
     assert rows["paper"]["fixed_bits"] == 1.0
-    assert to_csv(found["curves"]).splitlines()[-1].startswith("paper,1,0.3,30,")
+    assert to_csv(PICTURES, found["curves"]).splitlines()[-1].startswith("paper,1,0.3,30,")
     assert rows["paper"]["unigram_bits"] == pytest.approx(1.0)
     assert rows["paper"]["prior_bits"] == pytest.approx(0.6)
     assert rows["rounding"]["ratio"] is None
@@ -340,7 +339,7 @@ def test_agreement_is_zero_with_the_published_curve_itself() -> None:
 
 def test_speed_is_measured_in_processes_of_their_own(folder: Path) -> None:
     jobs = [(PEERS["jpeg"](), 50), (Failing(), 2), (Undecodable(), 2)]
-    rows = list(time_codecs(jobs, folder / "b.png"))
+    rows = list(time_codecs(PICTURES, jobs, {"b.png": folder / "b.png"}))
     assert [(r["codec"], r["direction"], r["note"]) for r in rows] == [
         ("jpeg", "encode", ""),
         ("jpeg", "decode", ""),

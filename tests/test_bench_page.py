@@ -6,21 +6,17 @@ import copy
 import io
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from report_pages import DASH, HOSTILE, LINES, MINUS, Page, Parsed
 from vqcodec_bench.page import Shown, render
 
-HOSTILE = "</script><script>window.hit = 1</script><img src=x onerror=window.hit=2>.png"
-LINES = "@@IMAGES@@ & \u2028 \u2029 <!-- \udcff.png"
+pytest_plugins = ("report_browser",)
+
 WIDTH, HEIGHT = 48, 32
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def picture(quality: int, kind: str) -> bytes:
@@ -45,7 +41,9 @@ def make_results(*names: str) -> dict[str, Any]:
     ours = {"scale": "model", "ours": True}
     points = [{"bpp": b, "psnr": 30 + 6 * b, "ms_ssim": None} for b in (0.1, 1.0, 2.0)]
     return {
+        "medium": "picture",
         "date": "2026-11-21",
+        "widest_bpp": 1.5,
         "versions": {"vqcodec": "0.1.0", "python": "3.11.7"},
         "machine": {"processor": "Abacus", "cores": 2, "system": "Linux x86_64"},
         "pictures": [{"name": name, "width": WIDTH, "height": HEIGHT} for name in names],
@@ -79,7 +77,7 @@ def make_results(*names: str) -> dict[str, Any]:
             for codec, bpp, ratio in (("paper-fixed", 0.564, 42.6), ("paper", 0.2566, 93.5))
         ],
         "speed": [
-            {"codec": "jpeg", "quality": 50, "direction": way, "pixels": 393216, "seconds": 0.012}
+            {"codec": "jpeg", "quality": 50, "direction": way, "amount": 0.393216, "seconds": 0.012}
             | {"cpu_seconds": 0.012, "first_seconds": 0.02, "mp_per_s": 32.1, "peak_mib": 61.2}
             | {"note": ""}
             for way in ("encode", "decode")
@@ -101,7 +99,7 @@ def make_shown(*names: str) -> list[Shown]:
     ]
     return [
         Shown(
-            picture=name,
+            item=name,
             codec=codec,
             quality=quality,
             mime=f"image/{kind.lower()}",
@@ -111,34 +109,6 @@ def make_shown(*names: str) -> list[Shown]:
         for name in names
         for codec, quality, kind, level, exact in files
     ]
-
-
-class Parsed(HTMLParser):
-    """The elements of a page, and the text of its scripts."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self._script: dict[str, str | None] | None = None
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "script":
-            self._script = dict(attrs)
-
-    def handle_data(self, data: str) -> None:
-        if self._script is not None:
-            self.scripts.append((self._script, data))
-
-    def handle_endtag(self, tag: str) -> None:
-        self._script = None
-
-    def data(self) -> dict[str, Any]:
-        [text] = [text for attributes, text in self.scripts if attributes.get("id") == "data"]
-        return json.loads(text)
 
 
 def test_results_come_back_out_of_the_page() -> None:
@@ -198,91 +168,6 @@ def test_results_are_left_alone() -> None:
 # In a browser.
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    pytest.importorskip("selenium")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    binary = next(filter(None, map(shutil.which, names)), None)
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no Chromium with a chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    switches = "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-dev-shm-usage"
-    switches += " disable-background-networking disable-component-update disable-sync"
-    for switch in switches.split():
-        options.add_argument(f"--{switch}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
-    count = """
-        window.living = new Set();
-        window.troubles = [];
-        addEventListener("error", (event) => troubles.push(event.message));
-        const [create, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
-        URL.createObjectURL = (blob) => { const url = create(blob); living.add(url); return url; };
-        URL.revokeObjectURL = (url) => { living.delete(url); revoke(url); };
-    """
-    chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": count})
-    yield chrome
-    chrome.quit()
-
-
-class Page:
-    """A rendered page that is open in the browser."""
-
-    def __init__(self, browser: Any, path: Path) -> None:
-        self.browser = browser
-        self.path = path
-
-    def open(
-        self, results: dict[str, Any], shown: list[Shown], width: int = 1280, height: int = 900
-    ) -> None:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.path.write_text(render(results, shown), encoding="utf-8")
-        self.browser.get(self.path.as_uri())
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(f"return {script}", *arguments)
-
-    def find(self, selector: str) -> Any:
-        return self.browser.find_element("css selector", selector)
-
-    def texts(self, selector: str) -> list[str]:
-        script = "[...document.querySelectorAll(arguments[0])].map((node) => node.textContent)"
-        found: list[str] = self.run(script, selector)
-        return found
-
-    def wait(self, condition: str) -> None:
-        from selenium.webdriver.support.wait import WebDriverWait
-
-        WebDriverWait(self.browser, 10, 0.05).until(lambda _: self.run(condition))
-
-    def click(self, selector: str) -> None:
-        self.run("document.querySelector(arguments[0]).click()", selector)
-
-    def choose(self, selector: str, text: str) -> None:
-        from selenium.webdriver.support.select import Select
-
-        Select(self.find(selector)).select_by_visible_text(text)
-
-    def assert_no_errors(self) -> None:
-        assert self.browser.get_log("browser") == []
-        assert self.run("window.troubles") == []
-        assert self.run("window.hit") is None
-
-
-@pytest.fixture
-def page(browser: Any, tmp_path: Path) -> Iterator[Page]:
-    opened = Page(browser, tmp_path / "report.html")
-    yield opened
-    opened.assert_no_errors()
-
-
 def test_headline(page: Page) -> None:
     page.open(make_results("a.png", "b.png"), [])
     assert page.texts("h1") == ["vqcodec against JPEG and WebP on 2 pictures"]
@@ -333,7 +218,7 @@ def test_metric_changes_the_axis(page: Page) -> None:
 
 def test_single_picture_hides_published_curves(page: Page) -> None:
     page.open(make_results("a.png", "b.png"), [])
-    page.choose("#chart-picture", "b.png")
+    page.choose("#chart-item", "b.png")
     assert page.run("document.querySelectorAll('#plot .published').length") == 0
     assert page.run("document.querySelectorAll('#legend button:disabled').length") == 2
     assert page.run("document.querySelectorAll('#plot path.curve').length") == 2
@@ -343,7 +228,7 @@ def test_tooltip(page: Page) -> None:
     from selenium.webdriver import ActionChains
 
     page.open(make_results("a.png"), [])
-    page.choose("#chart-picture", "a.png")
+    page.choose("#chart-item", "a.png")
     page.run("document.querySelector('#plot').scrollIntoView()")
     assert page.run("document.querySelector('#tooltip').hidden")
     ActionChains(page.browser).move_to_element(page.find("#plot .peer .marker")).perform()

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from vqcodec.metrics import decibels
-
-METRICS = ("psnr", "ms_ssim", "ssimulacra2")
-"""Names in results.json; MS-SSIM is compared in dB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Curve:
     """Rate and quality of one codec, of at least two points."""
 
     def __init__(self, metric: str, points: Iterable[tuple[float, float]]) -> None:
-        """`points` are (bpp, value), in any order.
+        """`points` are (rate, value), in any order; MS-SSIM is compared in dB.
 
         A point that costs more than another and is no better is left out, as
         interpolation needs a quality that rises with the rate. Raises: ValueError
@@ -43,13 +41,13 @@ class Curve:
         """
         self.metric = metric
         kept: list[tuple[float, float]] = []
-        for bpp, value in sorted(points):
-            quality = decibels(value) if metric == "ms_ssim" else value
+        for rate, value in sorted(points):
+            quality = self._quality_of(value)
             if not kept or quality > kept[-1][1]:
-                kept.append((bpp, quality))
+                kept.append((rate, quality))
         if len(kept) < 2:
             raise ValueError("a curve needs two points")
-        self._bpp = np.array([bpp for bpp, _ in kept])
+        self._rate = np.array([rate for rate, _ in kept])
         self._quality = np.array([quality for _, quality in kept])
 
     def saving(self, anchor: Curve) -> BdRate | None:
@@ -63,40 +61,48 @@ class Curve:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a small overlap is stated, not warned of
             percent = bd_rate(
-                anchor._bpp,
+                anchor._rate,
                 anchor._quality,
-                self._bpp,
+                self._rate,
                 self._quality,
                 method="pchip",
                 require_matching_points=False,
             )
         return BdRate(float(percent), self._value(low), self._value(high))
 
-    def bpp_at(self, value: float) -> float | None:
+    def rate_at(self, value: float) -> float | None:
         """Return the rate at which the curve reaches a value of the metric, or None."""
         from scipy.interpolate import PchipInterpolator
 
-        quality = decibels(value) if self.metric == "ms_ssim" else value
+        quality = self._quality_of(value)
         if not self._quality[0] <= quality <= self._quality[-1]:
             return None
-        return float(np.exp(PchipInterpolator(self._quality, np.log(self._bpp))(quality)))
+        return float(np.exp(PchipInterpolator(self._quality, np.log(self._rate))(quality)))
 
-    def value_at(self, bpp: float) -> float | None:
+    def value_at(self, rate: float) -> float | None:
         """Return the metric's value at a rate, or None outside the curve."""
         from scipy.interpolate import PchipInterpolator
 
-        if not self._bpp[0] <= bpp <= self._bpp[-1]:
+        if not self._rate[0] <= rate <= self._rate[-1]:
             return None
-        return self._value(PchipInterpolator(np.log(self._bpp), self._quality)(math.log(bpp)))
+        return self._value(PchipInterpolator(np.log(self._rate), self._quality)(math.log(rate)))
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """The lowest rate, and the metric's value there."""
+        return float(self._rate[0]), self._value(self._quality[0])
+
+    def _quality_of(self, value: float) -> float:
+        return decibels(value) if self.metric == "ms_ssim" else value
 
     def _value(self, quality: float) -> float:
         return float(1.0 - 10.0 ** (-quality / 10.0) if self.metric == "ms_ssim" else quality)
 
 
-def curve_of(rows: Sequence[dict[str, float | None]], metric: str) -> Curve | None:
-    """Make a curve of rows with a bpp and the metric; None if they are too few."""
-    points = [(row["bpp"], row[metric]) for row in rows]
+def curve_of(rows: Sequence[Mapping[str, Any]], metric: str, rate: str = "bpp") -> Curve | None:
+    """Make a curve of rows with a rate and the metric; None if they are too few."""
+    points = [(row[rate], row[metric]) for row in rows]
     try:
-        return Curve(metric, [(b, v) for b, v in points if b is not None and v is not None])
+        return Curve(metric, [(r, v) for r, v in points if r is not None and v is not None])
     except ValueError:
         return None

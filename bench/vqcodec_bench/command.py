@@ -5,29 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
 from vqcodec.batch.listing import list_files
 from vqcodec.cli.terminal import echo, report
+from vqcodec.container import Medium as Kind
+from vqcodec.errors import MissingPackageError
+from vqcodec.media.jobs import is_input
 from vqcodec.storage import write_whole
-from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
-
-_NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
+from vqcodec_bench import peers as picture_peers
+from vqcodec_bench import sound_peers
+from vqcodec_bench.codec import Codec, Content
+from vqcodec_bench.medium import Medium
 
 
 @click.command("bench")
 @click.argument("inputs", metavar="FOLDER|FILE...", nargs=-1, required=True)
 @click.option(
     "--peers",
-    default=",".join(USUAL),
-    show_default=True,
-    help=f"Codecs to compare with, of {', '.join(PEERS)}; or 'none'.",
+    help=f"Codecs to compare with, of pictures {', '.join(picture_peers.PEERS)}; of sound "
+    f"{', '.join(sound_peers.PEERS)}; or 'none'. Default: {','.join(picture_peers.USUAL)}; "
+    f"{','.join(sound_peers.USUAL)}.",
 )
-@click.option("--models", help="Models of vqcodec; default: all shipped ones; or 'none'.")
+@click.option(
+    "--models", help="Models of vqcodec; default: all shipped ones of the medium; or 'none'."
+)
 @click.option(
     "--qualities",
     metavar="CODEC=Q,Q...",
@@ -50,42 +56,46 @@ _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
     help="Where results, plots, page and cache go.",
 )
 @click.option(
+    "--page-files",
     "--page-pictures",
     type=click.IntRange(min=0),
-    default=24,
-    show_default=True,
-    help="The page's slider has at most this many pictures, and at most 96 MB of them.",
+    help="The page shows at most this many files, and at most 96 MB of them. Default: 24 pictures "
+    "or 6 sounds.",
 )
 def command(
     inputs: tuple[str, ...],
-    peers: str,
+    peers: str | None,
     models: str | None,
     qualities: tuple[str, ...],
     speed: bool,
     jobs: int,
     out: str,
-    page_pictures: int,
+    page_files: int | None,
 ) -> int:
-    """Compare vqcodec with other codecs on pictures of your own.
+    """Compare vqcodec with other codecs on pictures, or on sound, of your own.
 
     Writes results.json, summary.csv, plots and report.html. What has been measured is
     kept in DIR/cache: a second run computes only what changed, and Ctrl-C loses nothing.
     """
-    lacking = [name for name in _NEEDED if find_spec(name) is None]
-    if lacking:
-        report(f"{', '.join(lacking)} not installed", 'pip install "vqcodec[bench]"')
-        return 1
-    codecs = _codecs(peers, models)
-    _set_qualities(codecs, qualities)
     folder = Path(out)
-    paths = _pictures(inputs, folder)
+    paths = _files(inputs, folder)
+    medium = medium_of(paths)
+    codecs = _codecs(medium, peers, models)
+    _set_qualities(codecs, qualities)
+    try:
+        lacking = medium.requirements()
+    except MissingPackageError as error:
+        report(str(error), error.hint)
+        return 1
+    for metric, why in lacking.items():
+        echo(f"vqcodec: {metric} is left out: {why}", err=True)
 
     from vqcodec_bench.results import collect, measure_speed, write
 
     progress = _Progress()
     interrupted = False
     try:
-        collected = collect(codecs, paths, folder=folder, jobs=jobs, progress=progress.show)
+        collected = collect(medium, codecs, paths, folder=folder, jobs=jobs, progress=progress.show)
     except KeyboardInterrupt:
         progress.close()
         echo(f"vqcodec: interrupted; what was measured is in {folder / 'cache'}", err=True)
@@ -100,15 +110,15 @@ def command(
     for missing in results["missing"]:
         echo(f"vqcodec: {missing['codec']} is missing: {missing['why']}", err=True)
     for failed in results["failed"]:
-        report(f"{failed['picture']}: {failed['why']}", "")
+        report(f"{failed[medium.noun]}: {failed['why']}", "")
     if not results["points"]:
         return 1
-    for name, data in write(collected, page_pictures):
+    for name, data in write(collected, page_files):
         if data is None:
             (folder / name).unlink(missing_ok=True)
         else:
             write_whole(folder / name, data, overwrite=True)
-    for line in (*_table(results), "", str(folder / "report.html")):
+    for line in (*_table(medium, results), "", str(folder / "report.html")):
         echo(line)
     if interrupted:
         echo("vqcodec: interrupted; the report lacks some times", err=True)
@@ -116,21 +126,57 @@ def command(
     return 1 if results["failed"] else 0
 
 
-def _codecs(peers: str, models: str | None) -> list[Codec]:
-    """Make the codecs named by --peers and --models, ours last, as they are drawn on top."""
-    codecs: list[Codec] = []
-    for name in _split(peers):
-        if name not in PEERS:
-            raise click.UsageError(f"--peers {name}: not one of {', '.join(PEERS)}")
-        codecs.append(PEERS[name]())
-    if models is None:
-        from vqcodec.registry.store import list_models
+def _files(inputs: Sequence[str], out: Path) -> list[Path]:
+    """Files as named, and those in folders by their suffix; none twice, and none of the report's
+    own plots.
+    """
+    report_folder = out.resolve()
+    found: dict[Path, None] = {}
+    for text in inputs:
+        inside = [Path(source).resolve() for source, _ in list_files(text, is_input).files]
+        inside = [path for path in inside if report_folder not in path.parents]
+        if not inside:
+            raise click.UsageError(f"{text}: no pictures and no sound in this folder")
+        found |= dict.fromkeys(inside)
+    return list(found)
 
-        models = ",".join(file.name for file in list_models() if file.source == "shipped")
-    for model in _split(models):
+
+def medium_of(paths: Sequence[Path]) -> Medium[Any]:
+    """Find the medium of files by how they begin or else by their names; there must be one."""
+    first = {_holds_sound(path): path for path in reversed(paths)}
+    if len(first) > 1:
+        text = f"{first[False]} is a picture and {first[True]} is sound"
+        raise click.UsageError(f"{text}; a run is of one of both: give them to two runs")
+    if True in first:
+        from vqcodec_bench.sounds import Sounds
+
+        return Sounds()
+    from vqcodec_bench.pictures import Pictures
+
+    return Pictures()
+
+
+def _holds_sound(path: Path) -> bool:
+    """Tell whether a file is sound: by how it begins or, where that says nothing, by its name."""
+    try:
+        with path.open("rb") as file:
+            return is_sound(file.read(HEAD_BYTES)) or is_sound_name(path)
+    except OSError:
+        return is_sound_name(path)
+
+
+def _codecs(medium: Medium[Content], peers: str | None, models: str | None) -> list[Codec[Content]]:
+    """Make the codecs named by --peers and --models, ours last, as they are drawn on top."""
+    codecs: list[Codec[Content]] = []
+    for name in medium.usual if peers is None else _split(peers):
+        if name not in medium.peers:
+            known = ", ".join(medium.peers)
+            raise click.UsageError(f"--peers {name}: not one of {medium.plural}' {known}")
+        codecs.append(medium.peers[name]())
+    for model in _models(medium.own.kind) if models is None else _split(models):
         if model == "paper":
-            codecs.append(Vqcodec(model, prior=False))
-        codecs.append(Vqcodec(model))
+            codecs.append(medium.own(model, prior=False))
+        codecs.append(medium.own(model))
     names = [codec.name for codec in codecs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -140,58 +186,45 @@ def _codecs(peers: str, models: str | None) -> list[Codec]:
     return codecs
 
 
-def _set_qualities(codecs: Sequence[Codec], settings: Sequence[str]) -> None:
+def _models(kind: Kind) -> list[str]:
+    from vqcodec.registry.store import list_models
+
+    return [f.name for f in list_models() if f.source == "shipped" and f.medium is kind]
+
+
+def _set_qualities(codecs: Sequence[Codec[Content]], settings: Sequence[str]) -> None:
     named = {codec.name: codec for codec in codecs if not codec.ours}
     for setting in settings:
         name, _, values = setting.partition("=")
         if name not in named:
             raise click.UsageError(f"--qualities {setting}: not one of {', '.join(named)}")
-        codec = named[name]
-        low, high = codec.span
         try:
             qualities = tuple(float(value) for value in values.split(","))
         except ValueError:
             raise click.UsageError(f"--qualities {setting}: expected numbers") from None
-        whole = codec.scale == "quality"
-        if not all(low <= q <= high and (q.is_integer() or not whole) for q in qualities):
-            kind = "whole numbers" if whole else "numbers"
-            raise click.UsageError(f"--qualities {setting}: expected {kind} {low:g} to {high:g}")
-        codec.qualities = tuple(dict.fromkeys(qualities))
-
-
-def _pictures(inputs: Sequence[str], out: Path) -> list[Path]:
-    """Files as named, and the pictures in folders by their suffix; none twice, and none of
-    the report's own plots.
-    """
-    from vqcodec.image.opening import is_picture
-
-    report_folder = out.resolve()
-    found: dict[Path, None] = {}
-    for text in inputs:
-        inside = [Path(source).resolve() for source, _ in list_files(text, is_picture).files]
-        inside = [path for path in inside if report_folder not in path.parents]
-        if not inside:
-            raise click.UsageError(f"{text}: no pictures in this folder")
-        found |= dict.fromkeys(inside)
-    return list(found)
+        if refusal := named[name].refusal(qualities):
+            raise click.UsageError(f"--qualities {setting}: expected {refusal}")
+        named[name].qualities = tuple(dict.fromkeys(qualities))
 
 
 def _split(text: str) -> list[str]:
     return [] if text == "none" else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _table(results: dict[str, Any]) -> list[str]:
+def _table(medium: Medium[Content], results: dict[str, Any]) -> list[str]:
     """The mean curves, for the terminal."""
     labels = {codec["name"]: codec["label"] for codec in results["codecs"]}
     wide = max(map(len, labels.values()))
-    lines = [f"{'codec':{wide}} quality     bpp   PSNR  MS-SSIM  SSIMULACRA2"]
+    titles = [f"{metric.label:>8}" for metric in medium.metrics.values()]
+    lines = [f"{'codec':{wide}} quality {medium.rate:>8} {' '.join(titles)}"]
     for row in results["curves"]:
-        figures = [
-            f"{row[key]:{size}.{places}f}" if row[key] is not None else f"{'-':>{size}}"
-            for key, size, places in (("psnr", 6, 2), ("ms_ssim", 8, 4), ("ssimulacra2", 12, 2))
+        texts = [
+            "-" if row[key] is None else f"{row[key]:.{metric.places}f}"
+            for key, metric in medium.metrics.items()
         ]
-        label = labels[row["codec"]]
-        lines.append(f"{label:{wide}} {row['quality']:7g} {row['bpp']:7.4f} {' '.join(figures)}")
+        figures = [text.rjust(len(title)) for text, title in zip(texts, titles, strict=True)]
+        label = f"{labels[row['codec']]:{wide}}"
+        lines.append(f"{label} {row['quality']:7g} {row[medium.rate]:8.4f} {' '.join(figures)}")
     return lines
 
 

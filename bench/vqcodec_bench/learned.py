@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from vqcodec.metrics import Pixels
-from vqcodec_bench.peers import Codec, MissingPeerError, package
+from vqcodec_bench.codec import Codec, MissingPeerError, package
 
 _STEP = 64
 """Networks take sides that are multiples of this."""
 
 
-class CompressAi(Codec):
+class CompressAi(Codec[Pixels]):
     """A network of CompressAI's zoo, at its lowest quality's size."""
 
     scale = "size of the network"

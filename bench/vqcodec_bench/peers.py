@@ -1,80 +1,23 @@
-"""The codecs that are compared, one class each.
-
-A codec whose library is not installed raises `MissingPeerError` from `version`,
-and the run goes on without it.
-"""
+"""The codecs of pictures that are compared, one class each."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
-from abc import ABC, abstractmethod
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from PIL import Image, features
 
+from vqcodec.container import Medium as Kind
 from vqcodec.container.layout import Limits
 from vqcodec.image.opening import open_image
 from vqcodec.metrics import Pixels
-
-if TYPE_CHECKING:
-    from vqcodec.models.model import Model
+from vqcodec_bench.codec import Codec, MissingPeerError, OwnCodec, package
 
 
-class MissingPeerError(Exception):
-    """A codec cannot be run here; says why."""
-
-
-class Codec(ABC):
-    """What a codec has to offer."""
-
-    name: str
-    """For files and options."""
-    label: str
-    """For people."""
-    settings: str
-    """What the encoder is told besides the quality."""
-    scale: str = "quality"
-    """What a quality means."""
-    qualities: tuple[float, ...]
-    """The ladder, low to high rate."""
-    span: tuple[float, float] = (0, 100)
-    """The lowest and the highest quality that mean something."""
-    threads: int = 1
-    """Threads that the encoder may use; one, where several processes measure."""
-    mime: str | None = None
-    """Type of the files if browsers show them."""
-    ours: bool = False
-    """Whether it is vqcodec."""
-
-    @abstractmethod
-    def version(self) -> str:
-        """Name the library and its version. Raises MissingPeerError."""
-
-    def fingerprint(self) -> str:
-        """Return what, besides the quality, decides the results."""
-        return f"{self.version()} {self.settings}"
-
-    @abstractmethod
-    def encode(self, pixels: Pixels, quality: float) -> bytes:
-        """Compress to a whole file."""
-
-    @abstractmethod
-    def decode(self, data: bytes) -> Pixels:
-        """Decompress."""
-
-    def details(self, data: bytes) -> dict[str, Any]:
-        """Return more figures on a file, if the codec has some."""
-        return {}
-
-
-class _Pillow(Codec):
+class _Pillow(Codec[Pixels]):
     """A format that Pillow writes."""
 
     _format: str
@@ -257,28 +200,10 @@ class Jpeg2000(_Pillow):
         }
 
 
-class Vqcodec(Codec):
-    """vqcodec with one of its models; `prior=False` codes the indices at fixed length."""
+class Vqcodec(OwnCodec[Pixels]):
+    """vqcodec with one of its models of pictures."""
 
-    ours = True
-
-    def __init__(self, model: str, *, prior: bool = True) -> None:
-        self.model = model
-        self.prior = prior
-        stem = Path(model).name.removesuffix(".safetensors")
-        self.name = stem + ("" if prior else "-fixed")
-        self.label = f"vqcodec {stem}" + ("" if prior else ", fixed length")
-        self.settings = "indices coded with the learned prior" if prior else "--prior none"
-        count = self._loaded().qualities
-        self.scale = "quality" if count else "model"
-        self.qualities = tuple(range(1, count + 1)) if count else (1,)
-
-    def version(self) -> str:
-        return f"{package('vqcodec')}, model {_sha256(self.model)[:16]}"
-
-    def fingerprint(self) -> str:
-        libraries = " ".join(package(name) for name in ("torch", "constriction", "numpy"))
-        return f"{super().fingerprint()} {_sources()} {libraries}"
+    kind = Kind.PICTURE
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         from vqcodec import compress
@@ -292,26 +217,6 @@ class Vqcodec(Codec):
 
         return np.asarray(decompress(data, model=self._loaded()))
 
-    def details(self, data: bytes) -> dict[str, Any]:
-        """How often each index occurs and, with the prior, the payload's bits per index."""
-        from vqcodec import indices
-        from vqcodec.container import parse
-
-        model = self._loaded()
-        grid = indices(data, model=model)
-        payload = sum(len(tile) for tile in parse(data).tiles)
-        counts = [
-            np.bincount(grid[:, :, group].ravel(), minlength=model.codebook_size).tolist()
-            for group in range(grid.shape[2])
-        ]
-        bits = 8.0 * payload / grid.size if self.prior else None
-        return {"index_bits": bits, "index_counts": counts}
-
-    def _loaded(self) -> Model:
-        from vqcodec import load_model
-
-        return load_model(self.model, device="cpu")
-
 
 PEERS: dict[str, type[_Pillow]] = {
     peer.name: peer
@@ -320,30 +225,3 @@ PEERS: dict[str, type[_Pillow]] = {
 """Peers whose rate and distortion can be measured, by name."""
 USUAL = ("jpeg", "webp", "avif", "jxl", "jp2")
 """Those that are measured by default."""
-
-
-@lru_cache
-def _sha256(model: str) -> str:
-    from vqcodec.registry.store import find
-
-    return find(model).sha256
-
-
-@lru_cache
-def _sources() -> str:
-    """Hash vqcodec's own code: for a changed codec the cache has no answer."""
-    import vqcodec
-
-    digest = hashlib.sha256()
-    folder = Path(vqcodec.__path__[0])
-    for part in ("codec", "container", "entropy", "models"):
-        for path in sorted((folder / part).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def package(name: str) -> str:
-    try:
-        return f"{name} {package_version(name)}"
-    except PackageNotFoundError:
-        return name

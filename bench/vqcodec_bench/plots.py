@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from vqcodec.metrics import decibels
+from vqcodec_bench.codec import Content
+from vqcodec_bench.medium import Medium
 
-AXES = {"psnr": "PSNR (dB)", "ms_ssim": "MS-SSIM (dB)", "ssimulacra2": "SSIMULACRA2"}
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _OURS = ("#D55E00", "#B03060", "#7A3E00")
-WIDEST = 1.5
-"""Rates above this many bpp are left out, here and in the page's slider: pictures look like
-the original there.
-"""
 _DRAWN = ("vtm", "mlic++[mse]", "bmshj2018-hyperprior[mse]")
 """Published curves that the plots show; the page has them all."""
 
 
-def draw(results: dict[str, Any], metric: str) -> dict[str, bytes | None]:
+def draw(medium: Medium[Content], results: dict[str, Any], metric: str) -> dict[str, bytes | None]:
     """Draw rd-METRIC.png and .svg; None where no codec has the metric."""
     import matplotlib
 
@@ -33,7 +30,7 @@ def draw(results: dict[str, Any], metric: str) -> dict[str, bytes | None]:
     styles = {True: iter(_OURS * 9), False: iter(_COLOURS * 9)}
     for codec in results["codecs"]:
         rows = [row for row in results["curves"] if row["codec"] == codec["name"]]
-        x, y = _points(rows, metric)
+        x, y = _points(medium, rows, metric)
         if not x:
             continue
         drawn += 1
@@ -48,36 +45,39 @@ def draw(results: dict[str, Any], metric: str) -> dict[str, bytes | None]:
             linewidth=2.4 if ours else 1.4,
             zorder=4 if ours else 3,
         )
-    for curve in results["published"]:
-        x, y = _points(curve["points"], metric)
+    for curve in results.get("published", ()):
+        x, y = _points(medium, curve["points"], metric)
         if curve["name"] in _DRAWN and x:
             label = f"{curve['label']}, published"
             axes.plot(x, y, label=label, color="#999999", linestyle=_dash(curve["name"]), zorder=2)
-    axes.set_xlabel("bits per pixel, whole file")
-    axes.set_ylabel(AXES[metric])
-    axes.set_xlim(0.0, WIDEST)
-    pictures = len(results["pictures"])
-    axes.set_title(f"Mean of {pictures} picture{'s' * (pictures > 1)}, {results['date']}")
+    axes.set_xlabel(medium.rate_label)
+    axes.set_ylabel(medium.metrics[metric].axis)
+    axes.set_xlim(0.0, medium.widest)
+    count = len(results[medium.plural])
+    files = medium.noun if count == 1 else medium.plural
+    axes.set_title(f"Mean of {count} {files}, {results['date']}")
     axes.grid(alpha=0.3)
-    files: dict[str, bytes | None] = {}
+    plots: dict[str, bytes | None] = {}
     if drawn:
         axes.legend(loc="lower right", fontsize="small")
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         file = io.BytesIO()
         figure.savefig(file, format=suffix, dpi=160, metadata=metadata)
-        files[f"rd-{metric}.{suffix}"] = file.getvalue() if drawn else None
+        plots[f"rd-{metric}.{suffix}"] = file.getvalue() if drawn else None
     pyplot.close(figure)
-    return files
+    return plots
 
 
-def _points(rows: Sequence[dict[str, Any]], metric: str) -> tuple[list[float], list[float]]:
+def _points(
+    medium: Medium[Content], rows: Sequence[dict[str, Any]], metric: str
+) -> tuple[list[float], list[float]]:
     kept = sorted(
-        (row["bpp"], row[metric])
+        (row[medium.rate], row[metric])
         for row in rows
-        if row[metric] is not None and row["bpp"] <= WIDEST
+        if row[metric] is not None and row[medium.rate] <= medium.widest
     )
     values = [decibels(value) if metric == "ms_ssim" else value for _, value in kept]
-    return [bpp for bpp, _ in kept], values
+    return [rate for rate, _ in kept], values
 
 
 def _dash(name: str) -> str:

@@ -34,7 +34,7 @@ TWINS = {
 
 
 KODAK = "9d2fddc339cb44249411cc9225fe9901e37e0fcfc9f057a718260951c8f325cf"
-"""SHA-256 of the 24 pictures' hashes (`picture_hash`), sorted and joined."""
+"""SHA-256 of the 24 pictures' hashes (`Pictures.digest`), sorted and joined."""
 
 
 def is_kodak(pictures: Sequence[dict[str, Any]]) -> bool:

@@ -1,4 +1,4 @@
-"""A whole run: pictures x codecs x qualities, over worker processes.
+"""A whole run: files x codecs x qualities, over worker processes.
 
 Every result is in the cache as soon as it is there, so an interrupted run loses
 only what was being computed.
@@ -15,39 +15,46 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from vqcodec.errors import VqcError
-from vqcodec_bench.measure import Cache, Point, key_of, measure, picture_hash, read_picture
-from vqcodec_bench.peers import Codec, MissingPeerError
-from vqcodec_bench.workers import Workers
+from vqcodec_bench.codec import Codec, Content, MissingPeerError
+from vqcodec_bench.measure import Cache, Point, key_of, measure
+from vqcodec_bench.medium import Medium, Row
+from vqcodec_bench.workers import Workers, limit_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Generic[Content]):
     """One result to be had."""
 
-    codec: Codec
+    medium: Medium[Content]
+    codec: Codec[Content]
     quality: float
     path: Path
-    picture: str
+    name: str
     key: str
 
 
 @dataclass(slots=True)
-class Run:
+class Run(Generic[Content]):
     """What there is to measure, and what could not be."""
 
-    tasks: list[Task] = field(default_factory=list)
-    pictures: list[dict[str, Any]] = field(default_factory=list)
-    codecs: list[Codec] = field(default_factory=list)
+    medium: Medium[Content]
+    tasks: list[Task[Content]] = field(default_factory=list)
+    paths: dict[str, Path] = field(default_factory=dict)
+    """The files that can be read, by name."""
+    files: list[Row] = field(default_factory=list)
+    codecs: list[Codec[Content]] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
 
 
-def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
-    """Read every picture and ask every codec for its version; pair those that are there."""
-    run = Run()
+def plan(
+    medium: Medium[Content], paths: Sequence[Path], codecs: Sequence[Codec[Content]]
+) -> Run[Content]:
+    """Read every file and ask every codec for its version; pair those that are there."""
+    run = Run(medium)
     for codec in codecs:
         try:
             codec.version()
@@ -55,24 +62,24 @@ def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
             run.missing.append({"codec": codec.name, "why": str(error)})
         else:
             run.codecs.append(codec)
-    names = _names(paths)
-    for path, name in zip(paths, names, strict=True):
+    for path, name in zip(paths, _names(paths), strict=True):
         try:
-            pixels = read_picture(path)
+            content = medium.read(path)
         except (VqcError, OSError) as error:
             why = (isinstance(error, OSError) and error.strerror) or str(error)
-            run.failed.append({"picture": name, "why": why})
+            run.failed.append({medium.noun: name, "why": why})
             continue
-        digest = picture_hash(pixels)
-        height, width = pixels.shape[:2]
-        run.pictures.append({"name": name, "width": width, "height": height, "sha256": digest})
+        digest = medium.digest(content)
+        run.paths[name] = path
+        run.files.append({"name": name, **medium.describe(content), "sha256": digest})
         run.tasks += [
             Task(
+                medium=medium,
                 codec=codec,
                 quality=quality,
                 path=path,
-                picture=name,
-                key=key_of(digest, codec, quality),
+                name=name,
+                key=key_of(medium, digest, codec, quality),
             )
             for codec in run.codecs
             for quality in codec.qualities
@@ -81,7 +88,7 @@ def plan(paths: Sequence[Path], codecs: Sequence[Codec]) -> Run:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Name pictures by their paths within the folder that has them all."""
+    """Name files by their paths within the folder that has them all."""
     try:
         folder = os.path.commonpath([path.parent for path in paths])
     except ValueError:  # none, or on several drives
@@ -89,13 +96,15 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def execute(run: Run, cache: Cache, jobs: int, progress: Callable[[int, int], None]) -> list[Point]:
+def execute(
+    run: Run[Content], cache: Cache, jobs: int, progress: Callable[[int, int], None]
+) -> list[Point]:
     """Return a point for every task, computing those that the cache has not.
 
     `progress` is told the number of results there and in all. A task that fails is
     added to `run.failed`. KeyboardInterrupt passes through once the workers have stopped.
     """
-    by_key = {task.key: task for task in run.tasks}  # equal pictures are measured once
+    by_key = {task.key: task for task in run.tasks}  # equal files are measured once
     found = {key: point for key in by_key if (point := cache.get(key)) is not None}
     left = [task for key, task in by_key.items() if key not in found]
     count = len(by_key)
@@ -109,7 +118,7 @@ def execute(run: Run, cache: Cache, jobs: int, progress: Callable[[int, int], No
         {
             "codec": task.codec.name,
             "quality": task.quality,
-            "picture": task.picture,
+            run.medium.noun: task.name,
             "key": task.key,
             **found[task.key],
         }
@@ -119,19 +128,19 @@ def execute(run: Run, cache: Cache, jobs: int, progress: Callable[[int, int], No
 
 
 def _compute(
-    tasks: Sequence[Task],
-    run: Run,
+    tasks: Sequence[Task[Content]],
+    run: Run[Content],
     cache: Cache,
     jobs: int,
     found: dict[str, Point],
     progress: Callable[[int], None],
-) -> list[Task]:
+) -> list[Task[Content]]:
     """Add results to `found` and tell `progress` how many are left. Returns the tasks that
     are left when a worker died, which ends the others too.
     """
     left = {task.key: task for task in tasks}
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with Workers(min(jobs, len(tasks)), _start_worker, threads) as workers:
+    with Workers(min(jobs, len(tasks)), limit_threads, threads) as workers:
         futures = {workers.submit(work, task, cache.folder): task for task in tasks}
         for future in as_completed(futures):
             task = futures[future]
@@ -146,39 +155,23 @@ def _compute(
     return list(left.values())
 
 
-def _fail(run: Run, task: Task, why: str) -> None:
+def _fail(run: Run[Content], task: Task[Content], why: str) -> None:
     about = f"{task.codec.name} at {task.quality:g}: {why}"
-    run.failed.append({"picture": task.picture, "why": about})
+    run.failed.append({run.medium.noun: task.name, "why": about})
 
 
-def work(task: Task, folder: Path) -> Point:
+def work(task: Task[Content], folder: Path) -> Point:
     """Measure one task in a worker and put the result into the cache."""
-    point, shown = measure(task.codec, task.quality, read_picture(task.path))
+    content = task.medium.read(task.path)
+    point, shown = measure(task.medium, task.codec, task.quality, content)
     Cache(folder).put(task.key, point, shown)
     return point
 
 
-def _start_worker(threads: int) -> None:
-    # Read by torch when it is loaded, which not every task needs.
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-_STATED = (
-    "vqcodec",
-    "torch",
-    "constriction",
-    "numpy",
-    "pillow",
-    "pytorch-msssim",
-    "ssimulacra2",
-    "bjontegaard",
-)
-
-
-def circumstances() -> dict[str, Any]:
+def circumstances(packages: Sequence[str]) -> dict[str, Any]:
     """Date, versions and machine of a run, as results.json states them."""
     versions = {"python": platform.python_version()}
-    for name in _STATED:
+    for name in packages:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

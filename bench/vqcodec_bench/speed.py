@@ -10,75 +10,108 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vqcodec_bench.measure import read_picture
-from vqcodec_bench.peers import Codec
-from vqcodec_bench.workers import Workers
+from vqcodec_bench.codec import Codec, Content
+from vqcodec_bench.medium import Medium, Row
+from vqcodec_bench.workers import Workers, limit_threads
 
 _CALLS = 15
 _SECONDS = 4.0
-"""Calls are repeated up to this many times or for this long, and at least twice."""
+"""Calls are repeated up to this many times or, all files together, for this long, and at least
+twice for each file.
+"""
 _SLOW = 20.0
 """A first call that takes longer is not repeated."""
 
-Row = dict[str, Any]
 
-
-def time_codecs(jobs: Sequence[tuple[Codec, float]], picture: Path) -> Iterator[Row]:
-    """Yield results.json's "speed", a row per codec, quality and direction. Codecs may use
-    a thread per core.
+def time_codecs(
+    medium: Medium[Content],
+    jobs: Sequence[tuple[Codec[Content], float]],
+    paths: Mapping[str, Path],
+) -> Iterator[Row]:
+    """Yield results.json's "speed", a row per codec, quality and direction, each over all files
+    whose paths are given by their names.
     """
-    pixels = read_picture(picture)
-    size = pixels.shape[0] * pixels.shape[1]
+    amounts = {name: medium.amount(medium.read(path)) for name, path in paths.items()}
     for codec, quality in jobs:
-        codec.threads = os.cpu_count() or 1
-        row = {"codec": codec.name, "label": codec.label, "quality": quality, "pixels": size}
+        codec.threads = medium.timed_threads or os.cpu_count() or 1
+        row = {"codec": codec.name, "label": codec.label, "quality": quality}
+        row["amount"] = sum(amounts.values())
         direction = "encode"
         try:
-            encoded, data = _apart(_encode, codec, quality, picture)
-            yield row | {"direction": direction} | _rates(encoded, size)
+            encoded, data = _apart(medium, _encode, medium, codec, quality, list(paths.values()))
+            yield row | {"direction": direction} | _summed(medium, encoded, amounts)
             direction = "decode"
-            decoded, _ = _apart(_decode, codec, data)
-            yield row | {"direction": direction} | _rates(decoded, size)
+            decoded, _ = _apart(medium, _decode, codec, data)
+            yield row | {"direction": direction} | _summed(medium, decoded, amounts)
         except Exception as error:  # whatever a codec raises: the others go on
             died = isinstance(error, BrokenProcessPool)
             note = "its process died, perhaps for want of memory" if died else str(error)
-            yield row | {"direction": direction, "note": note} | dict.fromkeys(_FIGURES)
+            lacking = dict.fromkeys((*_TIMES, medium.timed_unit, "peak_mib"))
+            yield row | {"direction": direction, "note": note} | lacking
 
 
-_FIGURES = ("seconds", "cpu_seconds", "first_seconds", "mp_per_s", "peak_mib")
+_TIMES = ("seconds", "cpu_seconds", "first_seconds")
 
 
-def _rates(figures: Row, size: int) -> Row:
-    return {"note": "", **figures, "mp_per_s": size / 1e6 / figures["seconds"]}
+def _summed(medium: Medium[Content], rows: Sequence[Row], amounts: Mapping[str, float]) -> Row:
+    """Make one row of those of all files; of several, each one's speed is kept too."""
+    total = {key: sum(row[key] for row in rows) for key in _TIMES[:2]}
+    speeds = {
+        name: amount / row["seconds"]
+        for row, (name, amount) in zip(rows, amounts.items(), strict=True)
+    }
+    return {
+        "note": "",
+        **total,
+        "first_seconds": rows[0]["first_seconds"],
+        medium.timed_unit: sum(amounts.values()) / total["seconds"],
+        "peak_mib": rows[-1]["peak_mib"],
+        **({"files": speeds} if len(speeds) > 1 else {}),
+    }
 
 
-def _apart(function: Callable[..., tuple[Row, bytes]], *arguments: Any) -> tuple[Row, bytes]:
+def _apart(
+    medium: Medium[Content], function: Callable[..., tuple[list[Row], list[bytes]]], *arguments: Any
+) -> tuple[list[Row], list[bytes]]:
     """Run in a fresh process, whose memory is its own."""
-    with Workers(1) as workers:
-        result: tuple[Row, bytes] = workers.submit(function, *arguments).result()
+    threads = medium.timed_threads
+    with Workers(1, *((limit_threads, threads) if threads else ())) as workers:
+        result: tuple[list[Row], list[bytes]] = workers.submit(function, *arguments).result()
         return result
 
 
-def _encode(codec: Codec, quality: float, picture: Path) -> tuple[Row, bytes]:
-    pixels = read_picture(picture)
-    last: dict[str, bytes] = {}
-    figures = _timed(lambda: last.update(data=codec.encode(pixels, quality)))
-    return figures, last["data"]
+def _encode(
+    medium: Medium[Content], codec: Codec[Content], quality: float, paths: Sequence[Path]
+) -> tuple[list[Row], list[bytes]]:
+    rows, files = [], []
+    for path in paths:
+        content = medium.read(path)
+        last: dict[str, bytes] = {}
+        call = partial(_keep, last, codec, content, quality)
+        rows.append(_timed(call, _SECONDS / len(paths)))
+        files.append(last["data"])
+    return rows, files
 
 
-def _decode(codec: Codec, data: bytes) -> tuple[Row, bytes]:
-    return _timed(lambda: codec.decode(data)), b""
+def _keep(last: dict[str, bytes], codec: Codec[Content], content: Content, quality: float) -> None:
+    last["data"] = codec.encode(content, quality)
 
 
-def _timed(call: Callable[[], object]) -> Row:
+def _decode(codec: Codec[Content], files: Sequence[bytes]) -> tuple[list[Row], list[bytes]]:
+    seconds = _SECONDS / len(files)
+    return [_timed(partial(codec.decode, data), seconds) for data in files], []
+
+
+def _timed(call: Callable[[], object], seconds: float) -> Row:
     first, first_cpu = _clocked(call)
     later: list[tuple[float, float]] = []
-    end = time.perf_counter() + _SECONDS
+    end = time.perf_counter() + seconds
     while first < _SLOW and len(later) < _CALLS and (len(later) < 2 or time.perf_counter() < end):
         later.append(_clocked(call))
     runs = later or [(first, first_cpu)]
@@ -91,9 +124,19 @@ def _timed(call: Callable[[], object]) -> Row:
 
 
 def _clocked(call: Callable[[], object]) -> tuple[float, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
     call()
-    return time.perf_counter() - wall, time.process_time() - cpu
+    return time.perf_counter() - wall, _cpu_seconds() - cpu
+
+
+def _cpu_seconds() -> float:
+    """Return the time that processors spent on this process and on programs that it ran."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return time.process_time()
+    programs = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + programs.ru_utime + programs.ru_stime
 
 
 def _peak_mib() -> float | None:

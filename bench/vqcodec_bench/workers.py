@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 from typing import Any
 
+from vqcodec import processors
 from vqcodec.batch.run import sigint_blocked
 
 _MOST = 61
@@ -40,3 +42,9 @@ class Workers:
     ) -> None:
         """Wait for what is being computed and drop what is not."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def limit_threads(count: int) -> None:
+    """Have this process compute with so many threads, before it has loaded what computes."""
+    os.environ["OMP_NUM_THREADS"] = str(count)  # read by torch when it is loaded
+    processors.prepare(count)
