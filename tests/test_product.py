@@ -182,11 +182,12 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
     pictures = Pictures(paths, recipe.data)
     first = TransformStage(recipe, pictures, paths[:2], CPU)
     cache = tmp_path / "codebooks.safetensors"
-    codebooks = start_all(recipe, first.medium, None, cache, unheard)
-    again = start_all(recipe, first.medium, None, cache, unheard)
+    settings = recipe.train.product
+    codebooks = start_all(recipe, settings, first.medium, None, cache, unheard)
+    again = start_all(recipe, settings, first.medium, None, cache, unheard)
     for one, other in zip(codebooks, again, strict=True):
         assert one.state_dict().keys() == other.state_dict().keys()
-    stage = ProductStage(recipe, first.medium, codebooks, CPU)
+    stage = ProductStage(recipe, settings, first.medium, codebooks, CPU)
     before = stage.validate()
     optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-4)
     for step in range(20):

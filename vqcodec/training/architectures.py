@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vqcodec.tables import from_table
-from vqcodec.training.config import DeepPhotoRecipe, PhotoRecipe, Recipe
+from vqcodec.training.config import PhotoRecipe, Recipe
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.start import Run
 
