@@ -31,7 +31,7 @@ from test_training import Silent
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.training.canvas import find_fonts
-from vqcodec.training.config import DeepPhotoRecipe
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures, read_rgb
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.loop import InterruptedRunError
