@@ -186,7 +186,8 @@ def open_work(
         learnt = advance(recipe, work.stage, learnt, pictures, dtype)
     settings = recipe.train.stages[work.stage]
     medium = ParcelMedium(recipe, settings, learnt.networks, pictures, parcel, device)
-    cache = parcel / CODEBOOKS
+    (parcel / CODEBOOKS).unlink(missing_ok=True)
+    cache = None if work.step else parcel / CODEBOOKS
     stage, _ = open_stage(recipe, work.stage, learnt, medium, cache, SILENCE)
     return stage, medium.networks
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+from vqcodec.errors import ModelCorruptError
 from vqcodec.networks.model_files import Photo2Parts, write_photo2
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.codebooks import start_all
@@ -56,9 +57,8 @@ def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
         medium = DeepPhotoMedium(
             recipe, settings, learnt.networks, pictures, fonts, held_out, run.device
         )
-        stage, learnt = open_stage(
-            recipe, name, learnt, medium, run.folder / CODEBOOKS, run.reporter
-        )
+        cache = None if resumed else run.folder / CODEBOOKS
+        stage, learnt = open_stage(recipe, name, learnt, medium, cache, run.reporter)
         trainer = Trainer(stage, run.folder, run.reporter)
         if not resumed:
             trainer.log.note("fonts", {"fonts": fonts})
@@ -74,16 +74,22 @@ def open_stage(
     name: str,
     learnt: Learnt,
     medium: DeepPhotoMedium,
-    cache: Path,
+    cache: Path | None,
     reporter: Reporter,
 ) -> tuple[DeepStage, Learnt]:
     """Make a stage by its name, and return what it trains: the medium's networks, and in the last
-    stage codebooks, which begin as in the file `cache` if it exists, else as those learnt, else
-    anew, and are kept there.
+    stage codebooks. These are as learnt if there is no `cache`; else they begin there
+    (`codebooks.start_all`).
+
+    Raises ModelCorruptError if there are none and no cache.
     """
     settings = recipe.train.stages[name]
     if not isinstance(settings, DeepProductTraining):
         return DeepTransformStage(name, settings, recipe.seed, medium, medium.device), learnt
+    if cache is None:
+        if learnt.codebooks is None:
+            raise ModelCorruptError(f"the checkpoint of the stage {name} has no codebooks")
+        return ProductStage(recipe, settings, medium, learnt.codebooks, medium.device), learnt
     given = learnt.codebooks and [books.to(medium.device) for books in learnt.codebooks]
     reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
