@@ -259,7 +259,7 @@ def test_weights_of_other_networks_are_refused(place: Path) -> None:
         read_average(place / "other.safetensors")
 
 
-def test_the_command_says_that_there_is_no_model_yet(place: Path, run: Run) -> None:
+def test_the_command_says_that_there_is_no_model(place: Path, run: Run) -> None:
     (place / "tiny.toml").write_text(RECIPE.replace("photo-1.saf", f"{place}/photo-1.saf"))
     result = run(
         *("train", place / "tiny.toml", "--out", place / "x.safetensors"),
@@ -267,7 +267,7 @@ def test_the_command_says_that_there_is_no_model_yet(place: Path, run: Run) -> N
     )
     assert result.code == 0
     assert "x.run/transform.safetensors" in result.out
-    assert "no model" in result.out
+    assert "none of them makes a model" in result.out
     assert not (place / "x.safetensors").exists()
 
 

@@ -49,8 +49,8 @@ def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> AnyRe
 
 
 def stages_of(recipe: AnyRecipe) -> Callable[[AnyRecipe, Run], bytes | Path]:
-    """Return what trains a recipe: it returns a model's file; or, of an architecture of which
-    there is no model yet, the path of the last checkpoint.
+    """Return what trains a recipe: it returns a model's file; or, of a recipe whose stages make
+    no model, the path of the last checkpoint.
     """
     stages: Callable[[AnyRecipe, Run], bytes | Path] = _row(recipe.architecture).train_stages
     return stages
