@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vqcodec.image.inspection import PictureInspection
     from vqcodec.image.pipeline import compress, decompress
     from vqcodec.image.salvage import LostTile, Salvaged, salvage
+    from vqcodec.image.sampling import sample
     from vqcodec.media.checking import indices, verify
     from vqcodec.media.inspection import inspect
     from vqcodec.registry.load import load_model
@@ -66,6 +67,7 @@ __all__ = [
     "load_model",
     "salvage",
     "salvage_audio",
+    "sample",
     "verify",
 ]
 
@@ -94,6 +96,7 @@ _HOMES = {
     "load_model": "vqcodec.registry.load",
     "salvage": "vqcodec.image.salvage",
     "salvage_audio": "vqcodec.audio.salvage",
+    "sample": "vqcodec.image.sampling",
     "verify": "vqcodec.media.checking",
 }
 

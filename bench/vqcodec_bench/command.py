@@ -19,7 +19,7 @@ from vqcodec_bench.peers import PEERS, USUAL, Codec, Vqcodec
 _NEEDED = ("matplotlib", "bjontegaard", "ssimulacra2", "pytorch_msssim")
 
 
-@click.command()
+@click.command("bench")
 @click.argument("inputs", metavar="FOLDER|FILE...", nargs=-1, required=True)
 @click.option(
     "--peers",

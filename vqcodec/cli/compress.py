@@ -30,7 +30,7 @@ from vqcodec.image import jobs as picture_jobs
 from vqcodec.media.jobs import Compression, is_input
 
 
-@click.command()
+@click.command("compress")
 @inputs_argument
 @placing_options("the .vqc file")
 @running_options

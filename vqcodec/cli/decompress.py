@@ -43,7 +43,7 @@ class _Crop(click.ParamType):
         return numbers
 
 
-@click.command()
+@click.command("decompress")
 @inputs_argument
 @placing_options("the picture or sound")
 @running_options

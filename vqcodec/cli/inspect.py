@@ -26,7 +26,7 @@ from vqcodec.image.inspection import PictureInspection
 from vqcodec.media.inspection import describe
 
 
-@click.command()
+@click.command("inspect")
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verify", is_flag=True, help="Of a .vqc file: also decode all tiles and metadata.")

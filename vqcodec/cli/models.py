@@ -12,7 +12,7 @@ from vqcodec.errors import ModelCorruptError, ModelError
 from vqcodec.registry import store
 
 
-@click.group()
+@click.group("models")
 @click.pass_context
 def command(context: click.Context) -> None:
     """List, show, install, uninstall and verify models."""

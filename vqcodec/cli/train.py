@@ -15,7 +15,7 @@ from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
 
 
-@click.command()
+@click.command("train")
 @click.argument("recipe", metavar="RECIPE.toml", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--data",

@@ -1,0 +1,29 @@
+"""The scripts of the paper's experiments run from end to end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch  # noqa: F401  (what the scripts train with)
+
+SCRIPTS = Path(__file__).parent.parent / "train/paper"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"), [("comparisons", "comparisons.png"), ("likelihood", "reconstructions.png")]
+)
+def test_smoke(name: str, made: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    result = subprocess.run(
+        [sys.executable, SCRIPTS / f"{name}.py", "--smoke", "--out", tmp_path],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / made).stat().st_size > 1000
