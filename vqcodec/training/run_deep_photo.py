@@ -33,24 +33,28 @@ CODEBOOKS = "codebooks.safetensors"
 
 
 def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
-    """Train the stages that the recipe has. Returns a model's file; or, if the stage that makes
-    one is not among them, the checkpoint of the last.
+    """Train the stages that the recipe has, on resumption from the last one that was begun.
+
+    Returns a model's file; or, if the stage that makes one is not among them, the checkpoint of
+    the last.
     """
     stages = recipe.train.stages
     for name, settings in stages.items():
         share(settings.batch, f"train.{name}.batch")
     pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
+    checkpoints = {name: run.folder / f"{name}.safetensors" for name in stages}
     if not run.resume and rank() == 0:
-        (run.folder / CODEBOOKS).unlink(missing_ok=True)
+        for path in (run.folder / CODEBOOKS, *checkpoints.values()):
+            path.unlink(missing_ok=True)  # or a later resumption would take it
     dtype = lower_dtype(run.device, recipe.train.precision)
     fonts = find_fonts()
+    begun = [name for name, path in checkpoints.items() if run.resume and path.exists()]
+    left = list(stages)[list(stages).index(begun[-1]) if begun else 0 :]
     learnt: Learnt | None = None
-    stage: DeepStage
-    for name, settings in stages.items():
-        checkpoint = run.folder / f"{name}.safetensors"
-        resumed = run.resume and checkpoint.exists()
+    for name in left:
+        settings, resumed = stages[name], name in begun
         if resumed:
-            learnt = learnt_of(recipe, read_average(checkpoint), dtype)
+            learnt = learnt_of(recipe, read_average(checkpoints[name]), dtype)
         else:
             learnt = learnt or begin(recipe, pictures, dtype)
             learnt = advance(recipe, name, learnt, pictures, dtype)
@@ -65,7 +69,7 @@ def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
         trainer.run(resume=run.resume)
     assert learnt is not None
     if "product" not in stages:
-        return checkpoint
+        return checkpoints[name]
     return _model(recipe, learnt)
 
 
