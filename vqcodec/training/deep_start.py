@@ -30,8 +30,6 @@ from vqcodec.training.weights import holds_weights, read_weights
 
 _CROPS = 256
 """From which growth and calibration learn."""
-_MEASURED = 64
-"""Of these, from which the largest latents are taken."""
 _CHUNK = 8
 """Crops that pass through the analysis at once."""
 _REACH = 0.8 * VECTOR_MAX * 2.0**-FRACTION_VECTOR
@@ -105,7 +103,7 @@ def advance(
         return Learnt(networks, learnt.codebooks)
     crop = recipe.train.stages[stage].crop
     crops = pictures.crops(_CROPS, crop, draws(recipe.seed, 8))
-    limit_gains(networks.gains, networks.analysis, crops[:_MEASURED].float() / 255.0)
+    limit_gains(networks.gains, networks.analysis, crops)
     if stage == "transform" and exact:
         networks = to_reals(recipe.transform, networks, dtype)
     elif stage == "exact" and not exact:
@@ -114,14 +112,18 @@ def advance(
 
 
 @torch.no_grad()
-def limit_gains(gains: Gains, analysis: nn.Module, pixels: Tensor) -> None:
-    """Lower gains at which latents of pixels (B, 3, H, W) in 0..1 would leave what codewords reach.
+def limit_gains(gains: Gains, analysis: nn.Module, crops: Tensor) -> None:
+    """Lower gains at which latents of crops, uint8 (B, 3, H, W), or of flat black, white, red and
+    so on would leave what codewords reach.
 
     At the highest qualities some of the latents that photo-1 begins with do: their steps become
     coarser, which costs a few tenths of a decibel there until training has spread them.
     """
-    latents = torch.cat([analysis(chunk) for chunk in torch.split(pixels, _CHUNK)])
-    largest = latents.abs().amax((0, 2, 3)).clamp_min(1e-6)
+    ends = torch.tensor([0, 255], dtype=torch.uint8)
+    flat = torch.cartesian_prod(ends, ends, ends)[:, :, None, None].expand(-1, *crops.shape[1:])
+    chunks = (*torch.split(crops, _CHUNK), flat)
+    found = [analysis(chunk.float() / 255.0).abs().amax((0, 2, 3)) for chunk in chunks]
+    largest = torch.stack(found).amax(0).clamp_min(1e-6)
     gains.octaves.copy_(torch.minimum(gains.octaves, torch.log2(_REACH / largest)))
 
 
