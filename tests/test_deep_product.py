@@ -259,9 +259,10 @@ def test_codebooks_need_a_synthesis_of_integers(place: Path) -> None:
 
 
 def test_models_of_other_networks_are_no_start(place: Path) -> None:
-    of = recipe(place, "product", start="'whole.safetensors'", latent_prior__hidden="8")
-    with pytest.raises(ValueError, match="another architecture"):
-        make(place, "x", of)
+    for change in ({"latent_prior__hidden": "8"}, {"product__codebook_size": "64"}):
+        of = recipe(place, "product", start="'whole.safetensors'", **change)
+        with pytest.raises(ValueError, match="another architecture"):
+            make(place, "x", of)
 
 
 def test_effort_refines_indices(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

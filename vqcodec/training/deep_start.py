@@ -76,7 +76,8 @@ def begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> Le
     if architecture != photo2.ARCHITECTURE:
         raise other_architecture(recipe.start)
     parts = read_photo2(data)
-    if (parts.config, parts.prior.config) != (recipe.transform, recipe.latent_prior):
+    known = (parts.config, parts.prior.config, parts.product.codebook_size)
+    if known != (recipe.transform, recipe.latent_prior, recipe.product.codebook_size):
         raise other_architecture(recipe.start)
     networks = _blank(recipe, dtype, exact=True)
     for name in ("analysis", "synthesis", "gains", "prior"):
