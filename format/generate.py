@@ -26,6 +26,7 @@ from cases import (
     literal,
     models,
     sound,
+    speakers,
     streams,
     valid,
 )
@@ -41,19 +42,21 @@ MODELS = {
         models.TINY_PHOTO,
         *exact.MODELS,
         models.VOICE,
+        *speakers.MODELS,
         *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
-    "valid": (valid.cases, exact.valid, literal.valid, sound.valid),
+    "valid": (valid.cases, exact.valid, literal.valid, sound.valid, speakers.valid),
     "limits": (
         limits.cases,
         limits_of_models.cases,
         exact.limits,
         literal.limits,
         sound.limits,
+        speakers.limits,
     ),
     "faulty": (
         faulty_headers.cases,
@@ -64,6 +67,7 @@ GROUPS = {
         literal.faulty,
         streams.faulty,
         sound.faulty,
+        speakers.faulty,
     ),
     "streams": (streams.cases,),
 }

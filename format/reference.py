@@ -10,6 +10,7 @@ other half: indices -> pixels, and what the chunks hold.
 import hashlib
 import itertools
 import json
+import math
 import struct
 import zlib
 
@@ -244,7 +245,7 @@ class ModelFile:
 
 def fits(value, allowed):
     """allowed: (low, high) of an integer, a list of such pairs, float for any number, or list
-    for any number of integers from 1 on.
+    for any number of integers from 1 on, at least 0.
     """
     if allowed is float:
         return type(value) in (int, float)
@@ -258,6 +259,18 @@ def fits(value, allowed):
 
 FIRST = [(-2, d) for d in range(-2, 3)] + [(-1, d) for d in range(-2, 2)] + [(0, -2), (0, -1)]
 INNER = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0)]
+SOUND_AUTOENCODER = dict(
+    strides=list,
+    widths=list,
+    encoder_depth=(0, 32),
+    encoder_hidden=(1, 4096),
+    code_dim=(1, 1024),
+    speaker_dim=(1, 1024),
+    spectrum_hop=(32, 1024),
+    decoder_width=(1, 1024),
+    decoder_hidden=(1, 4096),
+    decoder_depth=(0, 32),
+)
 DILATED = dict(first_kernel_size=(1, 16), kernel_size=(2, 4), dilations=list)
 
 
@@ -265,6 +278,7 @@ class Model:
     """What models have in common: offsets, and the layers that read them."""
 
     media_type = 1
+    speakers = 1
 
     def wedge(self, prior):
         """The offsets of each layer in two dimensions."""
@@ -337,13 +351,35 @@ class WaveNet(VqVae):
     """Architecture vqvae-wavenet-1."""
 
     media_type = 2
+    stride_log2 = 0
+    rate = 16000
 
     def __init__(self, file):
         prior = file.table(
             "prior", codebook_size=(2, 4096), embedding=(1, 512), channels=(1, 512), **DILATED
         )
+        k = prior["codebook_size"]
+        table = file.table("autoencoder", codebook_size=(k, k), **SOUND_AUTOENCODER)
+        strides, widths = table["strides"], table["widths"]
+        h, self.hop = table["spectrum_hop"], math.prod(strides)
+        if not 1 <= len(strides) <= 16 or min(strides) < 2 or max(strides) > 8 or self.hop > 2048:
+            raise ModelError("strides")
+        if len(widths) != len(strides) or max(widths) > 1024:
+            raise ModelError("widths")
+        if h % 2 or self.hop % h or table["code_dim"] % (self.hop // h):
+            raise ModelError("spectrum_hop")
+        names = file.config["speakers"]
+        if not isinstance(names, list) or not 1 <= len(names) <= 4096:
+            raise ModelError("speakers")
+        if len(set(names)) < len(names) or not all(is_name(name) for name in names):
+            raise ModelError("names of speakers")
+        self.speakers = len(names)
         self.dilated(prior)
         self.read_prior(file, prior)
+
+
+def is_name(name):
+    return isinstance(name, str) and 1 <= len(name) <= 64 and name.isprintable()
 
 
 class Photo(Model):
@@ -703,6 +739,18 @@ def read_wave(file):
     return dict(rate=rate, samples=samples, levels=list(data[8 : 8 + coded]), channels=channels)
 
 
+def read_speakers(file, model):
+    """The chunk spkr, section 4: of each coded channel the number of a speaker."""
+    coded = file["height"]
+    data = file["chunks"].get(b"spkr", bytes(2 * coded))
+    if len(data) != 2 * coded or b"spkr" in file["chunks"] and not any(data):
+        raise Corrupt("chunk spkr")
+    numbers = list(struct.unpack(f"<{coded}H", data))
+    if max(numbers) >= model.speakers:
+        raise Corrupt("speaker")
+    return numbers
+
+
 def decode(file_bytes, model_file_bytes):
     """The indices, rows x columns x groups."""
     file = parse(bytes(file_bytes))
@@ -724,6 +772,7 @@ def decode(file_bytes, model_file_bytes):
         at_model_rate = -(-wave["samples"] * model.rate // wave["rate"])
         if -(-at_model_rate // model.hop) != file["width"]:
             raise Corrupt("samples and frames do not fit")
+        read_speakers(file, model)
     decode_tile = decode_prior if file["mode"] else decode_fixed
     groups = len(group_sizes(model, quality))
     grid = np.zeros((file["rows"][-1][1], file["columns"][-1][1], groups), np.int64)

@@ -47,11 +47,13 @@ def unpack(file):
 
 
 def unpack_sound(chunks):
-    """The same of sound: its tags, and its date."""
+    """The same of sound: its tags, its speakers, and its date."""
     out = {}
     if b"tags" in chunks:
         out[b"tags"] = inflate(chunks[b"tags"], MAX_METADATA, Limit)
         check_tags(out[b"tags"])
+    if b"spkr" in chunks:
+        out[b"spkr"] = chunks[b"spkr"]
     if b"time" in chunks:
         out[b"time"] = read_numbers(b"time", chunks[b"time"])
     return out

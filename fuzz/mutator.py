@@ -20,7 +20,7 @@ Plain = Callable[[bytes], bytes]
 _SIDES = (1, 2, 4, 5, 15, 16, 17, 31, 64, 65, 255, 1 << 14, (1 << 24) - 1, 1 << 24, (1 << 32) - 1)
 _CHUNKS = (
     *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe"),
-    *(b"WAVE", b"tags", b"note", b"NOTE"),
+    *(b"WAVE", b"spkr", b"tags", b"note", b"NOTE"),
 )
 _SOUND = 2
 _VALUES: tuple[Any, ...] = (

@@ -189,16 +189,21 @@ def sound_files(model: SoundModel) -> dict[str, bytes]:
     """Name small files of sound."""
     wave = 0.1 * np.sin(np.arange(6000) / 9.0) * np.sin(np.arange(6000) / 900.0)
     pair = np.stack([wave, wave[::-1], wave])
+    first = 1 if model.qualities else None
     found = {
         "one": compress_audio(wave[:1], 16000, model=model),
-        "fixed": compress_audio(wave, 16000, model=model, quality=1, prior=False),
-        "prior": compress_audio(wave, 16000, model=model, quality=1),
-        "lowest": compress_audio(wave, 16000, model=model, quality=2),
+        "fixed": compress_audio(wave, 16000, model=model, quality=first, prior=False),
+        "prior": compress_audio(wave, 16000, model=model, quality=first),
         "everything": compress_audio(
-            pair[:, :3000], 16000, model=model, quality=1, tags={"TITLE": "text", "DATE": ""}
+            pair[:, :3000], 16000, model=model, quality=first, tags={"TITLE": "text", "DATE": ""}
         ),
         "silence": compress_audio(0 * wave, 16000, model=model),
     }
+    if model.qualities:
+        found["lowest"] = compress_audio(wave, 16000, model=model, quality=2)
+    if model.speakers:
+        last = model.speakers[-1]
+        found["speaker"] = compress_audio(pair[:, :999], 16000, model=model, speaker=last)
     whole = parse(found["fixed"])
     header = replace(whole.header, tile_log2=4)
     tiles = tuple(map(bytes, _fixed_sizes(header, model)))
@@ -212,6 +217,15 @@ def _fixed_sizes(header: Header, model: SoundModel) -> list[int]:
     return [-(-area_of(tile) * bits // 8) for tile in header.tiles()]
 
 
+def write_sound(name: str) -> None:
+    """Write a model of sound among the vectors', and its files."""
+    data = (CORPUS.parent.parent / f"format/vectors/models/{name}.safetensors").read_bytes()
+    (CORPUS / "model" / f"{name}.safetensors").write_bytes(data)
+    model = cast(SoundModel, parse_model(data, sha256=hashlib.sha256(data).hexdigest()))
+    for case, file in sound_files(model).items():
+        (CORPUS / "container" / f"{name}-{case}.vqc").write_bytes(file)
+
+
 def main() -> None:
     """Write the corpus."""
     (CORPUS / "inventory").mkdir(parents=True, exist_ok=True)
@@ -220,11 +234,8 @@ def main() -> None:
     for folder in ("container", "model"):
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
     # A picture's networks are torch's here; those of sound are the vectors', fixed numbers.
-    voice = (CORPUS.parent.parent / "format/vectors/models/voice.safetensors").read_bytes()
-    (CORPUS / "model" / "voice.safetensors").write_bytes(voice)
-    speaking = cast(SoundModel, parse_model(voice, sha256=hashlib.sha256(voice).hexdigest()))
-    for case, file in sound_files(speaking).items():
-        (CORPUS / "container" / f"voice-{case}.vqc").write_bytes(file)
+    for name in ("voice", "speakers"):
+        write_sound(name)
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):
         (CORPUS / "model" / f"{name}.safetensors").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

@@ -11,6 +11,7 @@ from vqcodec.models.config import (
     LatentWaveNetConfig,
     PriorConfig,
     ProductConfig,
+    SoundAutoencoderConfig,
     WaveNetConfig,
 )
 from vqcodec.networks.autoencoder import Decoder, Encoder
@@ -19,9 +20,10 @@ from vqcodec.networks.deep import deep_analysis, deep_synthesis
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import GaussianPrior, LatentPrior
 from vqcodec.networks.latent_wavenet import LatentWaveNet
-from vqcodec.networks.model_files import Photo2Parts, PhotoParts, VqVaeParts
+from vqcodec.networks.model_files import Photo2Parts, PhotoParts, SoundVqVaeParts, VqVaeParts
 from vqcodec.networks.pixelcnn import IndexPrior, PixelCNN
 from vqcodec.networks.product import Block, Codebooks
+from vqcodec.networks.sound_autoencoder import SoundDecoder, SoundEncoder
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.networks.wavenet import WaveNet
 
@@ -75,6 +77,45 @@ def random_vqvae() -> VqVaeParts:
         codebook=torch.randn(CODEBOOK, 6),
         decoder=decoder,
         prior=random_prior(PriorConfig(codebook_size=CODEBOOK, embedding=5, channels=12, layers=2)),
+    )
+
+
+SOUND_AUTOENCODER = SoundAutoencoderConfig(
+    strides=(2, 4, 5),
+    widths=(3, 4, 6),
+    encoder_depth=1,
+    encoder_hidden=8,
+    code_dim=6,
+    codebook_size=CODEBOOK,
+    speaker_dim=3,
+    spectrum_hop=40,
+    decoder_width=8,
+    decoder_hidden=10,
+    decoder_depth=2,
+)
+"""An index has 40 samples, one frame of spectra."""
+
+
+def random_sound_vqvae(config: SoundAutoencoderConfig = SOUND_AUTOENCODER) -> SoundVqVaeParts:
+    """Three speakers whose voices differ."""
+    torch.manual_seed(8)
+    encoder, decoder = SoundEncoder(config), SoundDecoder(config)
+    with torch.no_grad():
+        for module in (encoder, decoder):
+            for name, parameter in module.named_parameters():
+                if "second" in name:  # blocks begin as the identity
+                    parameter.normal_(0.0, 0.3)
+    prior = WaveNetConfig(
+        codebook_size=CODEBOOK, embedding=5, channels=12, first_kernel_size=2, dilations=(1, 2)
+    )
+    return SoundVqVaeParts(
+        config=config,
+        encoder=encoder,
+        codebook=0.3 * torch.randn(CODEBOOK, config.code_dim),
+        decoder=decoder,
+        speakers=("anna", "b\u00e9la", "so 3"),
+        voices=3.0 * torch.randn(3, config.speaker_dim),
+        prior=random_wavenet(prior),
     )
 
 

@@ -626,3 +626,14 @@ def test_errors_name_the_option_that_helps(run: Run) -> None:
         (("compress", "real.tif", "-o", "b.vqc"), "--range LOW HIGH"),
     ):
         assert option in one_line_error(run(*arguments), 1).split("; ")[1]
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress", "tokens"])
+def test_ray_that_is_missing_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    Path("some").mkdir()
+    place = ["-o" if command == "tokens" else "-d", "results"]
+    error = one_line_error(run(command, "some", *place, "--ray"), 1)
+    assert "vqcodec[ray]" in error

@@ -111,6 +111,9 @@ def test_shell_completion_is_quick(words: str, found: set[str], place: Path) -> 
         (command("decompress", "b.vqc"), True),
         (command("decompress", "b.vqc", "--salvage"), True),
         (command("models", "verify"), True),
+        (command("tokens", "a.png", "b.vqc", "-o", "c.npz"), True),
+        ("import vqcodec.pillow, PIL.Image; PIL.Image.open('b.vqc')", False),
+        ("import vqcodec.pillow, PIL.Image; PIL.Image.open('b.vqc').load()", True),
     ],
 )
 def test_what_is_done_to_pictures_needs_no_torch(

@@ -162,9 +162,9 @@ def test_files_of_tags_that_are_large_are_not_unpacked(
 
 
 def test_each_chunk_that_is_wrong_is_told_of(file: Container) -> None:
-    assert unusable(file) == {}
+    assert unusable(file, 0) == {}
     changed = parse(with_chunk(parse(with_chunk(file, b"tags", b"x")), b"time", b"x"))
-    assert set(unusable(changed)) == {b"tags", b"time"}
+    assert set(unusable(changed, 0)) == {b"tags", b"time"}
     assert to_chunks(unpack(file)) == file.chunks
 
 

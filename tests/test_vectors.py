@@ -141,6 +141,9 @@ def is_sound(vector: Vector) -> bool:
 def check_description(vector: Vector) -> None:
     """Check what the chunks of sound hold."""
     description = sound_chunks.unpack(parse(vector.data))
+    model = reference.load(vector.model)
+    speakers = reference.read_speakers(reference.parse(vector.data), model)
+    assert list(description.speakers) == speakers
     wave = reference.read_wave(reference.parse(vector.data))
     assert description.waveform == Waveform(
         rate=wave["rate"],
@@ -149,6 +152,7 @@ def check_description(vector: Vector) -> None:
         channels=tuple(wave["channels"]),
     )
     held = {
+        "spkr": lambda: sound_chunks.pack_speakers(description.speakers),
         "tags": lambda: sound_chunks.pack_tags(description.tags),
         "time": lambda: description.modified.to_bytes(8, "little", signed=True),
     }

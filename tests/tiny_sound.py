@@ -58,6 +58,7 @@ class TinySound:
     stride: int = 1
     rate: int = 16000
     hop: int = HOP
+    speakers: tuple[str, ...] = ()
     encoder_halo: int = 1
     decoder_halo: int = 1
     window: int = 100
@@ -92,7 +93,7 @@ class TinySound:
         return (GAIN * frames @ basis(self.photo.config.latents)).astype(np.float32)
 
     def samples(
-        self, indices: NDArray[np.integer], quality: int, inner: slice
+        self, indices: NDArray[np.integer], quality: int, inner: slice, speaker: int = 0
     ) -> NDArray[np.float32]:
         scaled = self.photo.codebooks[quality - 1].values(indices)
         latents = (scaled / self.photo.gains[quality - 1]).astype(np.float64)

@@ -97,6 +97,10 @@ class SoundSizeError(SoundError):
     """Sound to be compressed has more samples than the caller allows."""
 
 
+class TokensError(VqcError):
+    """Tokens are not those of a model, cannot be had of a file, or a file of them is wrong."""
+
+
 class MissingPackageError(VqcError):
     """What was asked for takes a package that is not installed."""
 

@@ -114,6 +114,12 @@ class Model:
         self.tensors[f"{name}.weight"] = (HALF, weights)
         self.tensors[f"{name}.bias"] = (HALF, biases)
 
+    def convnext(self, name: str, width: int, hidden: int) -> None:
+        """Add a ConvNeXt block."""
+        self.convolution(f"{name}.depthwise", width, 1, 1, 7)
+        self.convolution(f"{name}.first", hidden, width, 1, 1)
+        self.convolution(f"{name}.second", width, hidden, 1, 1)
+
     def block(self, name: str, places: list[list[int]], k: int) -> None:
         """Add a block of codebooks whose groups have these channels."""
         self.tensors[f"{name}.channels"] = ("I16", np.array(places))
@@ -225,7 +231,20 @@ def wavenet(
     kernel_size: int = 2,
     dilations: tuple[int, ...] = (1, 2, 4),
 ) -> Model:
-    """The prior of a model of architecture vqvae-wavenet-1."""
+    """The prior of a model of architecture vqvae-wavenet-1, and the tables of all of it."""
+    autoencoder = {
+        "strides": [4, 8],
+        "widths": [2, 3],
+        "encoder_depth": 1,
+        "encoder_hidden": 1,
+        "code_dim": 2,
+        "codebook_size": size,
+        "speaker_dim": 1,
+        "spectrum_hop": 32,
+        "decoder_width": 3,
+        "decoder_hidden": 1,
+        "decoder_depth": 1,
+    }
     prior = {
         "codebook_size": size,
         "embedding": embedding,
@@ -234,11 +253,40 @@ def wavenet(
         "kernel_size": kernel_size,
         "dilations": list(dilations),
     }
-    model = Model(name, described("vqvae-wavenet-1", name, prior=prior), {})
+    config = described("vqvae-wavenet-1", name, autoencoder=autoencoder, prior=prior)
+    model = Model(name, config | {"speakers": ["anna", "b\u00e9la", "so 3"]}, {})
     model.numbers("prior.embedding", "I8", (size, embedding), 127)
     model.trunk(embedding, channels, [first_kernel_size] + [kernel_size] * len(dilations))
     model.linear("prior.hidden", channels, channels, 60, 9000, (3, 5))
     model.linear("prior.output", size, channels, 60, 4000, (4, 6))
+    return model
+
+
+def speakers(name: str, names: list[str] | None = None, **tables: Any) -> Model:
+    """A whole model of architecture vqvae-wavenet-1; `tables` change that of its autoencoder."""
+    model = wavenet(name)
+    table = model.config["autoencoder"]
+    table |= tables
+    if names is not None:
+        model.config["speakers"] = names
+    dim, hop, hidden = table["code_dim"], table["spectrum_hop"], table["decoder_hidden"]
+    model.numbers("codebook", "F32", (table["codebook_size"], dim), 512)
+    count = len(model.config["speakers"])
+    model.numbers("speakers", "F32", (count, table["speaker_dim"]), 512)
+    inputs = 1
+    for k, (stride, width) in enumerate(zip(table["strides"], table["widths"], strict=True)):
+        model.convolution(f"encoder.down.{k}", width, inputs, 1, 2 * stride - stride % 2)
+        inputs = width
+    for k in range(table["encoder_depth"]):
+        model.convnext(f"encoder.blocks.{k}", inputs, table["encoder_hidden"])
+    model.convolution("encoder.project", dim, inputs, 1, 1)
+    width, depth = table["decoder_width"], table["decoder_depth"]
+    frames = math.prod(table["strides"]) // hop
+    read = dim // frames + table["speaker_dim"]
+    model.convolution("decoder.layers.0", width, read, 1, 1)
+    for k in range(depth):
+        model.convnext(f"decoder.layers.{2 + k}", width, hidden)
+    model.convolution(f"decoder.layers.{depth + 3}", 4 * hop + 2, width, 1, 1)
     return model
 
 
@@ -287,14 +335,9 @@ def voice(name: str, codebooks: list[Blocks], **more: Any) -> Model:
     gains = numbers(f"{name}/gains", (qualities, latents), 128, 512) / 256
     model.tensors["gains"] = ("F32", gains)
     for network, inputs, outputs in (("analysis", 1282, latents), ("synthesis", latents, 1282)):
-        for layer, *shape in (
-            ("0", 1, inputs, 1, 1),
-            ("2.depthwise", 1, 1, 1, 7),
-            ("2.first", 1, 1, 1, 1),
-            ("2.second", 1, 1, 1, 1),
-            ("4", outputs, 1, 1, 1),
-        ):
-            model.convolution(f"{network}.layers.{layer}", *shape)
+        model.convolution(f"{network}.layers.0", 1, inputs, 1, 1)
+        model.convnext(f"{network}.layers.2", 1, 1)
+        model.convolution(f"{network}.layers.4", outputs, 1, 1, 1)
     return model
 
 
@@ -403,6 +446,8 @@ VOICE = voice(
     dilations=(1, 2, 4),
 )
 """A whole model, of which the last quality has no groups."""
+SPEAKERS = speakers("speakers")
+"""A whole model whose decoder knows three speakers."""
 TINY = vqvae("tiny", size=3, embedding=1, channels=2, layers=1, hidden=1, blocks=1, dim=1)
 TINY_PHOTO = photo(
     "tiny-photo",

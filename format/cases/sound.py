@@ -7,7 +7,7 @@ from typing import Any
 import reference
 
 from cases.build import Case, chunk, noise, pack, png, stored, varint, vqc
-from cases.models import PAPER, VOICE, random_indices
+from cases.models import PAPER, VOICE, Model, random_indices
 
 WAVE = "`u32le` rate, samples per second, 1 to 2^20 - 1; `u32le` samples of a channel, at least 1"
 LISTED = "where these first come they are in ascending order (`Corrupt`)"
@@ -37,6 +37,7 @@ def file(
     frames: int,
     data: bytes | None,
     *,
+    model: Model = VOICE,
     channels: int = 1,
     mode: int = 1,
     quality: int = 1,
@@ -45,15 +46,15 @@ def file(
     **fields: Any,
 ) -> tuple[bytes, Any]:
     """Write sound of random indices with this chunk WAVE, and return its indices, too."""
-    indices = random_indices(VOICE, name, channels, frames, quality)
+    indices = random_indices(model, name, channels, frames, quality)
     parts = reference.bands(frames, tile_log2)
     tiles = [row[None, start:stop] for row in indices for start, stop in parts]
     if mode:
-        streams = [reference.encode_prior(tile, VOICE.integers, quality) for tile in tiles]
+        streams = [reference.encode_prior(tile, model.integers, quality) for tile in tiles]
     else:
-        streams = [pack(tile, VOICE.integers.k) for tile in tiles]
+        streams = [pack(tile, model.integers.k) for tile in tiles]
     own = [] if data is None else [chunk(b"WAVE", data)]
-    options = {"model": VOICE.prefix, "media_type": b"\2", "stride_log2": 0} | fields
+    options = {"model": model.prefix, "media_type": b"\2", "stride_log2": 0} | fields
     made = vqc(
         frames,
         channels,
@@ -76,17 +77,17 @@ def case(
     *,
     expect: str = "success",
     unpacked: dict[str, bytes] | None = None,
-    model: str = VOICE.name,
+    model: Model = VOICE,
     **more: Any,
 ) -> Case:
     """Sound; its indices are compared if it decodes."""
-    made, indices = file(name, frames, data, **more)
+    made, indices = file(name, frames, data, model=model, **more)
     return Case(
         name=f"sound-{name}",
         tests=tests,
         rule=rule,
         data=made,
-        model=model,
+        model=model.name,
         expect=expect,
         indices=indices if expect == "success" else None,
         pixels=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vqcodec.audio.waveform import Tags, Waveform
@@ -28,6 +29,9 @@ class Description:
     """All that a file of sound says beside its indices."""
 
     waveform: Waveform
+    speakers: tuple[int, ...]
+    """For each coded channel the number of the speaker in whose voice it is decoded; 0 of a model
+    that knows no speakers."""
     tags: Tags = ()
     modified: int | None = None
     """When the sound's file was last changed, nanoseconds since 1970 in UTC."""
@@ -36,6 +40,8 @@ class Description:
 def to_chunks(description: Description) -> tuple[Chunk, ...]:
     """Pack a description."""
     data = {layout.WAVEFORM: pack_waveform(description.waveform)}
+    if any(description.speakers):
+        data[layout.SPEAKERS] = pack_speakers(description.speakers)
     if description.tags:
         data[layout.TAGS] = zlib.compress(pack_tags(description.tags), 9)
     if description.modified is not None:
@@ -60,15 +66,21 @@ def unpack(container: Container, max_samples: int = MAX_SAMPLES) -> Description:
     tags = container.chunk(layout.TAGS)
     return Description(
         waveform=waveform,
+        speakers=unpack_speakers(container.chunk(layout.SPEAKERS), container.header.shape[0]),
         tags=() if tags is None else unpack_tags(inflate(layout.TAGS, tags)),
         modified=unpack_modified(container.chunk(layout.MODIFIED)),
     )
 
 
-def unusable(container: Container) -> dict[bytes, str]:
-    """Return the types of optional chunks that cannot be unpacked, and what is wrong with each."""
+def unusable(container: Container, known: int) -> dict[bytes, str]:
+    """Return the types of optional chunks that cannot be unpacked, and what is wrong with each.
+
+    `known` is how many speakers the model has.
+    """
     wrong = {}
+    coded = container.header.shape[0]
     for kind, read in (
+        (layout.SPEAKERS, lambda data: check_speakers(unpack_speakers(data, coded), known)),
         (layout.TAGS, lambda data: unpack_tags(inflate(layout.TAGS, data))),
         (layout.MODIFIED, unpack_modified),
     ):
@@ -99,6 +111,36 @@ def unpack_waveform(data: bytes, coded: int) -> Waveform:
     if len(data) > start and channels == plain:
         raise CorruptError("chunk WAVE lists channels that need no list")
     return Waveform(rate=rate, samples=samples, levels=tuple(data[8:start]), channels=channels)
+
+
+def pack_speakers(speakers: Sequence[int]) -> bytes:
+    """Write the numbers of the coded channels' speakers."""
+    return struct.pack(f"<{len(speakers)}H", *speakers)
+
+
+def unpack_speakers(data: bytes | None, coded: int) -> tuple[int, ...]:
+    """Undo `pack_speakers` where so many channels are coded; without a chunk all are 0.
+
+    Raises: CorruptError.
+    """
+    if data is None:
+        return (0,) * coded
+    if len(data) != 2 * coded:
+        raise CorruptError(f"chunk spkr has {len(data)} bytes, not {2 * coded}")
+    speakers = struct.unpack(f"<{coded}H", data)
+    if not any(speakers):
+        raise CorruptError("chunk spkr says what holds without it")
+    return speakers
+
+
+def check_speakers(speakers: Sequence[int], known: int) -> None:
+    """Raise CorruptError if a speaker's number is none that a model has which knows so many.
+
+    One that knows none has number 0.
+    """
+    most = max(1, known) - 1
+    if max(speakers) > most:
+        raise CorruptError(f"speaker is {max(speakers)}, the model has 0 to {most}")
 
 
 def pack_tags(tags: Tags) -> bytes:

@@ -9,10 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from vqcodec.audio.chunks import Description, unpack
+from vqcodec.audio.chunks import Description, check_speakers, unpack
 from vqcodec.audio.level import SILENT, scale
 from vqcodec.audio.recording import Block
 from vqcodec.audio.resampling import part, resampled
+from vqcodec.audio.speakers import number_of
 from vqcodec.audio.transform import synthesise
 from vqcodec.audio.waveform import Waveform
 from vqcodec.codec.coding import Indices, decode_grid
@@ -40,6 +41,8 @@ class Sound:
     container: Container
     model: SoundModel
     description: Description
+    speakers: tuple[int, ...]
+    """For each coded channel the number of the speaker whose voice it gets."""
 
     @property
     def waveform(self) -> Waveform:
@@ -115,7 +118,9 @@ class Sound:
             for box in gone:
                 _continue_into(grid, within(around, box), halo)
             area_of_run = within(around, (slice(0, coded), inner))[1]
-            for block in synthesise(model, grid, header.quality, area_of_run, progress=count):
+            for block in synthesise(
+                model, grid, header.quality, area_of_run, speakers=self.speakers, progress=count
+            ):
                 block *= scales
                 block[:, silent] = 0.0
                 stop = first + len(block) // model.hop
@@ -125,10 +130,18 @@ class Sound:
                 yield block
 
 
-def open_container(container: Container, model: ModelLike, device: str, max_samples: int) -> Sound:
-    """Return what decodes a file that has been parsed.
+def open_container(
+    container: Container,
+    model: ModelLike,
+    device: str,
+    max_samples: int,
+    speaker: str | None = None,
+) -> Sound:
+    """Return what decodes a file that has been parsed, in the voice of a speaker whom the model
+    knows; None: as the file says.
 
-    Raises: FormatError, ModelError; ValueError for a device that is not there.
+    Raises: FormatError, ModelError; ValueError for a device that is not there, or a speaker whom
+    the model does not know.
     """
     description = unpack(container, max_samples)
     loaded = cast(SoundModel, model_of(container.header, model, device))
@@ -136,7 +149,11 @@ def open_container(container: Container, model: ModelLike, device: str, max_samp
     if frames != container.header.shape[1]:
         told = f"{description.waveform.samples} samples at {description.waveform.rate} Hz"
         raise CorruptError(f"{told} are {frames} frames, not {container.header.shape[1]}")
-    return Sound(container=container, model=loaded, description=description)
+    speakers = description.speakers
+    check_speakers(speakers, len(loaded.speakers))
+    if speaker is not None:
+        speakers = (number_of(loaded, speaker),) * len(speakers)
+    return Sound(container=container, model=loaded, description=description, speakers=speakers)
 
 
 def _continue_into(grid: Indices, box: Box, halo: int) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from vqcodec.audio.chunks import MAX_SAMPLES
 from vqcodec.batch.dates import modified_of, set_modified
@@ -47,6 +47,9 @@ class Compression:
     model: str | None = None
     device: str = "cpu"
     prior: bool = True
+    speaker: str | None = None
+    """In whose voice results are to be decoded, of those whom the model knows; None: the one whose
+    voice is most like it."""
     wish: Wish = field(default_factory=Wish)
     reading: Reading = field(default_factory=Reading)
     removal: Removal = field(default_factory=Removal)
@@ -87,6 +90,7 @@ class Compression:
                 model,
                 self.wish,
                 prior=self.prior,
+                speaker=self.speaker,
                 max_samples=self.reading.max_samples,
                 progress=progress,
             )
@@ -100,15 +104,17 @@ class Compression:
             kept += (_LARGER,) if is_larger else ()
             kept = kept or remove(job, state)
         duration = encoded.description.waveform.seconds
+        rate = 8 * after / duration / 1000
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{compared(before, after)}, {duration:.2f} s at {8 * after / duration / 1000:.2f} "
-            f"kbit/s, {seconds:.2f} s",
+            f"{compared(before, after)}, {duration:.2f} s at {rate:.2f} kbit/s, "
+            f"{seconds:.2f} s",
             warnings=(f"{_LARGER} than the file of sound",) if is_larger and not removes else (),
             before=before,
             after=after,
+            rate=rate,
             kept=kept,
         )
 
@@ -122,6 +128,8 @@ class Decompression:
     crop: tuple[float, float] | None = None
     """From and to, seconds."""
     salvage: bool = False
+    speaker: str | None = None
+    """In whose voice results are, of those whom the model knows; None: as the file says."""
     max_samples: int = MAX_SAMPLES
     suffix: str = ".wav"
     """Names the format."""
@@ -155,11 +163,17 @@ class Decompression:
         began = time.perf_counter()
         data = job.read()
         wreck = None
+        how: dict[str, Any] = {
+            "model": model,
+            "device": self.device,
+            "speaker": self.speaker,
+            "max_samples": self.max_samples,
+        }
         if self.salvage:
-            wreck = open_wreck(data, model=model, device=self.device, max_samples=self.max_samples)
+            wreck = open_wreck(data, **how)
             sound = wreck.sound
         else:
-            sound = open_sound(data, model=model, device=self.device, max_samples=self.max_samples)
+            sound = open_sound(data, **how)
         waveform, span = sound.waveform, sound.span(self.crop)
         cut = after = 0
 

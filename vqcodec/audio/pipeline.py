@@ -16,6 +16,7 @@ from vqcodec.audio.decoding import Sound, open_container
 from vqcodec.audio.level import scale
 from vqcodec.audio.recording import Block, Recording, samples_of
 from vqcodec.audio.resampling import part, resampled
+from vqcodec.audio.speakers import Loudest, number_of
 from vqcodec.audio.speech import SpeechTest
 from vqcodec.audio.survey import Survey, survey
 from vqcodec.audio.transform import measure_blocks
@@ -23,13 +24,14 @@ from vqcodec.codec.coding import Indices, decode_grid, encode_grid
 from vqcodec.codec.loading import ModelLike, indices_of, model_for
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting, Target, Wish, setting
-from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
+from vqcodec.container import Container, Header, Limits, Medium, Mode, layout, parse, serialise
 from vqcodec.errors import FormatError, VerificationError, VqcWarning
 from vqcodec.models.model import SoundModel
 from vqcodec.storage import BytesLike, bytes_of
 
 TILE_LOG2 = 9
-"""Segments of up to 512 frames, 10 s if a frame is 20 ms."""
+"""Segments of up to 512 frames of 20 ms, 10 s; of shorter frames more, of longer ones fewer."""
+_FRAME_SECONDS = 0.02
 _READ = 1 << 16
 """Samples of a channel that are read at once."""
 LIMITS = Limits(media=frozenset({Medium.SOUND}))
@@ -56,6 +58,7 @@ def compress_audio(
     device: str = "cpu",
     prior: bool = True,
     tags: Mapping[str, str] | None = None,
+    speaker: str | None = None,
     progress: Progress | None = None,
 ) -> bytes:
     """Compress sound to the bytes of a .vqc file.
@@ -65,8 +68,9 @@ def compress_audio(
     `.safetensors`, or None for the default. `quality` is 1 to the model's highest, steps between
     included; or instead of it, the best quality is searched whose file has at most `target_size`
     bytes or `target_bitrate` bits per second. `prior=False` codes indices at fixed length.
-    `tags` are Vorbis comments, such as TITLE. Where the sound is not like speech, for which
-    models are made, a warning says so (`VqcWarning`).
+    `tags` are Vorbis comments, such as TITLE. `speaker` is the name of one whom the model knows, in
+    whose voice the sound is to be decoded; None: the one whose voice is most like it. Where the
+    sound is not like speech, for which models are made, a warning says so (`VqcWarning`).
 
     Raises: ModelError; MissingPackageError for a rate that is not the model's if soxr is not
     installed; SoundError for tags that are too large, and samples; ValueError for an argument
@@ -75,7 +79,7 @@ def compress_audio(
     wish = Wish(quality=quality, target_size=target_size, target_bitrate=target_bitrate)
     recording = samples_of(samples, rate, tuple((tags or {}).items()))
     loaded = sound_model(model, device)
-    return encode(recording, loaded, wish, prior=prior, progress=progress).data
+    return encode(recording, loaded, wish, prior=prior, speaker=speaker, progress=progress).data
 
 
 def sound_model(model: ModelLike, device: str) -> SoundModel:
@@ -89,6 +93,7 @@ def encode(
     wish: Wish,
     *,
     prior: bool = True,
+    speaker: str | None = None,
     max_samples: int = MAX_SAMPLES,
     progress: Progress | None = None,
 ) -> Encoded:
@@ -98,6 +103,7 @@ def encode(
     `compress_audio` does.
     """
     wished = setting(wish.for_medium(Medium.SOUND).quality, model.qualities)
+    given = None if speaker is None else number_of(model, speaker)
     found = survey(recording, max_samples)
     waveform = found.waveform
     header = Header(
@@ -107,23 +113,32 @@ def encode(
         shape=(len(waveform.levels), waveform.frames(model.rate, model.hop)),
         model=bytes.fromhex(model.sha256)[:8],
         stride_log2=0,
-        tile_log2=TILE_LOG2,
+        tile_log2=_tile_log2(model),
     )
+    known = Description(
+        waveform=waveform,
+        speakers=(given or 0,) * len(waveform.levels),
+        tags=recording.tags,
+        modified=recording.modified,
+    )
+    to_chunks(known)  # what is too large is told now, not after coding
     most = wish.bytes_at_most(seconds=waveform.seconds)
     count = None if most is not None else counter(progress, 2 * math.prod(header.shape))
     test = SpeechTest(model.rate)
-    blocks = test.listened(_as_seen(recording, found, model.rate))
+    loudest = Loudest(model)
+    blocks = loudest.listened(test.listened(_as_seen(recording, found, model.rate)))
     measured = measure_blocks(model, blocks, header.grid, progress=count)
     if not test.is_speech:
         message = "it does not look like speech, for which the model is made: listen to the result"
         warnings.warn(message, VqcWarning, stacklevel=2)
-    description = Description(waveform=waveform, tags=recording.tags, modified=recording.modified)
-    chunks = to_chunks(description)
 
     def attempt(told: Setting) -> Encoded:
         chosen = replace(header, quality=told.quality)
         streams, grid = encode_grid(model, chosen, measured, told.weight, count)
-        data = serialise(Container(header=chosen, chunks=chunks, tiles=streams))
+        description = known
+        if given is None:
+            description = replace(known, speakers=loudest.speakers(grid))
+        data = serialise(Container(header=chosen, chunks=to_chunks(description), tiles=streams))
         return Encoded(data=data, header=chosen, indices=grid, description=description)
 
     def size(encoded: Encoded) -> float:
@@ -139,6 +154,12 @@ def encode(
         at_most=True,
         unit="bytes",
     ).search()
+
+
+def _tile_log2(model: SoundModel) -> int:
+    """Return about how long segments are, in the model's frames."""
+    frames = math.log2(model.rate * _FRAME_SECONDS / model.hop)
+    return min(max(TILE_LOG2 + round(frames), layout.TILE_LOG2_MIN), layout.TILE_LOG2_MAX)
 
 
 def _as_seen(recording: Recording, found: Survey, rate: int) -> Iterator[Block]:
@@ -183,6 +204,7 @@ def decompress_audio(
     model: ModelLike = None,
     device: str = "cpu",
     crop: tuple[float, float] | None = None,
+    speaker: str | None = None,
     max_samples: int = MAX_SAMPLES,
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.float32], int]:
@@ -190,14 +212,17 @@ def decompress_audio(
 
     `data` are its bytes, a path or a file object. The model is found by the hash in the file;
     `model` gives it where it is not installed. `crop` is from and to a time in seconds: only the
-    tiles that it needs are decoded. Files of more than `max_samples`, all channels together,
-    are refused.
+    tiles that it needs are decoded. `speaker` is the name of one whom the model knows, in whose
+    voice the sound is to be; None: as the file says. Files of more than `max_samples`, all channels
+    together, are refused.
 
     Raises: FormatError, ModelError; MissingPackageError for a rate that is not the model's if
     soxr is not installed; ValueError for an argument that cannot be taken, such as a crop
     outside the sound; OSError for a path that cannot be read.
     """
-    sound = open_sound(bytes_of(data), model=model, device=device, max_samples=max_samples)
+    sound = open_sound(
+        bytes_of(data), model=model, device=device, speaker=speaker, max_samples=max_samples
+    )
     span = sound.span(crop)
     samples = np.empty((len(sound.waveform.channels), len(span)), np.float32)
     done = 0
@@ -212,13 +237,14 @@ def open_sound(
     *,
     model: ModelLike = None,
     device: str = "cpu",
+    speaker: str | None = None,
     max_samples: int = MAX_SAMPLES,
 ) -> Sound:
     """Parse a .vqc file of sound; what is returned decodes it block by block.
 
-    Raises: FormatError, ModelError; ValueError for a device that is not there.
+    Raises: FormatError, ModelError; ValueError as `open_container` does.
     """
-    return open_container(parse(data, LIMITS), model, device, max_samples)
+    return open_container(parse(data, LIMITS), model, device, max_samples, speaker)
 
 
 def check(container: Container, *, model: ModelLike = None, device: str = "cpu") -> Indices:

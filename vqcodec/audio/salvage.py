@@ -96,6 +96,7 @@ def salvage_audio(
     *,
     model: ModelLike = None,
     device: str = "cpu",
+    speaker: str | None = None,
     max_samples: int = MAX_SAMPLES,
     progress: Progress | None = None,
 ) -> SalvagedSound:
@@ -107,7 +108,9 @@ def salvage_audio(
 
     Raises: FormatError if the header or the tile table is damaged; ModelError.
     """
-    wreck = open_wreck(bytes_of(data), model=model, device=device, max_samples=max_samples)
+    wreck = open_wreck(
+        bytes_of(data), model=model, device=device, speaker=speaker, max_samples=max_samples
+    )
     blocks = list(wreck.blocks(progress))
     return SalvagedSound(
         samples=np.concatenate(blocks).T,
@@ -122,21 +125,22 @@ def open_wreck(
     *,
     model: ModelLike = None,
     device: str = "cpu",
+    speaker: str | None = None,
     max_samples: int = MAX_SAMPLES,
 ) -> Wreck:
     """Return what decodes a damaged file. Raises: as `salvage_audio`."""
     remains = recover(data, LIMITS)
     container, damage = remains.container, list(remains.damage)
     loaded = cast(SoundModel, model_of(container.header, model, device))
-    wrong = unusable(container)
+    wrong = unusable(container, len(loaded.speakers))
     damage += wrong.values()
     held = tuple(chunk for chunk in container.chunks if chunk.type not in wrong)
     container = replace(container, chunks=held)
     try:
-        sound = open_container(container, loaded, device, max_samples)
+        sound = open_container(container, loaded, device, max_samples, speaker)
     except CorruptError as error:
         damage.append(f"{error}: its rate and how loud it was are not known")
-        sound = open_container(_plain(container, loaded), loaded, device, max_samples)
+        sound = open_container(_plain(container, loaded), loaded, device, max_samples, speaker)
     return Wreck(sound=sound, damage=tuple(damage), _lost=set(remains.lost))
 
 

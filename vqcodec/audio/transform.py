@@ -7,7 +7,7 @@ halo), so windows meet without a seam and memory does not grow with the recordin
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,13 @@ def synthesise(
     quality: int,
     area: slice | None = None,
     *,
+    speakers: Sequence[int] | None = None,
     window: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Block]:
     """Yield blocks (n, channels) of the frames `area` (None: all) of indices (channels, N, G).
 
+    `speakers` are the numbers of those in whose voices the channels are, None: all 0.
     Only indices within the decoder's halo of the area are looked at. Raises CorruptError if an
     index has no codeword.
     """
@@ -68,7 +70,12 @@ def synthesise(
         count = inner.stop - inner.start
         block = np.empty((count * model.hop, channels), np.float32)
         for channel in range(channels):
-            block[:, channel] = model.samples(grid[channel, outer], quality, _within(outer, inner))
+            block[:, channel] = model.samples(
+                grid[channel, outer],
+                quality,
+                _within(outer, inner),
+                speakers[channel] if speakers else 0,
+            )
         if progress is not None:
             progress(count * channels)
         yield block

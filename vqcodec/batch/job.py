@@ -161,6 +161,8 @@ class Outcome:
     """Bytes of the input."""
     after: int = 0
     """Bytes of the output."""
+    rate: float = 0.0
+    """Of what was compressed: bits per pixel of a picture, kbit/s of sound."""
     kept: tuple[str, ...] = ()
     """Why the input, which was to be deleted, is still there."""
     salvaged: bool = False

@@ -58,10 +58,10 @@ def run(
     noted: set[str] = set()
     share = max(1, (threads or processors.granted()) // count)
     waiting = deque(jobs)
-    workers: list[_Worker] = []
+    workers: list[WorkerProcess] = []
     try:
         while waiting and len(workers) < min(count, _MOST):
-            workers.append(_Worker(work, share, waiting.popleft()))
+            workers.append(WorkerProcess(work, share, waiting.popleft()))
         while workers:
             ready = wait([worker.connection for worker in workers])
             for worker in [worker for worker in workers if worker.connection in ready]:
@@ -73,7 +73,7 @@ def run(
                     worker.begin(waiting.popleft())
                 else:
                     workers.remove(worker)
-                    workers.append(_Worker(work, share, waiting.popleft()))
+                    workers.append(WorkerProcess(work, share, waiting.popleft()))
                 new = tuple(note for note in outcome.notes if note not in noted)
                 noted.update(new)
                 yield replace(outcome, notes=new)
@@ -81,7 +81,7 @@ def run(
         _end(workers)
 
 
-class _Worker:
+class WorkerProcess:
     """A fresh process, as a forked one would inherit torch's threads, which do not survive it."""
 
     def __init__(self, work: Work, threads: int, job: Job) -> None:
@@ -122,7 +122,7 @@ class _Worker:
         self.connection.close()
 
 
-def _end(workers: Sequence[_Worker]) -> None:
+def _end(workers: Sequence[WorkerProcess]) -> None:
     for worker in workers:
         worker.process.terminate()
     deadline = time.monotonic() + _GRACE

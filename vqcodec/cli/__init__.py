@@ -27,6 +27,7 @@ _COMMANDS = {
     "compress": "Compress pictures and sound to .vqc files.",
     "decompress": "Decompress .vqc files to pictures and sound.",
     "inspect": "Show what a .vqc file, a picture or sound consists of.",
+    "tokens": "Write pictures as tokens, for models of other kinds.",
     "sample": "Draw pictures that a model makes by itself.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",

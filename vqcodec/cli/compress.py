@@ -21,7 +21,9 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
+    speaker_option,
 )
 from vqcodec.cli.running import run_all
 from vqcodec.codec.effort import HIGHEST, LOWEST, TUNES, Effort
@@ -34,6 +36,7 @@ from vqcodec.media.jobs import Compression, is_input
 @inputs_argument
 @placing_options("the .vqc file")
 @running_options
+@ray_option
 @model_option
 @click.option(
     "--prior",
@@ -87,6 +90,7 @@ from vqcodec.media.jobs import Compression, is_input
         help="What refinement calls better pixels.",
     ),
 )
+@speaker_option
 @click.option(
     "--strip",
     is_flag=True,
@@ -138,10 +142,12 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     model: str | None,
     prior: str,
     wish: Wish,
     effort: Effort,
+    speaker: str | None,
     strip: bool,
     value_range: tuple[float, float] | None,
     mtime: bool,
@@ -170,8 +176,16 @@ def command(
     sound = sound_jobs.Reading(max_samples=max_samples, strip=strip, mtime=mtime)
     work = Compression(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
-        sound_jobs.Compression(**shared, reading=sound),
+        sound_jobs.Compression(**shared, speaker=speaker, reading=sound),
     )
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        if removal.remove_source:
+            raise click.UsageError("--ray and --remove-source exclude each other")
+        return run_cluster(
+            inputs, placing, running, work, compute, address, suffix=".vqc", is_input=is_input
+        )
     return run_all(
         inputs,
         placing.outputs(remove_source=removal.remove_source),

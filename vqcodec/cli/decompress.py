@@ -17,7 +17,9 @@ from vqcodec.cli.options import (
     max_samples_option,
     model_option,
     placing_options,
+    ray_option,
     running_options,
+    speaker_option,
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
@@ -47,6 +49,7 @@ class _Crop(click.ParamType):
 @inputs_argument
 @placing_options("the picture or sound")
 @running_options
+@ray_option
 @click.option(
     "--format",
     "format_",
@@ -60,6 +63,12 @@ class _Crop(click.ParamType):
 )
 @click.option("--crop", type=_Crop(), help="Decode only this part, in pixels or seconds.")
 @click.option(
+    "--thumbnail",
+    type=click.IntRange(min=1),
+    metavar="SIZE",
+    help="Shrink pictures to at most so many pixels a side.",
+)
+@click.option(
     "--salvage",
     is_flag=True,
     help="Of damaged files decode all tiles that hold; the others are grey, or silent. "
@@ -71,6 +80,7 @@ class _Crop(click.ParamType):
     help="Give results the dates of the files that were compressed, where these are stored. "
     "Default: give them.",
 )
+@speaker_option
 @model_option
 @compute_options()
 @max_pixels_option
@@ -79,11 +89,14 @@ def command(
     inputs: tuple[str, ...],
     placing: Placing,
     running: Running,
+    address: str | None,
     format_: str | None,
     format_quality: int | None,
     crop: tuple[float, ...] | None,
+    thumbnail: int | None,
     salvage: bool,
     mtime: bool,
+    speaker: str | None,
     model: str | None,
     compute: Compute,
     max_pixels: int,
@@ -113,14 +126,30 @@ def command(
             max_pixels=max_pixels,
             suffix=formats.picture,
             quality=format_quality,
+            thumbnail=thumbnail,
         ),
         sound_jobs.Decompression(
             **shared,
             crop=crop if crop and len(crop) == 2 else None,
+            speaker=speaker,
             max_samples=max_samples,
             suffix=formats.sound,
         ),
     )
+
+    if address is not None:
+        from vqcodec.cli.cluster import run_cluster
+
+        return run_cluster(
+            inputs,
+            placing,
+            running,
+            work,
+            compute,
+            address,
+            suffix=formats.picture,
+            is_input=is_vqc,
+        )
 
     def suffix_of(source: str) -> str:
         return formats.sound if holds_sound_at(source) else formats.picture

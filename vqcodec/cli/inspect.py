@@ -161,6 +161,8 @@ def _print_sound(found: SoundInspection) -> None:
         channels += f", {found.coded_channels} of them different"
     echo(f"sound         {found.seconds:.2f} s, {channels}, at {found.rate} Hz")
     echo(f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.kbps:.3f} kbit/s")
+    if found.speakers:
+        echo(f"speaker       {', '.join(found.speakers)}")
     _print_tags(found.tags)
 
 

@@ -124,6 +124,16 @@ running_options = grouped(
     click.option("--dry-run", is_flag=True, help="Only say what would become what."),
 )
 
+ray_option = click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    is_flag=False,
+    flag_value="",
+    help="Work on a folder by Ray (extra 'ray'), on the cluster at this address, or without one on "
+    "this machine. IN and DIR may be addresses such as s3://bucket/photos.",
+)
+
 model_option = click.option(
     "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
 )
@@ -149,6 +159,13 @@ def compute_options(default: str = "cpu") -> Callable[[F], F]:
         ),
     )
 
+
+speaker_option = click.option(
+    "--speaker",
+    metavar="NAME",
+    help="Of sound: the voice of the result, one of those whom the model knows (`models show`). "
+    "Default: of a new file the one most like it, else as the file says.",
+)
 
 max_pixels_option = click.option(
     "--max-pixels",

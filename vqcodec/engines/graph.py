@@ -26,6 +26,7 @@ from vqcodec.engines.layers import (
     Levels,
     Network,
     Rectifier,
+    RowConv,
     Shuffle,
     Sum,
     TransposedConv,
@@ -110,6 +111,10 @@ class _Writer:
                 parameters = [self._tensor(f"{name}.{key}") for key in ("weight", "bias")]
                 pads = [0, margin, 0, margin]
                 return self.node("Conv", [x, *parameters], pads=pads, group=channels)
+            case RowConv(name=name, stride=stride, padding=padding):
+                parameters = [self._tensor(f"{name}.{key}") for key in ("weight", "bias")]
+                pads = [0, padding, 0, padding]
+                return self.node("Conv", [x, *parameters], pads=pads, strides=[1, stride])
             case ChannelNorm(channels=channels):
                 return self._norm(channels, x)
             case Gelu():

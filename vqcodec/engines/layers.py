@@ -91,6 +91,31 @@ class Depthwise:
 
 
 @dataclass(frozen=True, slots=True)
+class RowConv:
+    """Cross-correlation along rows, 1 x size, in steps of `stride` columns.
+
+    It makes a column of each stride of columns, which must be whole ones. A network with it
+    leaves `Crop` to other networks, as rows and columns differ. Tensors: `name`.weight (outputs,
+    inputs, 1, size) and `name`.bias (outputs,).
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    stride: int
+
+    @property
+    def size(self) -> int:
+        """Two strides of columns, of an odd stride one column less: as many on both sides."""
+        return 2 * self.stride - self.stride % 2
+
+    @property
+    def padding(self) -> int:
+        """Columns of zeros that are added on each side."""
+        return self.stride // 2
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelNorm:
     """At each place: the channels less their mean, over their standard deviation.
 
@@ -163,8 +188,8 @@ class Concatenation:
 
 
 Layer: TypeAlias = (
-    "Conv | TransposedConv | WideConv | IntegerBlock | Depthwise | ChannelNorm | Gelu | Rectifier"
-    " | Levels | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
+    "Conv | TransposedConv | WideConv | IntegerBlock | Depthwise | RowConv | ChannelNorm | Gelu"
+    " | Rectifier | Levels | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
 )
 
 
@@ -235,6 +260,9 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
             case Depthwise(name=name, channels=channels, size=size):
                 shapes[f"{name}.weight"] = (channels, 1, 1, size)
                 shapes[f"{name}.bias"] = (channels,)
+            case RowConv(name=name, inputs=inputs, outputs=outputs, size=size):
+                shapes[f"{name}.weight"] = (outputs, inputs, 1, size)
+                shapes[f"{name}.bias"] = (outputs,)
     return shapes
 
 
@@ -245,7 +273,8 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
     """
     for layer in reversed(layers):
         match layer:
-            case Conv(size=size, stride=stride, padding=padding):
+            case Conv() | RowConv():
+                size, stride, padding = layer.size, layer.stride, layer.padding
                 wanted = stride * wanted + max(padding, size - stride - padding)
             case TransposedConv():
                 wanted = wanted // 2 + 1

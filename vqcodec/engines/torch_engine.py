@@ -27,6 +27,7 @@ from vqcodec.engines.layers import (
     Levels,
     Network,
     Rectifier,
+    RowConv,
     Shuffle,
     Sum,
     TransposedConv,
@@ -89,6 +90,9 @@ class TorchEngine:
             case Depthwise(name=name, channels=channels, size=size):
                 weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
                 return F.conv2d(x, weight, bias, padding=(0, size // 2), groups=channels)
+            case RowConv(name=name, stride=stride, padding=padding):
+                weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+                return F.conv2d(x, weight, bias, (1, stride), (0, padding))
             case ChannelNorm(channels=channels):
                 last = F.layer_norm(x.permute(0, 2, 3, 1), (channels,), eps=NORM_EPSILON)
                 return last.permute(0, 3, 1, 2)

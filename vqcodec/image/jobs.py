@@ -148,15 +148,16 @@ class Compression:
         loss = source.inventory.loss
         warned: tuple[str, ...] = (f"not kept: {loss}",) if loss and not removes else ()
         warned += (f"{_LARGER} than the picture file",) if is_larger and not removes else ()
-        pixels = math.prod(encoded.header.shape)
+        rate = 8 * after / math.prod(encoded.header.shape)
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{compared(before, after)}, {8 * after / pixels:.3f} bpp, {seconds:.2f} s",
+            f"{compared(before, after)}, {rate:.3f} bpp, {seconds:.2f} s",
             warnings=warned,
             before=before,
             after=after,
+            rate=rate,
             kept=kept,
         )
 
@@ -174,6 +175,8 @@ class Decompression:
     """Names the format."""
     quality: int | None = None
     """Of a lossy format, 1 to 100."""
+    thumbnail: int | None = None
+    """Most pixels a side that pictures are shrunk to."""
     mtime: bool = True
     """Give results the dates of the pictures' files, where these are known."""
 
@@ -199,6 +202,7 @@ class Decompression:
     def _decompress(self, model: PictureModel | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.image.pipeline import decode
         from vqcodec.image.salvage import salvage
+        from vqcodec.image.shrinking import shrunk
         from vqcodec.image.writing import format_of, write_picture
 
         began = time.perf_counter()
@@ -223,6 +227,8 @@ class Decompression:
                     max_pixels=self.max_pixels,
                     progress=progress,
                 )
+        if self.thumbnail is not None:
+            picture = shrunk(picture, self.thumbnail)
         written = write_picture(picture, format_of(f"*{self.suffix}"), self.quality)
         job.write(written)
         warned = losses

@@ -73,15 +73,19 @@ def to_image(picture: Picture) -> Image.Image:
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
-    metadata = picture.metadata
-    found = {
+    image.info |= info_of(picture.metadata)
+    return image
+
+
+def info_of(metadata: Metadata) -> dict[str | tuple[int, int], Any]:
+    """Return the metadata that Pillow knows, as an image's `info` has them."""
+    found: dict[str | tuple[int, int], Any] = {
         "icc_profile": _profile(metadata),
         "exif": None if metadata.exif is None else b"Exif\0\0" + metadata.exif,
         "xmp": metadata.xmp,
         "dpi": None if metadata.density is None else _per_inch(metadata.density),
     }
-    image.info |= {key: value for key, value in found.items() if value is not None}
-    return image
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def format_of(name: str) -> str:

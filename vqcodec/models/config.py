@@ -6,6 +6,7 @@ argument and travels in the model file's metadata.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vqcodec.prior.taps import TrunkTaps, dilated, wedge
@@ -214,6 +215,96 @@ class SpeechConfig:
         _require(2 <= self.latents <= 1024, "transform.latents must be 2 to 1024")
         _require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
         _require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundAutoencoderConfig:
+    """Encoder, codebook and decoder of sound (arXiv 1711.00937, section 4.3)."""
+
+    strides: tuple[int, ...] = (2, 2, 2, 2, 2, 2)
+    """Of the encoder's convolutions; multiplied, the samples per index: 64, 250 Hz."""
+    widths: tuple[int, ...] = (32, 64, 128, 256, 256, 256)
+    """Channels behind each."""
+    encoder_depth: int = 2
+    """Residual blocks behind the last."""
+    encoder_hidden: int = 512
+    """Channels inside these blocks."""
+    code_dim: int = 64
+    """Length D of a codeword."""
+    codebook_size: int = 512
+    """Number K of codewords, 2 to 4096; an index is 0..K-1."""
+    speaker_dim: int = 64
+    """Numbers that describe a speaker to the decoder."""
+    spectrum_hop: int = 64
+    """Samples per frame of the decoder's spectra; a codeword is cut in equal parts for those that
+    an index has."""
+    decoder_width: int = 192
+    """Channels of the decoder's residual stream."""
+    decoder_hidden: int = 512
+    """Channels inside its blocks."""
+    decoder_depth: int = 8
+    """Its blocks."""
+
+    def __post_init__(self) -> None:
+        many = isinstance(self.strides, tuple) and 1 <= len(self.strides) <= 16
+        _require(many, "autoencoder.strides must be a list of 1 to 16 numbers")
+        _require(all(2 <= s <= 8 for s in self.strides), "autoencoder.strides must be 2 to 8 each")
+        _require(
+            isinstance(self.widths, tuple) and len(self.widths) == len(self.strides),
+            "autoencoder.widths must be as many as strides",
+        )
+        _require(all(1 <= w <= 1024 for w in self.widths), "autoencoder.widths must be 1 to 1024")
+        depths = (self.encoder_depth, self.decoder_depth)
+        _require(all(0 <= d <= 32 for d in depths), "autoencoder.*_depth must be 0 to 32")
+        hidden = (self.encoder_hidden, self.decoder_hidden)
+        _require(all(1 <= h <= 4096 for h in hidden), "autoencoder.*_hidden must be 1 to 4096")
+        _require(1 <= self.code_dim <= 1024, "autoencoder.code_dim must be 1 to 1024")
+        _require(2 <= self.codebook_size <= 4096, "autoencoder.codebook_size must be 2 to 4096")
+        _require(1 <= self.speaker_dim <= 1024, "autoencoder.speaker_dim must be 1 to 1024")
+        _require(1 <= self.decoder_width <= 1024, "autoencoder.decoder_width must be 1 to 1024")
+        _require(self.hop <= 2048, "autoencoder.strides must be 2048 multiplied, at most")
+        even = 32 <= self.spectrum_hop <= 1024 and self.spectrum_hop % 2 == 0
+        _require(even, "autoencoder.spectrum_hop must be an even number from 32 to 1024")
+        _require(
+            self.hop % self.spectrum_hop == 0,
+            "autoencoder.strides multiplied must be a multiple of spectrum_hop",
+        )
+        _require(
+            self.code_dim % self.frames == 0,
+            f"autoencoder.code_dim must be a multiple of {self.frames}, the frames of an index",
+        )
+
+    @property
+    def hop(self) -> int:
+        """Samples per index."""
+        return math.prod(self.strides)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the decoder's spectra per index."""
+        return self.hop // self.spectrum_hop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveNetDecoderConfig:
+    """The paper's decoder of sound (`networks.wavenet_decoder`), which no model file holds."""
+
+    channels: int = 64
+    """Width of the residual stream."""
+    skip: int = 128
+    """Width of what all layers add up to."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 2
+    """How far apart the two samples are that a layer reads, layer by layer."""
+    speaker_dim: int = 32
+    """Numbers that describe a speaker."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.channels, self.skip, self.speaker_dim, *self.dilations)
+        _require(
+            all(size >= 1 for size in sizes),
+            "decoder.channels, skip, dilations and speaker_dim must be at least 1",
+        )
+        _require(len(self.dilations) >= 1, "decoder.dilations must be at least one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

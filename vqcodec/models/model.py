@@ -135,6 +135,13 @@ class SoundModel(Model, Protocol):
         """Samples per frame."""
         ...
 
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of those whose voices it can give to any indices; empty if it knows none, the
+        indices alone then saying how a voice sounds.
+        """
+        ...
+
     def measure(self, samples: NDArray[np.float32], inner: slice) -> NDArray:
         """Map some frames of samples (N * hop,) to all that encoding needs to know of them, at
         any quality: (n, C).
@@ -144,10 +151,11 @@ class SoundModel(Model, Protocol):
         ...
 
     def samples(
-        self, indices: NDArray[np.integer], quality: int, inner: slice
+        self, indices: NDArray[np.integer], quality: int, inner: slice, speaker: int = 0
     ) -> NDArray[np.float32]:
         """Map indices (N, G) to the samples of some of their frames, (n * hop,).
 
+        `speaker` is the number of one of `speakers`; where there are none it says nothing.
         Raises CorruptError if an index has no codeword.
         """
         ...

@@ -68,6 +68,11 @@ class Speech(ProductModel):
         return stft.HOP
 
     @property
+    def speakers(self) -> tuple[str, ...]:
+        """It knows none."""
+        return ()
+
+    @property
     def stride(self) -> int:
         """Elements of a header's shape, which counts frames, per position."""
         return 1
@@ -92,7 +97,7 @@ class Speech(ProductModel):
         return self.transform.latents(samples, inner)
 
     def samples(
-        self, indices: NDArray[np.integer], quality: int, inner: slice
+        self, indices: NDArray[np.integer], quality: int, inner: slice, speaker: int = 0
     ) -> NDArray[np.float32]:
         """Map indices (N, G) to the samples of some of their frames, (n hop,).
 

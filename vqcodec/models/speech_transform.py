@@ -1,8 +1,7 @@
 """The transform of `speech` as lists of layers: spectra to latents frame by frame, and back.
 
-ConvNeXt blocks (Liu et al., arXiv 2201.03545) along time, as in Vocos (arXiv 2306.00814): nothing
-is made coarser or finer in between, so the networks have one row, and a column for each frame
-(`stft` makes spectra of sound and sound of spectra).
+Both are stacks of ConvNeXt blocks along time (`convnext`); `stft` makes spectra of sound and sound
+of spectra.
 
 Windows of a sound that bring their surroundings give exactly what the whole sound gives.
 
@@ -17,21 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.engines.engine import Engine
-from vqcodec.engines.layers import (
-    ChannelNorm,
-    Conv,
-    Crop,
-    Depthwise,
-    Gelu,
-    Layer,
-    Network,
-    residual,
-)
+from vqcodec.engines.layers import Network
 from vqcodec.models import stft
 from vqcodec.models.config import SpeechConfig
-
-KERNEL_SIZE = 7
-"""Frames that a block's convolution reads."""
+from vqcodec.models.convnext import KERNEL_SIZE, stack
 
 
 def analysis(config: SpeechConfig) -> Network:
@@ -45,25 +33,8 @@ def synthesis(config: SpeechConfig) -> Network:
 
 
 def _network(config: SpeechConfig, depth: int, inputs: int, outputs: int) -> Network:
-    width = config.width
-    layers = (
-        Conv("layers.0", inputs, width, 1),
-        ChannelNorm(width),
-        *(_block(f"layers.{number}", config) for number in range(2, 2 + depth)),
-        Crop(),
-        ChannelNorm(width),
-        Conv(f"layers.{depth + 3}", width, outputs, 1),
-    )
-    return Network(inputs, outputs, layers)
-
-
-def _block(name: str, config: SpeechConfig) -> Layer:
-    return residual(
-        Depthwise(f"{name}.depthwise", config.width, KERNEL_SIZE),
-        ChannelNorm(config.width),
-        Conv(f"{name}.first", config.width, config.hidden, 1),
-        Gelu(),
-        Conv(f"{name}.second", config.hidden, config.width, 1),
+    return stack(
+        width=config.width, hidden=config.hidden, depth=depth, inputs=inputs, outputs=outputs
     )
 
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import AutoencoderConfig
+from vqcodec.models.config import AutoencoderConfig, SoundAutoencoderConfig
 
 _CHUNK_POSITIONS = 1 << 16
 
@@ -55,7 +55,7 @@ class Codebook(nn.Module):
 
     def __init__(
         self,
-        config: AutoencoderConfig,
+        config: AutoencoderConfig | SoundAutoencoderConfig,
         *,
         update: str = "ema",
         beta: float = 0.25,

@@ -13,15 +13,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import exact, file, packed, photo, photo2, speech, transform, vqvae
+from vqcodec.models import (
+    exact,
+    file,
+    packed,
+    photo,
+    photo2,
+    sound_vqvae,
+    speech,
+    transform,
+    vqvae,
+)
 from vqcodec.models.config import (
     AutoencoderConfig,
     DeepTransformConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
+    SoundAutoencoderConfig,
     SpeechConfig,
     TransformConfig,
+    WaveNetConfig,
 )
 from vqcodec.models.packed import AnalysisWeights
 from vqcodec.networks.autoencoder import Decoder, Encoder
@@ -31,9 +43,11 @@ from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Codebooks, export, reals
+from vqcodec.networks.sound_autoencoder import SoundDecoder, SoundEncoder
 from vqcodec.networks.speech import Analysis as SpeechAnalysis
 from vqcodec.networks.speech import Synthesis as SpeechSynthesis
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
+from vqcodec.networks.wavenet import WaveNet
 from vqcodec.prior.units import FRACTION_VECTOR
 
 
@@ -47,6 +61,22 @@ class VqVaeParts:
     """(K, D) codewords."""
     decoder: Decoder
     prior: PixelCNN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundVqVaeParts:
+    """What a model of `vqvae-wavenet-1` is made of while it trains."""
+
+    config: SoundAutoencoderConfig
+    encoder: SoundEncoder
+    codebook: Tensor
+    """(K, D) codewords."""
+    decoder: SoundDecoder
+    speakers: tuple[str, ...]
+    """Names."""
+    voices: Tensor
+    """What the decoder is told of each, (S, E)."""
+    prior: WaveNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +148,51 @@ def read_vqvae(data: bytes) -> VqVaeParts:
         codebook=tensors["codebook"],
         decoder=Decoder(config),
         prior=PixelCNN(file.read_config(PriorConfig, metadata["prior"])),
+    )
+    parts.encoder.load_state_dict(file.under(tensors, "encoder."))
+    parts.decoder.load_state_dict(file.under(tensors, "decoder."))
+    parts.prior.load_integers(file.under(tensors, "prior."))
+    return parts
+
+
+def write_sound_vqvae(
+    parts: SoundVqVaeParts, *, name: str, licence: str, description: str
+) -> bytes:
+    """Write a model file. Raises ModelCorruptError if the prior leaves the exact range, or a
+    speaker's name cannot be stored.
+    """
+    speakers = list(sound_vqvae.read_speakers(list(parts.speakers)))
+    tensors: dict[str, Tensor] = {
+        "codebook": parts.codebook.float(),
+        "speakers": parts.voices.float(),
+    }
+    tensors |= _halves(parts.encoder, "encoder") | _halves(parts.decoder, "decoder")
+    tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
+    metadata = {
+        "architecture": sound_vqvae.ARCHITECTURE,
+        "name": name,
+        "licence": licence,
+        "description": description,
+        "autoencoder": dataclasses.asdict(parts.config),
+        "prior": dataclasses.asdict(parts.prior.config),
+        "speakers": speakers,
+    }
+    return _write(tensors, metadata)
+
+
+def read_sound_vqvae(data: bytes) -> SoundVqVaeParts:
+    """Undo `write_sound_vqvae`. Raises: ModelError."""
+    sound_vqvae.parse_model(data, sha256="")  # every check there is
+    metadata, tensors = file.read_metadata(data), _tensors(data)
+    config = file.read_config(SoundAutoencoderConfig, metadata["autoencoder"])
+    parts = SoundVqVaeParts(
+        config=config,
+        encoder=SoundEncoder(config),
+        codebook=tensors["codebook"],
+        decoder=SoundDecoder(config),
+        speakers=tuple(metadata["speakers"]),
+        voices=tensors["speakers"],
+        prior=WaveNet(file.read_config(WaveNetConfig, metadata["prior"])),
     )
     parts.encoder.load_state_dict(file.under(tensors, "encoder."))
     parts.decoder.load_state_dict(file.under(tensors, "decoder."))

@@ -8,13 +8,11 @@ from torch import Tensor
 
 from vqcodec.models import stft
 
-_OVERLAP = stft.WINDOW_SIZE // stft.HOP
-
 
 def features(samples: Tensor) -> Tensor:
     """Map samples float32 (B, 320 T) to what the analysis reads, (B, 2 BINS, 1, T)."""
     frames = F.pad(samples, (stft.MARGIN, stft.MARGIN)).unfold(1, stft.WINDOW_SIZE, stft.HOP)
-    spectra = torch.fft.rfft(frames * (stft.SCALE * _window(samples)))
+    spectra = torch.fft.rfft(frames * (stft.scale_of(stft.HOP) * _window(stft.HOP, samples)))
     both = torch.cat([*compressed(spectra, stft.POWER)], dim=2)  # (B, T, 2 BINS)
     return both[:, None].permute(0, 3, 1, 2)
 
@@ -28,25 +26,29 @@ def compressed(spectra: Tensor, power: float) -> tuple[Tensor, Tensor]:
 
 
 def samples(values: Tensor) -> Tensor:
-    """Map what the synthesis makes, float32 (B, 2 BINS, 1, T), to samples (B, 320 T)."""
-    logarithms, phases = values[:, :, 0].mT.chunk(2, dim=2)  # (B, T, BINS) each
+    """Map what a synthesis makes, float32 (B, 2 bins, 1, T), to samples (B, hop T)."""
+    hop = stft.hop_of(values.shape[1] // 2)
+    logarithms, phases = values[:, :, 0].mT.chunk(2, dim=2)  # (B, T, bins) each
     magnitudes = logarithms.clamp_max(stft.LOG_MAGNITUDE_MAX).exp()
     spectra = torch.polar(magnitudes, phases)
-    window = _window(values)
-    frames = torch.fft.irfft(spectra, n=stft.WINDOW_SIZE) * (window / stft.SCALE)
+    window = _window(hop, values)
+    frames = torch.fft.irfft(spectra, n=len(window)) * (window / stft.scale_of(hop))
     squares = window.square().expand(1, frames.shape[1], -1)
     return _overlapped(frames) / _overlapped(squares)
 
 
-def _window(like: Tensor) -> Tensor:
-    return torch.from_numpy(stft.WINDOW).to(like)
+def _window(hop: int, like: Tensor) -> Tensor:
+    return torch.from_numpy(stft.window_of(hop)).to(like)
 
 
 def _overlapped(frames: Tensor) -> Tensor:
-    """Add up frames (B, T, WINDOW_SIZE) where they overlap: (B, 320 T)."""
-    parts = frames.view(*frames.shape[:2], _OVERLAP, stft.HOP)
+    """Add up frames (B, T, 4 hop) where they overlap: (B, hop T)."""
+    count, hop = frames.shape[1], frames.shape[2] // stft.OVERLAP
+    margin = (stft.OVERLAP - 1) * hop // 2
+    parts = frames.view(len(frames), count, stft.OVERLAP, hop)
     sums = sum(
-        F.pad(parts[:, :, part], (0, 0, part, _OVERLAP - 1 - part)) for part in range(_OVERLAP)
+        F.pad(parts[:, :, part], (0, 0, part, stft.OVERLAP - 1 - part))
+        for part in range(stft.OVERLAP)
     )
     assert isinstance(sums, Tensor)
-    return sums.flatten(1)[:, stft.MARGIN : stft.MARGIN + frames.shape[1] * stft.HOP]
+    return sums.flatten(1)[:, margin : margin + count * hop]

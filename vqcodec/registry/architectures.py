@@ -21,6 +21,7 @@ ARCHITECTURES = {
     "vqvae-pixelcnn-1": Architecture(Medium.PICTURE, "vqcodec.models.vqvae"),
     "photo-1": Architecture(Medium.PICTURE, "vqcodec.models.photo"),
     "photo-2": Architecture(Medium.PICTURE, "vqcodec.models.photo2"),
+    "vqvae-wavenet-1": Architecture(Medium.SOUND, "vqcodec.models.sound_vqvae"),
     "speech-1": Architecture(Medium.SOUND, "vqcodec.models.speech"),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 from vqcodec.tables import from_table
 from vqcodec.training.config import PhotoRecipe, Recipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
+from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.start import Run
 
@@ -19,13 +20,17 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-AnyRecipe = Recipe | PhotoRecipe | DeepPhotoRecipe | SpeechRecipe
+AnyRecipe = (
+    Recipe | PhotoRecipe | DeepPhotoRecipe | SpeechRecipe | SoundVqVaeRecipe | WaveNetDecoderRecipe
+)
 
 _ROWS = {
     "vqvae-pixelcnn-1": "vqcodec.training.run_vqvae",
     "photo-1": "vqcodec.training.run_photo",
     "photo-2": "vqcodec.training.run_deep_photo",
     "speech-1": "vqcodec.training.run_speech",
+    "vqvae-wavenet-1": "vqcodec.training.run_sound_vqvae",
+    "wavenet-decoder-1": "vqcodec.training.run_wavenet_decoder",
 }
 """For each architecture the module with the dataclass of its recipes, `RECIPE`, and its stages,
 `train_stages`."""

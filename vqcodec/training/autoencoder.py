@@ -1,9 +1,7 @@
 """Stage 1: encoder, codebook and decoder, trained together.
 
 The loss is eq. 3 of arXiv 1711.00937 with a Gaussian likelihood, so its first
-term is the mean squared error over the pixels' variance. The first steps run
-without quantisation; k-means on their latents then starts the codebook, which
-saves the codebook from the collapse that random starts suffer.
+term is the mean squared error over the pixels' variance.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from vqcodec.networks.codebook import Codebook, nearest
 from vqcodec.networks.model_files import VqVaeParts
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, centre, draws, read_rgb
-from vqcodec.training.distributed import gathered, share, take_first
+from vqcodec.training.distributed import share
 from vqcodec.training.precision import autocast
+from vqcodec.training.quantisation import Quantisation, usage
 
 _VALIDATION_SIDE = 256
-_KMEANS_BATCHES = 8
 
 
 class Autoencoder(nn.Module):
@@ -65,13 +63,14 @@ class AutoencoderStage:
             gamma=settings.gamma,
         )
         module = Autoencoder(recipe.autoencoder, codebook).to(device)
-        self._plain_steps = settings.plain_steps
+        self._quantisation = Quantisation(
+            codebook, settings, recipe.seed, batch=self.batch, latents=self._latents
+        )
         if start is not None:
-            self._plain_steps = -1  # over before the first step: no k-means either
             module.encoder.load_state_dict(start.encoder.state_dict())
             module.decoder.load_state_dict(start.decoder.state_dict())
             latents = settings.batch * (settings.crop // recipe.autoencoder.stride) ** 2
-            codebook.place(start.codebook, latents / len(start.codebook))
+            self._quantisation.start_from(start.codebook, latents)
         self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._validation = [
             centre(read_rgb(path), _VALIDATION_SIDE, recipe.autoencoder.stride)
@@ -85,38 +84,20 @@ class AutoencoderStage:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Eq. 3 on one batch."""
-        settings = self.schedule
-        if step == self._plain_steps:
-            self._start_codebook(step)
         pixels = batch.to(self._device).float() / 255.0
-        with self._autocast():
-            latents = self.module.encoder(pixels)
-        metrics: dict[str, float] = {}
-        if step < self._plain_steps:
-            codewords, codebook_loss = latents, latents.new_zeros((), dtype=torch.float32)
-        else:
-            quantised = self.module.codebook(latents.float())
-            codewords, codebook_loss = quantised.codewords, quantised.loss
-            if settings.codebook_update == "loss":
-                self.module.codebook.count(quantised.indices)
-            metrics |= usage(quantised.indices, self._recipe.autoencoder.codebook_size)
+        latents = self._latents(batch)
+        codewords, codebook_loss, metrics = self._quantisation.quantise(latents, step)
         with self._autocast():
             decoded = self.module.decoder(codewords)
         mse = (decoded.float() - pixels).square().mean()
-        loss = mse / settings.pixel_variance + codebook_loss
+        loss = mse / self.schedule.pixel_variance + codebook_loss
         metrics["psnr"] = float(psnr_of_mse(mse.detach()))
         metrics["commitment"] = float(codebook_loss.detach())
         return loss, metrics
 
     def after(self, batch: Tensor, step: int) -> None:
-        """Revive unused codewords, but not while the rate decays."""
-        settings = self.schedule
-        begun = step >= self._plain_steps
-        decaying = step >= settings.steps * (1.0 - settings.decay)
-        due = settings.revive_every and step % settings.revive_every == 0
-        if begun and due and not decaying:
-            generator = self._generator(step)
-            self.module.codebook.revive(self._latents(batch), settings.revive_below, generator)
+        """Revive unused codewords."""
+        self._quantisation.after(batch, step)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
@@ -137,29 +118,11 @@ class AutoencoderStage:
         size = self._recipe.autoencoder.codebook_size
         return {"psnr": float(np.mean(psnrs)), **usage(torch.cat(indices), size)}
 
-    def _start_codebook(self, step: int) -> None:
-        batches = [self.batch(step + 1 + i) for i in range(_KMEANS_BATCHES)]
-        latents = torch.cat([self._latents(batch) for batch in batches])
-        self.module.codebook.start_from(latents, self._generator(step))
-        take_first(self.module.codebook)  # a GPU's sums differ in their last bits each time
-
-    @torch.no_grad()
     def _latents(self, batch: Tensor) -> Tensor:
-        """Return the latents (P, D) of a batch, all processes' shares together."""
+        """Return the latents (B, D, N, M) of a batch."""
         with self._autocast():
             latents: Tensor = self.module.encoder(batch.to(self._device).float() / 255.0)
-        return gathered(latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1]))
-
-    def _generator(self, step: int) -> torch.Generator:
-        return torch.Generator().manual_seed((self._recipe.seed << 32) + step)
+        return latents
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._recipe.train.precision)
-
-
-def usage(indices: Tensor, size: int) -> dict[str, float]:
-    """How indices spread: unigram entropy in bits, perplexity, part of codewords used."""
-    counts = torch.bincount(indices.flatten(), minlength=size).double()
-    p = counts[counts > 0] / counts.sum()
-    bits = float(-(p * p.log2()).sum())
-    return {"unigram_bits": bits, "perplexity": 2.0**bits, "used": len(p) / size}

@@ -89,7 +89,7 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AutoencoderTraining(ScheduleConfig):
+class CodebookTraining(ScheduleConfig):
     """Training of encoder, codebook and decoder (arXiv 1711.00937, eq. 3)."""
 
     codebook_update: str = "ema"
@@ -104,6 +104,12 @@ class AutoencoderTraining(ScheduleConfig):
     """Steps between revivals of unused codewords; 0 never revives."""
     revive_below: float = 0.5
     """A codeword used less often than this per step, on average, is unused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoencoderTraining(CodebookTraining):
+    """The same of pictures."""
+
     pixel_variance: float = 0.06
     """Variance of pixels in 0..1, the unit of the distortion term."""
 

@@ -22,11 +22,12 @@ from vqcodec.networks.codebook import nearest
 from vqcodec.networks.model_files import VqVaeParts
 from vqcodec.networks.pixelcnn import PixelCNN, bits_per_index
 from vqcodec.storage import write_whole
-from vqcodec.training.autoencoder import Autoencoder, usage
+from vqcodec.training.autoencoder import Autoencoder
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
 from vqcodec.training.distributed import rank, share, wait
 from vqcodec.training.precision import autocast
+from vqcodec.training.quantisation import usage
 
 Grid = NDArray[np.uint16]
 """Indices (N, M) of one picture."""

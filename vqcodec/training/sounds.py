@@ -86,6 +86,21 @@ def read_recording(path: Path) -> Samples:
     return mono
 
 
+def read_middle(path: Path, length: int, hop: int) -> Samples:
+    """Read the middle of a recording, at the level that models see speech at: at most `length`
+    samples, a multiple of `hop`.
+
+    Raises ValueError if it cannot be read, or has not so many samples, or is silent there.
+    """
+    recording = read_recording(path)
+    length = min(length, len(recording)) // hop * hop
+    start = (len(recording) - length) // 2
+    cut = recording[start : start + length]
+    if not length or not cut.any():
+        raise ValueError(f"{path}: too short, or silent, to validate on")
+    return cut / np.float32(loudness(recording))
+
+
 def loudness(samples: Samples) -> float:
     """Return what samples are, over those of speech as models expect it; 0 if they are silent."""
     frames = np.pad(samples, (0, -len(samples) % HOP)).reshape(-1, HOP).astype(np.float64)
@@ -125,14 +140,30 @@ class Recordings:
     def __len__(self) -> int:
         return len(self._recordings)
 
-    def crop(self, length: int, rng: np.random.Generator) -> Samples:
-        """Draw so many samples of a recording, at a random level, speed and sign.
+    @property
+    def paths(self) -> list[Path]:
+        """The files that they were decoded from."""
+        return [Path(recording.path) for recording in self._recordings]
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw the number of a recording by the weight of its source."""
+        return int(rng.choice(len(self), p=self._shares))
+
+    def whole(self, number: int) -> Samples:
+        """Return a recording at the level that models see speech at."""
+        recording = self._recordings[number]
+        samples = self._samples[recording.start : recording.stop].astype(np.float32)
+        return samples / np.float32(_FULL * (recording.loudness or 1.0))
+
+    def crop(self, length: int, rng: np.random.Generator, number: int | None = None) -> Samples:
+        """Draw so many samples of a recording, at a random level, speed and sign; of the one of a
+        number, or of one that is drawn too.
 
         A recording that is shorter lies somewhere in silence.
         """
         import soxr
 
-        recording = self._recordings[int(rng.choice(len(self), p=self._shares))]
+        recording = self._recordings[self.draw(rng) if number is None else number]
         speed = rng.uniform(*self._config.speeds)
         window = round(length * speed)
         spare = recording.stop - recording.start - window

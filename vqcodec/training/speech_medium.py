@@ -18,7 +18,7 @@ from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.listening import listen
 from vqcodec.training.precision import autocast
 from vqcodec.training.sound_distortion import SoundDistortion, sound_distortion
-from vqcodec.training.sounds import Recordings, loudness, read_recording
+from vqcodec.training.sounds import Recordings, read_middle
 from vqcodec.training.transform import rate_weights
 
 _VALIDATION_SAMPLES = 4 * RATE
@@ -63,7 +63,8 @@ class SpeechMedium:
             LatentWaveNet(recipe.latent_prior, config.qualities),
         ).to(device)
         self.lambdas = rate_weights(recipe.train.transform.lambdas, config.qualities, device)
-        self.validation = [_middle(path) for path in validation]
+        middles = (read_middle(path, _VALIDATION_SAMPLES, HOP) for path in validation)
+        self.validation = [torch.from_numpy(middle)[None] for middle in middles]
 
     @property
     def fixed(self) -> tuple[nn.Module, nn.Module]:
@@ -127,14 +128,3 @@ class SpeechMedium:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._precision)
-
-
-def _middle(path: Path) -> Tensor:
-    """Read the middle of a recording, at the level that models see speech at: (1, n)."""
-    recording = read_recording(path)
-    length = min(_VALIDATION_SAMPLES, len(recording) // HOP * HOP)
-    start = (len(recording) - length) // 2
-    cut = recording[start : start + length]
-    if not length or not cut.any():
-        raise ValueError(f"{path}: too short, or silent, to validate on")
-    return torch.from_numpy(cut / np.float32(loudness(recording)))[None]

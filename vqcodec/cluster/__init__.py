@@ -1,0 +1,1 @@
+"""Folders of millions of files, on many machines, by Ray (extra `ray`)."""
