@@ -32,6 +32,8 @@ class Sample:
     pixels: Path | None = None
     bound: int = 1
     """By how much samples may differ from `pixels`."""
+    pixels_sha256: str | None = None
+    """SHA-256 of the samples, where they must be the same everywhere."""
 
 
 def frozen() -> Iterator[Sample]:
@@ -61,4 +63,5 @@ def vectors() -> Iterator[Sample]:
                 indices=says["indices_sha256"],
                 pixels=path.with_name(says["pixels"]) if "pixels" in says else None,
                 bound=says.get("pixels_differ_by", 1),
+                pixels_sha256=says.get("pixels_sha256"),
             )

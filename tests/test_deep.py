@@ -16,9 +16,11 @@ from test_training import Silent
 
 from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.training.architectures import load_recipe
-from vqcodec.training.config import DataConfig, DeepPhotoRecipe
+from vqcodec.training.config import DataConfig
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.deep import DeepTransformStage, flat_white
+from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.growth import blank
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.run import train
@@ -109,7 +111,11 @@ def stage(of: DeepPhotoRecipe, place: Path) -> DeepTransformStage:
     paths = find_pictures(place / "many")
     torch.manual_seed(0)
     module = blank(of.transform, of.latent_prior)
-    return DeepTransformStage(of, module, Pictures(paths, of.data), [""], paths[:2], CPU)
+    settings = of.train.transform
+    assert settings is not None
+    pictures = Pictures(paths, of.data)
+    medium = DeepPhotoMedium(of, settings, module, pictures, [""], paths[:2], CPU)
+    return DeepTransformStage("transform", settings, of.seed, medium, CPU)
 
 
 def test_a_run_ends_with_a_checkpoint_and_no_model(place: Path) -> None:
@@ -217,7 +223,11 @@ def test_training_goes_on_from_small_weights(place: Path) -> None:
         assert bool(((value - average[name]).abs() <= 1.01 * step).all()), name
     still = recipe(place, start="'weights'", train__transform__learning_rate="0.0")
     again = read_average(run(still, place, "again", Silent()))
-    assert all(torch.allclose(again[name], v) for name, v in loaded.state_dict().items())
+    assert all(
+        torch.allclose(again[name], value)
+        for name, value in loaded.state_dict().items()
+        if name != "gains.octaves"  # which may be too high to begin with
+    )
 
 
 def test_a_folder_of_another_kind_hides_no_model(place: Path) -> None:
@@ -249,7 +259,7 @@ def test_weights_of_other_networks_are_refused(place: Path) -> None:
         read_average(place / "other.safetensors")
 
 
-def test_the_command_says_that_there_is_no_model_yet(place: Path, run: Run) -> None:
+def test_the_command_says_that_there_is_no_model(place: Path, run: Run) -> None:
     (place / "tiny.toml").write_text(RECIPE.replace("photo-1.saf", f"{place}/photo-1.saf"))
     result = run(
         *("train", place / "tiny.toml", "--out", place / "x.safetensors"),
@@ -257,7 +267,7 @@ def test_the_command_says_that_there_is_no_model_yet(place: Path, run: Run) -> N
     )
     assert result.code == 0
     assert "x.run/transform.safetensors" in result.out
-    assert "no model" in result.out
+    assert "none of them makes a model" in result.out
     assert not (place / "x.safetensors").exists()
 
 

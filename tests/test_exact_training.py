@@ -19,11 +19,12 @@ from vqcodec.engines.engine import make_engine
 from vqcodec.engines.samples import to_samples
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import exact
+from vqcodec.models.file import read_metadata, read_tensors, write
 from vqcodec.models.photo2 import parse_model
 from vqcodec.networks.calibration import calibrate
 from vqcodec.networks.deep import deep_synthesis, set_slope
 from vqcodec.networks.exact import ExactSynthesis, WideConv, nearest
-from vqcodec.networks.model_files import write_photo2
+from vqcodec.networks.model_files import read_photo2, write_photo2
 from vqcodec.networks.transform import Block
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.loop import InterruptedRunError
@@ -79,6 +80,57 @@ def test_weights_of_the_first_stage_are_taken_as_they_are() -> None:
     } | {"details.0.bias"}
     latents = torch.randn(1, 24, 5, 6)
     assert torch.allclose(network(latents, integer=False), first(latents), atol=1e-4)
+
+
+@torch.no_grad()
+def test_real_numbers_are_given_back() -> None:
+    """All but what a bias of the details says of places within 16x16 pixels."""
+    network = synthesis()
+    network.detail_layer.bias.copy_(0.1 * torch.randn(768))
+    second = deep_synthesis(DEEP_TRANSFORM)
+    set_slope(second, 0.0)
+    network.give(second)
+    latents = torch.randn(1, 24, 5, 6)
+    lost = second(latents) - network(latents, integer=False)
+    assert 0.0 < float(lost.abs().max()) < 0.5
+    squares = lost.unfold(2, 16, 16).unfold(3, 16, 16)  # (1, 3, 5, 6, 16, 16)
+    assert torch.allclose(squares, squares[:, :, :1, :1].expand_as(squares), atol=1e-4)
+    places = squares.reshape(1, 3, 5, 6, 4, 4, 4, 4)
+    assert torch.allclose(places.mean((4, 6)), torch.zeros(()), atol=1e-4)
+    network.detail_layer.bias.zero_()
+    network.give(second)
+    assert torch.allclose(second(latents), network(latents, integer=False), atol=1e-4)
+
+
+@torch.no_grad()
+def test_model_files_give_the_network_back(photo2_data: bytes) -> None:
+    parts, trained = read_photo2(photo2_data), random_photo2()
+    latents = 2.0 * torch.randn(1, 24, 5, 6)
+    for integer in (True, False):
+        found, expected = (p.synthesis(latents, integer=integer) for p in (parts, trained))
+        assert torch.allclose(found, expected, atol=0.02 if integer else 0.1)
+    again = read_tensors(write_photo2(parts, name="x", licence="", description=""))
+    for name, tensor in read_tensors(photo2_data).items():
+        if tensor.dtype.kind == "f":
+            assert np.allclose(again[name], tensor, rtol=1e-6), name
+        else:
+            assert np.array_equal(again[name], tensor), name
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, None])
+@pytest.mark.parametrize("name", ["unit", "layers.0.read", "layers.1.inner"])
+def test_units_are_checked_where_they_are_needed(
+    photo2_data: bytes, name: str, value: float | None
+) -> None:
+    tensors = dict(read_tensors(photo2_data))
+    if value is None:
+        tensors.pop(f"units.{name}")
+    else:
+        tensors[f"units.{name}"] = np.full_like(tensors[f"units.{name}"], value)
+    data = write(tensors, read_metadata(photo2_data))
+    parse_model(data, sha256="")
+    with pytest.raises(ModelCorruptError, match=f"units.{name}"):
+        read_photo2(data)
 
 
 def test_gradients_pass_through_the_grid() -> None:

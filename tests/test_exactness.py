@@ -118,6 +118,20 @@ def test_other_pixels_are_found() -> None:
     assert found([replace(sample, bound=-1)])[0][0].startswith("pixels by")
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+@pytest.mark.parametrize("window", [1, 5, None])
+def test_exact_pixels_have_one_hash(
+    monkeypatch: pytest.MonkeyPatch, engine: str, window: int | None
+) -> None:
+    monkeypatch.setenv(VARIABLE, engine)
+    case._load.cache_clear()
+    sample = next(each for each in vectors() if each.name == "valid/mixed-photo-2.vqc")
+    assert check(sample, How(window=window))[0] == []
+    other = replace(sample, pixels_sha256="0" * 64)
+    assert check(other, How(window=window))[0] == ["pixels"]
+    case._load.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("second", "status", "last"),
     [

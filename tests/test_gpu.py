@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lease
 import needs
@@ -27,27 +28,41 @@ from shelf import Shelf
 from test_deep import CPU, recipe, run
 from test_deep import one_thread as one_thread
 from test_deep import place as place
+from test_exact_training import BOTH_STAGES
 from test_training import Silent
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.registry.load import load_model
 from vqcodec.training.canvas import find_fonts
-from vqcodec.training.config import DeepPhotoRecipe
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures, read_rgb
 from vqcodec.training.deep import DeepTransformStage
+from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.pages import page
+from vqcodec.training.run_deep_photo import DeepStage
+from vqcodec.training.transform import Photo
 
 PLENTY = 1 << 30
 
 
 def weights(seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"analysis.a.weight": (3, 5, 2), "gains.octaves": (4, 2), "prior.b": ()}
-    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    shapes = {
+        "analysis.a.weight": (3, 5, 2),
+        "analysis.a.bias": (3,),
+        "gains.octaves": (4, 2),
+        "prior.b": (),
+        "codebooks.0.vectors": (2, 3),
+    }
+    drawn = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return drawn | {"codebooks.0.channels": torch.tensor([[3], [70000]])}
 
 
 def as_it_travels(name: str, value: torch.Tensor) -> torch.Tensor:
-    return value if name.startswith("gains.") else value.half().float()
+    """Matrices of layers lose digits, what scales others and whole numbers do not."""
+    halved = value.dim() > 1 and name.startswith(("analysis.", "synthesis.", "prior."))
+    return value.half().float() if halved else value
 
 
 # --- checkpoints ---
@@ -55,21 +70,21 @@ def as_it_travels(name: str, value: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("part", [1, 7, 100, 1 << 20])
 def test_a_checkpoint_comes_back_from_its_parts(tmp_path: Path, part: int) -> None:
-    written = slim.save_slim(weights(), tmp_path, start=3, step=9, part=part)
+    written = slim.save_slim(weights(), tmp_path, stage="a", start=3, step=9, part=part)
     files = slim.slim_files(tmp_path)
     assert sorted(files) == sorted(tmp_path.iterdir())
     assert len(files) == written.parts + 1
     assert all(path.stat().st_size <= part for path in files if path.suffix != ".json")
     manifest, found = slim.load_slim(tmp_path)
-    assert (manifest.start, manifest.step) == (3, 9)
+    assert (manifest.stage, manifest.start, manifest.step) == ("a", 3, 9)
     assert found.keys() == weights().keys()
     for name, value in weights().items():
         assert torch.equal(found[name], as_it_travels(name, value))
 
 
 def test_a_checkpoint_replaces_a_longer_one(tmp_path: Path) -> None:
-    slim.save_slim(weights(0), tmp_path, start=0, step=1, part=10)
-    slim.save_slim(weights(1), tmp_path, start=0, step=2, part=200)
+    slim.save_slim(weights(0), tmp_path, stage="a", start=0, step=1, part=10)
+    slim.save_slim(weights(1), tmp_path, stage="a", start=0, step=2, part=200)
     manifest, found = slim.load_slim(tmp_path)
     assert manifest.step == 2
     assert torch.equal(found["gains.octaves"], weights(1)["gains.octaves"])
@@ -80,7 +95,7 @@ def without_a_part(folder: Path) -> None:
 
 
 def with_a_part_of_another(folder: Path) -> None:
-    slim.save_slim(weights(1), folder / "other", start=0, step=2, part=100)
+    slim.save_slim(weights(1), folder / "other", stage="a", start=0, step=2, part=100)
     last = slim.slim_files(folder)[-1]
     shutil.copyfile(folder / "other" / last.name, last)
 
@@ -112,15 +127,17 @@ def with_manifest(text: str) -> Callable[[Path], None]:
         with_manifest(""),
         with_manifest("[]"),
         with_manifest('{"start": 0, "step": 1}'),
-        with_manifest('{"start": 0, "step": 1, "parts": "3", "sha256": ""}'),
-        with_manifest('{"start": 0, "step": 1, "parts": 0, "sha256": ""}'),
-        with_manifest('{"start": 0, "step": 1, "parts": 1000000000000, "sha256": ""}'),
+        with_manifest('{"start": 0, "step": 1, "stage": "a", "parts": "3", "sha256": ""}'),
+        with_manifest('{"start": 0, "step": 1, "stage": "a", "parts": 0, "sha256": ""}'),
+        with_manifest(
+            '{"start": 0, "step": 1, "stage": "a", "parts": 1000000000000, "sha256": ""}'
+        ),
     ],
 )
 def test_a_checkpoint_that_is_not_whole_is_refused(
     tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    slim.save_slim(weights(), tmp_path, start=0, step=1, part=100)
+    slim.save_slim(weights(), tmp_path, stage="a", start=0, step=1, part=100)
     change(tmp_path)
     with pytest.raises(ModelCorruptError):
         slim.load_slim(tmp_path)
@@ -167,6 +184,10 @@ def parcel_of(of: DeepPhotoRecipe, place: Path, count: int = 2, room: int = PLEN
     return place / "parcel"
 
 
+def opened(of: DeepPhotoRecipe, parcel: Path) -> tuple[DeepStage, Photo[Any]]:
+    return lease.open_work(of, lease.Work.of(of, parcel), parcel, CPU)
+
+
 @pytest.fixture
 def first(place: Path) -> DeepPhotoRecipe:
     """A recipe whose run `first` was stopped after its third step."""
@@ -187,7 +208,7 @@ def test_a_parcel_holds_what_was_packed(first: DeepPhotoRecipe, place: Path) -> 
         rng = np.random.default_rng([first.seed, 8, number])
         assert np.array_equal(read_rgb(path), page(rng, 48 + 64, find_fonts()))
     manifest, found = slim.load_slim(parcel / "checkpoint")
-    assert (manifest.start, manifest.step) == (3, 3)
+    assert (manifest.stage, manifest.start, manifest.step) == ("transform", 3, 3)
     kept = load_file(place / "first.run/transform.safetensors")
     for name, value in found.items():
         assert torch.equal(value, as_it_travels(name, kept[f"average.{name}"]))
@@ -212,11 +233,12 @@ def test_a_parcel_without_room_is_refused(first: DeepPhotoRecipe, place: Path) -
 def test_validation_is_that_of_the_run(first: DeepPhotoRecipe, place: Path) -> None:
     photo(300, 290, seed=9).save(place / "few/large.png")
     parcel = parcel_of(first, place)
-    rented, _ = lease.open_stage(first, parcel, CPU)
+    rented, networks = opened(first, parcel)
     paths = find_pictures(place / "few")
-    pictures = Pictures(paths, first.data)
-    own = DeepTransformStage(first, rented.module, pictures, [""], paths, CPU)
-    figures = own.validate()
+    pictures, settings = Pictures(paths, first.data), first.train.transform
+    assert settings is not None
+    medium = DeepPhotoMedium(first, settings, networks, pictures, [""], paths, CPU)
+    figures = DeepTransformStage("transform", settings, first.seed, medium, CPU).validate()
     assert rented.validate() == {n: v for n, v in figures.items() if not n.startswith("page_")}
 
 
@@ -274,7 +296,7 @@ def test_pictures_smaller_than_a_crop_are_enlarged() -> None:
 
 def test_batches_are_those_of_the_recipe(first: DeepPhotoRecipe, place: Path) -> None:
     parcel = parcel_of(first, place)
-    rented, _ = lease.open_stage(lease.enlarged(first, 6), parcel, CPU)
+    rented, _ = opened(lease.enlarged(first, "transform", 6), parcel)
     for step, shape in ((0, (6, 3, 32, 32)), (5, (6, 3, 32, 32)), (6, (3, 3, 48, 48))):
         batch = rented.batch(step)
         assert batch.shape == shape
@@ -355,6 +377,57 @@ def test_training_goes_there_and_back(
     assert [row["step"] for row in rows if row["kind"] == "validation"] == [6, 8]
 
 
+PRODUCT = """[train.product]
+steps = 6
+batch = 2
+crop = 32
+ms_ssim = 0.0
+pages = 0.4
+average = 0.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("stopped", "trained", "steps"),
+    [
+        (("exact", 3), "exact", (3, 6)),
+        (None, "product", (0, 6)),
+        (("product", 2), "product", (2, 6)),
+    ],
+)
+def test_later_stages_go_there_and_back(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stopped: tuple[str, int] | None,
+    trained: str,
+    steps: tuple[int, int],
+) -> None:
+    """A stage that has ended when it is packed is followed by the next."""
+    (place / "tiny.toml").write_text(BOTH_STAGES if stopped is None else BOTH_STAGES + PRODUCT)
+    if stopped is None:
+        run(recipe(place), place, "first", Silent())
+        (place / "tiny.toml").write_text(BOTH_STAGES + PRODUCT)
+    else:
+        with pytest.raises(InterruptedRunError):
+            run(recipe(place), place, "first", Silent(stopped))
+    of = recipe(place)
+    parcel_of(of, place)
+    out = rent(monkeypatch, place)
+    manifest, _ = slim.load_slim(out)
+    assert (manifest.stage, manifest.start, manifest.step) == (trained, *steps)
+    assert take.take(out, place / "first.run") == (trained, *steps)
+    made = run(of, place, "first", Silent(), resume=True)
+    assert load_model(made).qualities == 4
+
+
+def test_a_run_that_has_ended_is_not_trained(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = recipe(place)
+    run(of, place, "first", Silent())
+    parcel_of(of, place)
+    with pytest.raises(SystemExit, match="the last stage has ended"):
+        rent(monkeypatch, place)
+
+
 def test_a_run_that_is_as_far_is_kept(
     first: DeepPhotoRecipe, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,7 +455,7 @@ def test_a_parcel_of_another_recipe_is_refused(first: DeepPhotoRecipe, place: Pa
     parcel = parcel_of(first, place)
     other = recipe(place, latent_prior__hidden="20")
     with pytest.raises(ModelCorruptError, match="another recipe"):
-        lease.open_stage(other, parcel, CPU)
+        opened(other, parcel)
 
 
 def test_commands_refuse_in_one_line(

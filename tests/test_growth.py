@@ -15,6 +15,7 @@ from vqcodec.networks.latent_prior import raw_of, scale_of
 from vqcodec.networks.model_files import PhotoParts, read_photo
 from vqcodec.networks.transform import Gains
 from vqcodec.registry.store import find, read_verified
+from vqcodec.training.deep_start import limit_gains
 from vqcodec.training.growth import grow
 
 CONFIG = DeepTransformConfig(
@@ -143,3 +144,20 @@ def test_other_networks_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="no part of"):
         grow(config, prior, start, crops(1), LAMBDAS)
+
+
+@torch.no_grad()
+def test_latents_begin_within_the_reach_of_codewords(start: PhotoParts, pixels: Tensor) -> None:
+    gains = Gains(start.config)
+    gains.octaves.copy_(torch.linspace(-4.0, 12.0, gains.octaves.numel()).view_as(gains.octaves))
+    before = gains.octaves.clone()
+    levels = (255.0 * pixels).round().byte()
+    limit_gains(gains, start.analysis, levels)
+    black = torch.zeros_like(pixels[:1])
+    several = (levels.float() / 255.0, black, 1.0 - black)
+    largest = torch.stack([start.analysis(p).abs().amax((0, 2, 3)) for p in several]).amax(0)
+    reached = largest * torch.exp2(gains.octaves)
+    lowered = gains.octaves < before
+    assert 0.0 < float(lowered.float().mean()) < 1.0
+    assert torch.equal(gains.octaves[~lowered], before[~lowered])
+    assert float(reached.max()) < 1.01 * 0.8 * 4095 / 32

@@ -18,7 +18,8 @@ from vqcodec.models.file import read_tensors
 from vqcodec.models.photo import Photo
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.model_files import read_photo, write_photo
-from vqcodec.networks.product import Block
+from vqcodec.networks.product import Block, Codebooks, export, reals
+from vqcodec.prior.units import BIAS_MAX
 from vqcodec.tables import from_table
 from vqcodec.training.cells import (
     channel_bits,
@@ -127,6 +128,7 @@ def test_groups_of_a_block_repeat_codewords_to_be_alike() -> None:
     wide, narrow = (len(set(v)) for v in block.vectors[:, :, 0].tolist())
     assert narrow < wide == block.vectors.shape[1]
     assert block.unigram[1, narrow:].min() > 24.0  # never chosen
+    assert block.counts.tolist() == [wide, narrow]
 
 
 def test_codewords_of_channels_together_begin_as_frequent_cells() -> None:
@@ -137,6 +139,54 @@ def test_codewords_of_channels_together_begin_as_frequent_cells() -> None:
     alone = {tuple(row) for row in vectors[2:].tolist()}
     assert alone == {(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)}
     assert 2.0 < float(bits[2]) < 24.0
+
+
+def padded(counts: list[int], size: int) -> Block:
+    """Groups of one channel whose codewords after the given number only fill up."""
+    torch.manual_seed(4)
+    groups = len(counts)
+    vectors = torch.randn(groups, size, 1)
+    bias = -torch.rand(groups, size)
+    channels = torch.arange(groups)[:, None]
+    return Block(
+        channels,
+        vectors,
+        bias,
+        torch.asinh(vectors),
+        torch.zeros(groups, size),
+        torch.tensor(counts),
+    )
+
+
+def test_rates_know_nothing_of_what_fills_up() -> None:
+    block = padded([3, 5, 8], 8)
+    means, precisions = torch.randn(3, 6, 1), torch.rand(3, 6, 1)
+    shares = torch.log_softmax(block.logits(means, precisions), dim=2)
+    for g, count in enumerate([3, 5, 8]):
+        alone = torch.log_softmax(block.logits(means, precisions)[g, :, :count], dim=1)
+        assert torch.equal(shares[g, :, :count], alone)
+        assert not shares[g, :, count:].exp().any()
+    shares[:, :, 0].sum().backward()
+    assert block.bias.grad is not None
+    assert torch.equal(block.bias.grad == 0.0, block.padding)
+
+
+@torch.no_grad()
+def test_model_files_tell_what_fills_up() -> None:
+    block = padded([3, 5, 8], 8)
+    codebooks = Codebooks([[block]], torch.zeros(3))
+    tensors = export(codebooks, (3,))
+    for g, count in enumerate([3, 5, 8]):
+        kept, filled = tensors["0.0.vectors"][g].split([count, 8 - count])
+        assert bool((filled == kept[0]).all())
+        assert int(tensors["0.0.bias"][g, :count].max()) == 0
+        assert bool((tensors["0.0.bias"][g, count:] == -BIAS_MAX).all())
+    again = next(reals(tensors, (3,)).blocks())
+    assert again.counts.tolist() == [3, 5, 8]
+    assert all(
+        torch.equal(value, tensors[name])
+        for name, value in export(Codebooks([[again]], torch.zeros(3)), (3,)).items()
+    )
 
 
 @torch.no_grad()
@@ -182,11 +232,12 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
     pictures = Pictures(paths, recipe.data)
     first = TransformStage(recipe, pictures, paths[:2], CPU)
     cache = tmp_path / "codebooks.safetensors"
-    codebooks = start_all(recipe, first.medium, None, cache, unheard)
-    again = start_all(recipe, first.medium, None, cache, unheard)
+    settings = recipe.train.product
+    codebooks = start_all(recipe, settings, first.medium, None, cache, unheard)
+    again = start_all(recipe, settings, first.medium, None, cache, unheard)
     for one, other in zip(codebooks, again, strict=True):
         assert one.state_dict().keys() == other.state_dict().keys()
-    stage = ProductStage(recipe, first.medium, codebooks, CPU)
+    stage = ProductStage(recipe, settings, first.medium, codebooks, CPU)
     before = stage.validate()
     optimiser = torch.optim.Adam(stage.module.parameters(), lr=3e-4)
     for step in range(20):

@@ -2,8 +2,9 @@
 
     python train/checkpoint.py runs/photo-2.run/transform.safetensors train/photo-2
 
-Writes two files of weights into the folder (`vqcodec.training.weights` says which). A recipe goes
-on from them, with fresh moments, by `start = "train/photo-2"`.
+takes the checkpoint of any stage, and writes two files of weights into the folder, of the last
+stage three (`vqcodec.training.weights` says which). A recipe goes on from them, with fresh
+moments, by `start = "train/photo-2"`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import reference_literal
 from numpy.typing import NDArray
 
 from cases.build import Array, Case, chunk, from_words, noise, numbers, pack, png, vqc, words
+from cases.exact import PHOTO2
 from cases.models import PAPER, PHOTO, Model, random_indices
 
 CODED = 'Section 9, "Literal pixels", defines literal streams.'
@@ -177,6 +178,15 @@ def valid() -> Iterator[Case]:
         "Literal tiles in a file of several groups.",
         "Networks draw the pixels of tiles with indices, and see indices everywhere",
         PHOTO,
+        (2, 34),
+        {1},
+        quality=2,
+    )
+    yield mixed_case(
+        "mixed-photo-2",
+        "Literal tiles between exact pixels.",
+        "no two decoders may differ in any sample",
+        PHOTO2,
         (2, 34),
         {1},
         quality=2,

@@ -1,9 +1,10 @@
-"""Train photo-2's first stage for some minutes, with all that a GPU gives.
+"""Train photo-2 for some minutes, with all that a GPU gives.
 
     PYTHONPATH=. python3 train/gpu/lease.py train/photo-2.toml /tmp/parcel --out $OUT --minutes 8
 
-takes what `pack.py` packed, its folders copied into one, and trains to a step of the recipe,
-its last one unless told otherwise. How many steps a GPU takes in that time nobody knows before;
+takes what `pack.py` packed, its folders copied into one, and trains the stage that the run was
+in, or if that had ended the next, to a step of the recipe, the stage's last one unless told
+otherwise. How many steps a GPU takes in that time nobody knows before;
 so the clock, not a count, says where in the recipe's schedule a step is: when half of the
 time is over, half of the steps to make are counted as done. Every two minutes, and in the
 end, checkpoint (`slim`) and log go to the folder --out, over the ones before.
@@ -18,19 +19,23 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pack import CHECKPOINT
-from slim import Manifest, load_slim, save_slim
-from stage import ParcelStage, enlarged
+from slim import load_slim, save_slim
+from stage import ParcelMedium, enlarged, packed_pictures
+from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.training.architectures import load_recipe
-from vqcodec.training.config import DeepPhotoRecipe
-from vqcodec.training.growth import blank
-from vqcodec.training.loop import Log, learning_rate, stop_requested
+from vqcodec.training.config_deep import DeepPhotoRecipe
+from vqcodec.training.deep_start import advance, learnt_of
+from vqcodec.training.loop import SILENCE, Log, learning_rate, stop_requested
 from vqcodec.training.optimise import Average, Optimisers
 from vqcodec.training.precision import lower_dtype
+from vqcodec.training.run_deep_photo import CODEBOOKS, DeepStage, open_stage
+from vqcodec.training.transform import Photo
 
 _LOG_EVERY = 50
 _SAVE_EVERY = 120.0
@@ -68,9 +73,7 @@ class Span:
 class Lease:
     """Trains a stage over a span."""
 
-    def __init__(
-        self, stage: ParcelStage, span: Span, factor: float, work: Path, out: Path
-    ) -> None:
+    def __init__(self, stage: DeepStage, span: Span, factor: float, work: Path, out: Path) -> None:
         """The stage's rates are multiplied by `factor`. The log is kept in the folder `work`, and
         copied to `out` with each checkpoint, so that the two always belong together.
         """
@@ -136,32 +139,63 @@ class Lease:
         print(f"validation at step {step}: loss {figures['loss']:.4f}", flush=True)
 
     def _save(self, step: int) -> None:
-        save_slim(self._average.tensors, self._out, start=self._span.start, step=step)
+        weights = self._stage.module.state_dict() | self._average.tensors
+        named = {name.removeprefix("networks."): value for name, value in weights.items()}
+        save_slim(named, self._out, stage=self._stage.name, start=self._span.start, step=step)
         shutil.copyfile(self._work / "log.jsonl", self._out / "log.jsonl")
 
 
-def open_stage(
-    recipe: DeepPhotoRecipe, parcel: Path, device: torch.device
-) -> tuple[ParcelStage, Manifest]:
-    """Make the stage of a parcel, with the weights in it.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a parcel has to be trained."""
 
-    Raises ModelCorruptError if these are not whole or another recipe's; ValueError if there are
-    no pictures.
+    stage: str
+    step: int
+    """Steps of the stage that are done."""
+    weights: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, recipe: DeepPhotoRecipe, parcel: Path) -> Work:
+        """Read it: of a stage that has ended, the next.
+
+        Raises: ModelCorruptError if the checkpoint is not whole; ValueError if all has ended.
+        """
+        manifest, weights = load_slim(parcel / CHECKPOINT)
+        stages = recipe.train.stages
+        if manifest.stage not in stages:
+            raise ValueError(f"{parcel}: the recipe has no stage {manifest.stage}")
+        if manifest.step < stages[manifest.stage].steps:
+            return cls(manifest.stage, manifest.step, weights)
+        left = list(stages)[list(stages).index(manifest.stage) + 1 :]
+        if not left:
+            raise ValueError(f"{parcel}: the last stage has ended")
+        return cls(left[0], 0, weights)
+
+
+def open_work(
+    recipe: DeepPhotoRecipe, work: Work, parcel: Path, device: torch.device
+) -> tuple[DeepStage, Photo[Any]]:
+    """Make the stage of a parcel, with the weights in it, and its networks.
+
+    Raises ModelCorruptError if these are another recipe's; ValueError if there are no pictures.
     """
-    manifest, weights = load_slim(parcel / CHECKPOINT)
     dtype = lower_dtype(device, recipe.train.precision)
-    module = blank(recipe.transform, recipe.latent_prior, dtype)
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelCorruptError(f"{parcel}: the checkpoint is of another recipe") from error
-    return ParcelStage(recipe, module, parcel, device), manifest
+    pictures = packed_pictures(recipe, parcel)
+    learnt = learnt_of(recipe, work.weights, dtype)
+    if not work.step:
+        learnt = advance(recipe, work.stage, learnt, pictures, dtype)
+    settings = recipe.train.stages[work.stage]
+    medium = ParcelMedium(recipe, settings, learnt.networks, pictures, parcel, device)
+    (parcel / CODEBOOKS).unlink(missing_ok=True)
+    cache = None if work.step else parcel / CODEBOOKS
+    stage, _ = open_stage(recipe, work.stage, learnt, medium, cache, SILENCE)
+    return stage, medium.networks
 
 
-def compile_networks(stage: ParcelStage) -> None:
+def compile_networks(networks: Photo[Any]) -> None:
     """Have torch fuse what each network computes; what cannot be compiled runs as it is."""
     torch._dynamo.config.suppress_errors = True
-    for network in (stage.module.analysis, stage.module.synthesis, stage.module.prior):
+    for network in (networks.analysis, networks.synthesis, networks.prior):
         network.compile(dynamic=False)
 
 
@@ -184,17 +218,18 @@ def main() -> None:
     if not isinstance(given, DeepPhotoRecipe):
         parser.error(f"{options.recipe} is not a recipe of photo-2")
     torch.backends.cudnn.benchmark = True
-    recipe = enlarged(given, options.batch)
     try:
-        stage, manifest = open_stage(recipe, options.parcel, torch.device(options.device))
+        work = Work.of(given, options.parcel)
+        recipe = enlarged(given, work.stage, options.batch)
+        stage, networks = open_work(recipe, work, options.parcel, torch.device(options.device))
     except (OSError, ModelCorruptError, ValueError) as error:
         sys.exit(str(error))
     if options.compile:
-        compile_networks(stage)
-    growth = options.batch / given.train.transform.batch
+        compile_networks(networks)
+    growth = options.batch / given.train.stages[work.stage].batch
     left = 60.0 * options.minutes - (time.monotonic() - began) - _RESERVE
     span = Span(
-        start=manifest.step,
+        start=work.step,
         until=options.until or stage.schedule.steps,
         seconds=left,
         steps=options.steps,
@@ -202,7 +237,8 @@ def main() -> None:
     if span.until <= span.start or span.until > stage.schedule.steps:
         parser.error(f"--until must be {span.start + 1} to {stage.schedule.steps}")
     factor = options.factor or min(_FACTOR_MAX, growth**0.5)
-    print(f"loaded in {time.monotonic() - began:.0f} s; rates times {factor:.2f}", flush=True)
+    loaded = time.monotonic() - began
+    print(f"{work.stage}: loaded in {loaded:.0f} s; rates times {factor:.2f}", flush=True)
     lease = Lease(stage, span, factor, options.parcel, options.out)
     try:
         step = lease.run()

@@ -25,9 +25,9 @@ from slim import save_slim, slim_files
 from vqcodec.errors import ModelCorruptError
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.canvas import find_fonts
-from vqcodec.training.config import DeepPhotoRecipe
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.data import centre, find_pictures, read_rgb
-from vqcodec.training.deep import VALIDATION_SIDE, DeepTransformStage
+from vqcodec.training.deep_medium import VALIDATION_SIDE
 from vqcodec.training.pages import page
 from vqcodec.training.weights import read_average
 
@@ -76,32 +76,38 @@ def pack(
 ) -> str:
     """Fill the transfers; return a line on what is in them.
 
-    Raises: ModelCorruptError if the run has no checkpoint of the first stage; ValueError if the
+    Raises: ModelCorruptError if the run's checkpoint is none; ValueError if it has none, the
     transfers have no room for more than the checkpoint, or folders hold no pictures.
     """
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        step = slim_checkpoint(run / f"{DeepTransformStage.name}.safetensors", scratch / CHECKPOINT)
+        stage, step = slim_checkpoint(recipe, run, scratch / CHECKPOINT)
         for path in slim_files(scratch / CHECKPOINT):
             transfers.require(path, path.relative_to(scratch))
         for path in crop_validation(recipe, validation, scratch / VALIDATION):
             transfers.require(path, path.relative_to(scratch))
-        for path in draw_pages(recipe, pages, scratch / PAGES):
+        for path in draw_pages(recipe, stage, pages, scratch / PAGES):
             transfers.require(path, path.relative_to(scratch))
     listed = list(evenly(data, recipe.seed))
     packed = sum(transfers.add(path, name) for path, name in listed)
     if not packed:
         raise ValueError("no room for a single picture: allow more transfers")
-    return f"step {step}, {packed} of {len(listed)} pictures, {pages} pages"
+    return f"{stage}, step {step}, {packed} of {len(listed)} pictures, {pages} pages"
 
 
-def slim_checkpoint(checkpoint: Path, folder: Path) -> int:
-    """Write a training loop's checkpoint in its small form; return its step."""
+def slim_checkpoint(recipe: DeepPhotoRecipe, run: Path, folder: Path) -> tuple[str, int]:
+    """Write the checkpoint of the stage that the run is in, in its small form; return the stage
+    and the step.
+    """
+    begun = [name for name in recipe.train.stages if (run / f"{name}.safetensors").exists()]
+    if not begun:
+        raise ValueError(f"{run}: no checkpoint")
+    checkpoint = run / f"{begun[-1]}.safetensors"
     weights = read_average(checkpoint)
     with safe_open(checkpoint, framework="pt") as file:
         step = int((file.metadata() or {})["step"])
-    save_slim(weights, folder, start=step, step=step)
-    return step
+    save_slim(weights, folder, stage=begun[-1], start=step, step=step)
+    return begun[-1], step
 
 
 def crop_validation(recipe: DeepPhotoRecipe, folder: Path, out: Path) -> Iterator[Path]:
@@ -112,10 +118,13 @@ def crop_validation(recipe: DeepPhotoRecipe, folder: Path, out: Path) -> Iterato
         yield _write(crop, out / f"{number:05}.webp")
 
 
-def draw_pages(recipe: DeepPhotoRecipe, count: int, out: Path) -> Iterator[Path]:
-    """Write pages, drawn in this machine's fonts: the other one may have none."""
-    fonts, settings = find_fonts(), recipe.train.transform
-    side = max(settings.crop, settings.large_crop) + _PAGE_MARGIN
+def draw_pages(recipe: DeepPhotoRecipe, stage: str, count: int, out: Path) -> Iterator[Path]:
+    """Write pages, drawn in this machine's fonts: the other one may have none. They are large
+    enough for this stage and those that follow.
+    """
+    fonts, stages = find_fonts(), list(recipe.train.stages)
+    left = [recipe.train.stages[name] for name in stages[stages.index(stage) :]]
+    side = max(side for settings in left for side in settings.sides.values()) + _PAGE_MARGIN
     for number in range(count):
         rng = np.random.default_rng([recipe.seed, 8, number])
         yield _write(page(rng, side, fonts), out / f"{number:05}.webp")

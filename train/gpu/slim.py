@@ -1,9 +1,9 @@
 """A checkpoint small enough to travel: averaged weights in 16 bits, in files of limited size.
 
 A checkpoint of the training loop holds weights, their moving average and the optimiser's
-moments in float32, 340 MB for photo-2. Here only the average travels, 57 MB: float16, the gains
-of the qualities float32. Training that goes on from it takes it for weights and average both,
-and begins with fresh moments.
+moments in float32, 340 MB for photo-2. Here only the average travels, 57 MB: float16, and float32
+what must keep its digits (`weights.is_delicate`). Training that goes on from it takes it for
+weights and average both, and begins with fresh moments.
 
 In a folder that is `checkpoint.json`, which says what the rest must be, and the bytes of a
 safetensors file in parts, `checkpoint.0`, `checkpoint.1` and so on.
@@ -18,23 +18,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.tables import from_table
+from vqcodec.training.weights import is_delicate
 
 PART = 15 << 20
 """Bytes of a part: machines for rent are given, and give back, small files only."""
 _MANIFEST = "checkpoint.json"
+_CODEBOOKS, _NETWORKS = "codebooks.", "networks."
+"""What names begin with in checkpoints of the last stage, which hold both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a folder's checkpoint is."""
 
+    stage: str
+    """The stage of the recipe that it is of."""
     start: int
     """Step at which training took it over; a log's rows up to here stay as they are."""
     step: int
@@ -46,15 +50,21 @@ class Manifest:
 
 
 def save_slim(
-    weights: Mapping[str, Tensor], folder: Path, *, start: int, step: int, part: int = PART
+    weights: Mapping[str, Tensor],
+    folder: Path,
+    *,
+    stage: str,
+    start: int,
+    step: int,
+    part: int = PART,
 ) -> Manifest:
-    """Write the weights of `Photo`, by their names, into a folder, over those that are there.
+    """Write weights, named as by `read_average`, into a folder, over those that are there.
 
     The manifest comes last: a folder whose writing was cut off is known as broken.
     """
     data = save({name: _narrowed(name, value) for name, value in weights.items()})
     pieces = [data[begin : begin + part] for begin in range(0, len(data), part)]
-    manifest = Manifest(start, step, len(pieces), hashlib.sha256(data).hexdigest())
+    manifest = Manifest(stage, start, step, len(pieces), hashlib.sha256(data).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)
     for number, piece in enumerate(pieces):
         (folder / f"checkpoint.{number}").write_bytes(piece)
@@ -68,13 +78,13 @@ def slim_files(folder: Path) -> list[Path]:
 
 
 def load_slim(folder: Path) -> tuple[Manifest, dict[str, Tensor]]:
-    """Read the weights, float32. Raises ModelCorruptError if they are not whole."""
+    """Read the weights, real ones float32. Raises ModelCorruptError if they are not whole."""
     manifest = _manifest(folder)
     try:
         data = b"".join(path.read_bytes() for path in _parts(folder, manifest))
         if hashlib.sha256(data).hexdigest() != manifest.sha256:
             raise ModelCorruptError(f"{folder}: parts of different checkpoints, or not all of one")
-        return manifest, {name: value.float() for name, value in load(data).items()}
+        return manifest, {name: _widened(value) for name, value in load(data).items()}
     except (OSError, SafetensorError) as error:
         raise ModelCorruptError(f"{folder}: no checkpoint: {error}") from error
 
@@ -83,10 +93,11 @@ def save_full(weights: Mapping[str, Tensor], step: int, target: Path) -> None:
     """Write a checkpoint of the training loop whose weights and average are these, without
     moments. The file appears whole or not at all.
     """
+    coded = any(name.startswith(_CODEBOOKS) for name in weights)
     tensors = {
-        f"{part}.{name}": value.contiguous().clone()
+        f"{part}.{_NETWORKS if coded and not name.startswith(_CODEBOOKS) else ''}{name}": value
         for part in ("module", "average")
-        for name, value in weights.items()
+        for name, value in ((name, value.contiguous().clone()) for name, value in weights.items())
     }
     partial = target.with_suffix(".partial")
     save_file(tensors, partial, metadata={"step": str(step)})
@@ -95,8 +106,12 @@ def save_full(weights: Mapping[str, Tensor], step: int, target: Path) -> None:
 
 def _narrowed(name: str, value: Tensor) -> Tensor:
     """Return a tensor as it travels. Layers far inside float16's range lose a part in 4000."""
-    dtype = torch.float32 if name.startswith("gains.") else torch.float16
-    return value.detach().cpu().to(dtype).contiguous()
+    own = value.detach().cpu()
+    return (own if is_delicate(name, own) else own.half()).contiguous()
+
+
+def _widened(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 def _manifest(folder: Path) -> Manifest:

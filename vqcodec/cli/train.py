@@ -113,7 +113,7 @@ def command(
     if first and stopped:
         echo(f"vqcodec: stopped; checkpoint in {folder}, --resume continues", err=True)
     elif first and written != Path(out):
-        echo(f"{written}: the stages that there are have ended; no model is made of them yet")
+        echo(f"{written}: the recipe's stages have ended; none of them makes a model")
     elif first:
         echo(f"{out}: {Path(out).stat().st_size} bytes; use it with --model {out}")
     return 130 if stopped else 0

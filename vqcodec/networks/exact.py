@@ -13,7 +13,7 @@ range of the integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,6 +27,10 @@ from vqcodec.networks.transform import Synthesis
 
 SIGNED, UNSIGNED = (-128.0, 127.0), (0.0, 255.0)
 """Ranges of activations."""
+
+
+_UNITS = ("unit", "read", "written", "stream", "inner")
+"""Last parts of the names of buffers that say what a unit is worth; the others are shifts."""
 
 
 class _RoundThrough(torch.autograd.Function):
@@ -79,15 +83,19 @@ class WideConv(nn.Conv2d):
 
     def grid(self) -> Tensor:
         """Return the weights in units of the high digit, not rounded."""
-        exponents = self.shift + self.input + (WIDE_STEP - WIDE_FRACTION)
-        scale = torch.exp2(exponents)[:, None] * self.read / self.written[:, None]
-        return (self.weight * scale[:, :, None, None]).clamp(-DIGIT_MAX, DIGIT_MAX)
+        scaled = self.weight * self._scale()[:, :, None, None]
+        return scaled.clamp(-DIGIT_MAX, DIGIT_MAX)
 
     def digits(self) -> tuple[Tensor, Tensor]:
-        """Return the high and the low digit of the weights; gradients pass through the high."""
+        """Return the high and the low digit of the weights, the low one -64..63; gradients pass
+        through the high.
+        """
         grid = self.grid()
-        high = nearest(grid)
-        return high, ((grid - high) * 2.0**WIDE_STEP).detach().round()
+        whole = (grid.detach() * 2.0**WIDE_STEP).round()
+        # A quarter more, so that no digit lies halfway: weights have one pair of digits only.
+        upward = (whole + 0.25) * 2.0**-WIDE_STEP - grid.detach()
+        high = nearest(grid + upward)
+        return high, whole - 2.0**WIDE_STEP * high.detach()
 
     def sums(self) -> Tensor:
         """Return the bias as an integer, in the unit of the sums."""
@@ -104,6 +112,20 @@ class WideConv(nn.Conv2d):
             "bias": self.sums().to(torch.int32),
             "shift": self.shift.to(torch.uint8),
         }
+
+    def load_integers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Undo `export`: take the weights that the integers stand for in the layer's units."""
+        self.input.copy_(tensors["input"][0])
+        self.shift.copy_(tensors["shift"])
+        weight = tensors["high"] + tensors["low"] * 2.0**-WIDE_STEP
+        self.weight.copy_(weight / self._scale()[:, :, None, None])
+        assert self.bias is not None
+        self.bias.copy_(tensors["bias"] * self.written * torch.exp2(-self.shift))
+
+    def _scale(self) -> Tensor:
+        """Return a unit of the weights in units of the high digit, (outputs, inputs)."""
+        exponents = self.shift + self.input + (WIDE_STEP - WIDE_FRACTION)
+        return torch.exp2(exponents)[:, None] * self.read / self.written[:, None]
 
     def _input_digits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the two digits; gradients pass through the first alone, as their sum's would."""
@@ -150,9 +172,9 @@ class ExactBlock(nn.Module):
 
     def grid(self, part: int) -> Tensor:
         """Return a convolution's weights on the integers' scale, not rounded."""
-        layer, read, written = self._part(part)
-        scale = torch.exp2(self.shift[part])[:, None] * read / written[:, None]
-        return (layer.weight * scale[:, :, None, None]).clamp(-DIGIT_MAX, DIGIT_MAX)
+        layer, _, _ = self._part(part)
+        scaled = layer.weight * self._scale(part)[:, :, None, None]
+        return scaled.clamp(-DIGIT_MAX, DIGIT_MAX)
 
     def export(self) -> dict[str, Tensor]:
         """Return the integers by the names of `layers.IntegerBlock`."""
@@ -166,11 +188,27 @@ class ExactBlock(nn.Module):
             tensors[f"{name}.shift"] = self.shift[part].to(torch.uint8)
         return tensors
 
+    def load_integers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Undo `export`: take the weights that the integers stand for in the block's units."""
+        self.input.copy_(tensors["input"][0])
+        self.output.copy_(tensors["output"])
+        for part, name in enumerate(("first", "second")):
+            self.shift[part] = tensors[f"{name}.shift"]
+            layer, _, written = self._part(part)
+            assert layer.bias is not None
+            layer.weight.copy_(tensors[f"{name}.weight"] / self._scale(part)[:, :, None, None])
+            layer.bias.copy_(tensors[f"{name}.bias"] * written * torch.exp2(-self.shift[part]))
+
     def _part(self, part: int) -> tuple[nn.Conv2d, Tensor, Tensor]:
         """Return a convolution, and what units of its inputs and outputs are worth."""
         if part == 0:
             return self.first, self.stream * torch.exp2(self.input), self.inner
         return self.second, self.inner, self.stream * torch.exp2(self.output)
+
+    def _scale(self, part: int) -> Tensor:
+        """Return a unit of a convolution's weights on the integers' scale, (outputs, inputs)."""
+        _, read, written = self._part(part)
+        return torch.exp2(self.shift[part])[:, None] * read / written[:, None]
 
     def _sums(self, part: int) -> Tensor:
         layer, _, written = self._part(part)
@@ -229,6 +267,25 @@ class ExactSynthesis(nn.Module):
             for key, tensor in layer.export().items()
         }
 
+    def units(self) -> dict[str, Tensor]:
+        """Return what units of the integers are worth, by the names of the buffers that say it."""
+        return {
+            name: buffer
+            for name, buffer in self.named_buffers()
+            if name.rpartition(".")[2] in _UNITS
+        }
+
+    @torch.no_grad()
+    def load_integers(self, tensors: Mapping[str, Tensor], units: Mapping[str, Tensor]) -> None:
+        """Undo `export` and `units`, of a network of this configuration."""
+        for name, unit in self.units().items():
+            unit.copy_(units[name])
+        for name, layer in self.integer_layers():
+            start = f"{name}."
+            layer.load_integers(
+                {key[len(start) :]: t for key, t in tensors.items() if key.startswith(start)}
+            )
+
     @property
     def detail_layer(self) -> WideConv:
         """The layer that reads the last latents."""
@@ -255,6 +312,19 @@ class ExactSynthesis(nn.Module):
         own = self.state_dict()
         own.update(weights)
         self.load_state_dict(own)
+
+    @torch.no_grad()
+    def give(self, target: Synthesis) -> None:
+        """Undo `take`. The target's details have no bias: the mean of theirs over each square of
+        4x4 pixels becomes part of the last bias, and the rest is lost.
+        """
+        own, weights = self.state_dict(), target.state_dict()
+        last = f"layers.{len(self.layers) - 2}.bias"
+        squares = own["details.0.bias"].view(3, 4, 4, 4, 4)  # colour, square, place, square, place
+        spread = squares.mean((1, 3)).flatten()
+        weights.update({name: own[name] for name in weights})
+        weights[last] = weights[last] + spread - 1.0
+        target.load_state_dict(weights)
 
 
 def _run(layers: nn.Sequential, x: Tensor, integer: bool) -> Tensor:

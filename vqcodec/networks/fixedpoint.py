@@ -13,16 +13,24 @@ import torch
 from torch import Tensor
 
 from vqcodec.prior.layer import check_bound
-from vqcodec.prior.units import ACTIVATION_MAX, FRACTION_ACTIVATION, SHIFT_MAX, WEIGHT_MAX
+from vqcodec.prior.units import (
+    ACTIVATION_MAX,
+    EXACT_BOUND,
+    FRACTION_ACTIVATION,
+    SHIFT_MAX,
+    WEIGHT_MAX,
+)
 
 
-def exponents(weight: Tensor, fraction_in: int, fraction_out: int) -> Tensor:
-    """Return p: the largest exponents for which every row of weight * 2^p fits 8 bits.
+def exponents(weight: Tensor, bias: Tensor, fraction_in: int, fraction_out: int) -> Tensor:
+    """Return p: the largest exponents for which every row of weight * 2^p fits 8 bits, and the
+    bias takes half of a sum's range at most.
 
-    `weight` is (outputs, ...); p is kept where the layer's shift is 0..20.
+    `weight` is (outputs, ...), `bias` (outputs,); p is kept where the layer's shift is 0..20.
     """
     largest = weight.detach().abs().flatten(1).amax(1).clamp_min(2.0**-20)
-    p = torch.floor(torch.log2(WEIGHT_MAX / largest))
+    room = 0.5 * EXACT_BOUND * 2.0**-fraction_in / bias.detach().abs().clamp_min(2.0**-20)
+    p = torch.floor(torch.log2(torch.minimum(WEIGHT_MAX / largest, room)))
     low = fraction_out - fraction_in
     return p.clamp(low, low + SHIFT_MAX)
 
@@ -31,7 +39,7 @@ def fake_layer(
     weight: Tensor, bias: Tensor, fraction_in: int, fraction_out: int
 ) -> tuple[Tensor, Tensor]:
     """Round a layer's weights and biases to their integer grids; gradients pass."""
-    p = exponents(weight, fraction_in, fraction_out)
+    p = exponents(weight, bias, fraction_in, fraction_out)
     unit = torch.pow(2.0, -p).view(-1, *[1] * (weight.dim() - 1))
     rounded = (weight.detach() / unit).round().clamp(-WEIGHT_MAX, WEIGHT_MAX) * unit
     sums = torch.pow(2.0, -p - fraction_in)
@@ -69,7 +77,7 @@ def to_integers(
     weight: Tensor, bias: Tensor, fraction_in: int, fraction_out: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Turn trained (outputs, inputs) weights and biases into int8, int32 and uint8 shifts."""
-    p = exponents(weight, fraction_in, fraction_out)
+    p = exponents(weight, bias, fraction_in, fraction_out)
     integer = (weight.double() * torch.pow(2.0, p.double())[:, None]).round()
     integer = integer.clamp(-WEIGHT_MAX, WEIGHT_MAX)
     shift = p + (fraction_in - fraction_out)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vqcodec.models import exact, file, photo, photo2, sound_vqvae, speech, vqvae
+from vqcodec.errors import ModelCorruptError
+from vqcodec.models import (
+    exact,
+    file,
+    packed,
+    photo,
+    photo2,
+    sound_vqvae,
+    speech,
+    transform,
+    vqvae,
+)
 from vqcodec.models.config import (
     AutoencoderConfig,
     DeepTransformConfig,
@@ -24,7 +35,9 @@ from vqcodec.models.config import (
     TransformConfig,
     WaveNetConfig,
 )
+from vqcodec.models.packed import AnalysisWeights
 from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.deep import deep_analysis
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
 from vqcodec.networks.latent_wavenet import LatentWaveNet
@@ -189,7 +202,7 @@ def read_sound_vqvae(data: bytes) -> SoundVqVaeParts:
 
 def write_photo(parts: PhotoParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
-    tensors = _product_tensors(parts) | _halves(parts.synthesis, "synthesis")
+    tensors = _product_tensors(parts) | _networks(parts)
     texts = {"name": name, "licence": licence, "description": description}
     return _write(tensors, _product_metadata(photo.ARCHITECTURE, texts, parts))
 
@@ -199,8 +212,9 @@ def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: st
     integers = parts.synthesis.export()
     arrays = {key: _array(value) for key, value in integers.items()}
     exact.check(exact.synthesis(parts.config.synthesis), arrays)
-    tensors = _product_tensors(parts)
+    tensors = _product_tensors(parts) | _packed(parts.analysis, "analysis")
     tensors |= {f"synthesis.{key}": value for key, value in integers.items()}
+    tensors |= {f"units.{key}": value for key, value in parts.synthesis.units().items()}
     units = tensors["gains"].double() * parts.synthesis.unit
     scales = 2.0 ** (exact.SCALE_FRACTION - FRACTION_VECTOR) / units
     tensors["scales"] = scales.round().clamp_max(2.0**31 - 1.0).to(torch.int32)
@@ -210,7 +224,7 @@ def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: st
 
 def write_speech(parts: SpeechParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
-    tensors = _product_tensors(parts) | _halves(parts.synthesis, "synthesis")
+    tensors = _product_tensors(parts) | _networks(parts)
     texts = {"name": name, "licence": licence, "description": description}
     return _write(tensors, _product_metadata(speech.ARCHITECTURE, texts, parts))
 
@@ -220,33 +234,75 @@ def read_photo(data: bytes) -> PhotoParts:
     photo.parse_model(data, sha256="")  # every check there is
     metadata, tensors = file.read_metadata(data), _tensors(data)
     config = file.read_config(TransformConfig, metadata["transform"])
-    prior_config = file.read_config(LatentPriorConfig, metadata["latent_prior"])
     parts = PhotoParts(
         config=config,
-        product=file.read_config(ProductConfig, metadata["product"]),
         analysis=Analysis(config),
         synthesis=Synthesis(config),
-        gains=Gains(config),
-        prior=LatentPrior(prior_config, config),
+        **_read_product(metadata, tensors, config),
+    )
+    parts.analysis.load_state_dict(file.under(tensors, "analysis."))
+    parts.synthesis.load_state_dict(file.under(tensors, "synthesis."))
+    return parts
+
+
+def read_photo2(data: bytes) -> Photo2Parts:
+    """Undo `write_photo2`. Raises: ModelError."""
+    photo2.parse_model(data, sha256="")  # every check that decoding needs
+    metadata, arrays = file.read_metadata(data), file.read_tensors(data)
+    tensors = _tensors(data)
+    config = file.read_config(DeepTransformConfig, metadata["transform"])
+    parts = Photo2Parts(
+        config=config,
+        analysis=deep_analysis(config),
+        synthesis=ExactSynthesis(config.synthesis),
+        **_read_product(metadata, tensors, config.analysis),
+    )
+    weights = AnalysisWeights(transform.analysis(config.analysis), arrays)
+    parts.analysis.load_state_dict(
+        {key: torch.from_numpy(np.array(weights[key])) for key in weights}
+    )
+    for key, unit in parts.synthesis.units().items():
+        found = file.floats(arrays, f"units.{key}", np.float32, tuple(unit.shape))
+        if not (found > 0.0).all():
+            raise ModelCorruptError(f"tensor units.{key} is not above 0")
+    parts.synthesis.load_integers(file.under(tensors, "synthesis."), file.under(tensors, "units."))
+    return parts
+
+
+class _Product(TypedDict):
+    """Parts that models of product codebooks share."""
+
+    product: ProductConfig
+    gains: Gains
+    prior: LatentPrior
+    codebooks: list[Codebooks]
+
+
+def _read_product(
+    metadata: Mapping[str, Any], tensors: Mapping[str, Tensor], config: TransformConfig
+) -> _Product:
+    """Undo `_product_tensors` of a model that has been checked."""
+    prior_config = file.read_config(LatentPriorConfig, metadata["latent_prior"])
+    gains, prior = Gains(config), LatentPrior(prior_config, config)
+    prior.load_integers(file.under(tensors, "prior."))
+    with torch.no_grad():
+        gains.octaves.copy_(torch.log2(tensors["gains"]))
+    return _Product(
+        product=file.read_config(ProductConfig, metadata["product"]),
+        gains=gains,
+        prior=prior,
         codebooks=[
             reals(file.under(tensors, f"codebooks.{quality}."), prior_config.slices)
             for quality in range(1, config.qualities + 1)
         ],
     )
-    parts.analysis.load_state_dict(file.under(tensors, "analysis."))
-    parts.synthesis.load_state_dict(file.under(tensors, "synthesis."))
-    parts.prior.load_integers(file.under(tensors, "prior."))
-    with torch.no_grad():
-        parts.gains.octaves.copy_(torch.log2(tensors["gains"]))
-    return parts
 
 
 def _product_tensors(parts: _ProductParts) -> dict[str, Tensor]:
-    """Return all tensors but the synthesis's."""
-    tensors = _halves(parts.analysis, "analysis")
+    """Return all tensors but those of analysis and synthesis."""
     octaves = parts.gains.octaves
     qualities = torch.arange(1, len(octaves) + 1, device=octaves.device)
-    tensors["gains"] = parts.gains(qualities.float())[:, :, 0, 0].float()
+    tensors = {"gains": parts.gains(qualities.float())[:, :, 0, 0].float()}
     tensors |= {f"prior.{key}": value for key, value in parts.prior.export().items()}
     for quality, books in enumerate(parts.codebooks, 1):
         exported = export(books, parts.prior.config.slices)
@@ -264,6 +320,32 @@ def _product_metadata(
         "latent_prior": dataclasses.asdict(parts.prior.config),
         "product": dataclasses.asdict(parts.product),
     }
+
+
+def _networks(parts: PhotoParts | SpeechParts) -> dict[str, Tensor]:
+    return _halves(parts.analysis, "analysis") | _halves(parts.synthesis, "synthesis")
+
+
+def _packed(module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Return a network's weights in float16, those inside its blocks in 6 bits."""
+    tensors = _halves(module, prefix)
+    for key, value in module.state_dict().items():
+        if packed.is_packed(key):
+            levels, scales = packed.quantise(_array(value.float()))
+            tensors[f"{prefix}.{key}"] = torch.from_numpy(packed.pack(levels))
+            tensors[f"{prefix}.{key}{packed.SCALE}"] = torch.from_numpy(scales)
+    return tensors
+
+
+@torch.no_grad()
+def round_analysis(analysis: Analysis) -> None:
+    """Give an analysis of photo-2 the weights that it will have in a model file."""
+    for key, value in analysis.state_dict().items():
+        if packed.is_packed(key):
+            rounded = packed.restore(*packed.quantise(_array(value.float())))
+            value.copy_(torch.from_numpy(rounded))
+        else:
+            value.copy_(value.half())
 
 
 def _halves(module: nn.Module, prefix: str) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ all K of them. Shapes: P positions, G groups of d channels, K codewords each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import accumulate, chain
 
@@ -27,23 +28,38 @@ from torch import Tensor, nn
 from vqcodec.prior import units
 from vqcodec.prior.codebooks import block_names
 
+_PADDED = -1e6
+"""Logit of what only fills a codebook up, in bits: no rate knows of it."""
+
 
 class Block(nn.Module):
     """Groups of one size with equally many codewords, in one slice at one quality."""
 
     channels: Tensor
     unigram: Tensor
+    counts: Tensor
 
     def __init__(
-        self, channels: Tensor, vectors: Tensor, bias: Tensor, embedding: Tensor, unigram: Tensor
+        self,
+        channels: Tensor,
+        vectors: Tensor,
+        bias: Tensor,
+        embedding: Tensor,
+        unigram: Tensor,
+        counts: Tensor | None = None,
     ) -> None:
         """Take channels int64 (G, d) within 0..D-1, vectors (G, K, d), in the unit of scaled
         latents, bias (G, K) in bits, embedding (G, K, d), and the bits (G, K) that each
         codeword costs without context.
+
+        `counts` int64 (G,) are the codewords that a group has; further ones up to K only fill
+        its codebook up, and have no part in any rate. None: every group has K.
         """
         super().__init__()
         self.register_buffer("channels", channels)
         self.register_buffer("unigram", unigram)
+        every = torch.full_like(channels[:, 0], bias.shape[1])
+        self.register_buffer("counts", every if counts is None else counts)
         self.vectors = nn.Parameter(vectors)
         self.bias = nn.Parameter(bias)
         self.embedding = nn.Parameter(embedding)
@@ -52,6 +68,12 @@ class Block(nn.Module):
     def groups(self) -> int:
         """Number of groups G."""
         return int(self.channels.shape[0])
+
+    @property
+    def padding(self) -> Tensor:
+        """Tell which codewords only fill a codebook up: bool (G, K)."""
+        places = torch.arange(self.bias.shape[1], device=self.counts.device)
+        return places >= self.counts[:, None]
 
     def of(self, latents: Tensor) -> Tensor:
         """Take the block's channels out of (P, D): (G, P, d)."""
@@ -66,7 +88,8 @@ class Block(nn.Module):
         linear = torch.cat([2.0 * means * precisions, -precisions], dim=2)
         vectors = self.vectors.detach()
         terms = torch.cat([vectors, vectors.square()], dim=2)  # (G, K, 2d)
-        return torch.baddbmm(unit * self.bias[:, None], linear, terms.mT)
+        bias = self.bias.masked_fill(self.padding, _PADDED)
+        return torch.baddbmm(unit * bias[:, None], linear, terms.mT)
 
     def distances(self, latents: Tensor, unit: float = 1.0) -> Tensor:
         """Squared distances (G, P, K) of latents (G, P, d) to the codewords, but for a
@@ -121,19 +144,27 @@ def take(table: Tensor, indices: Tensor) -> Tensor:
 
 @torch.no_grad()
 def export(codebooks: Codebooks, slices: tuple[int, ...]) -> dict[str, Tensor]:
-    """Return the tensors of one quality's codebooks by the names that SPEC.md gives them."""
+    """Return the tensors of one quality's codebooks by the names that SPEC.md gives them.
+
+    What fills a codebook up repeats its first codeword at the highest price.
+    """
     out = {"rest": _vectors(codebooks.rest)}
     starts = accumulate(slices, initial=0)
     for s, (start, blocks) in enumerate(zip(starts, codebooks.by_slice(), strict=False)):
         for number, block in enumerate(blocks):
-            name = f"{s}.{number}"
-            bias = block.bias - block.bias.amax(1, keepdim=True)
+            name, padding = f"{s}.{number}", block.padding
+            bias = block.bias.masked_fill(padding, -math.inf)
+            bias = bias - bias.amax(1, keepdim=True)
+            vectors, embedding = (
+                torch.where(padding[:, :, None], table[:, :1], table)
+                for table in (block.vectors, block.embedding)
+            )
             out |= {
                 f"{name}.channels": (block.channels - start).short(),
-                f"{name}.vectors": _vectors(block.vectors),
+                f"{name}.vectors": _vectors(vectors),
                 f"{name}.bias": _integers(bias, units.FRACTION_LOGIT, units.BIAS_MAX).short(),
                 f"{name}.embedding": _integers(
-                    block.embedding, units.FRACTION_LATENT, units.ACTIVATION_MAX
+                    embedding, units.FRACTION_LATENT, units.ACTIVATION_MAX
                 ).to(torch.int8),
             }
     return out
@@ -156,10 +187,20 @@ def reals(tensors: Mapping[str, Tensor], slices: tuple[int, ...]) -> Codebooks:
                     bias,
                     tensors[f"{name}.embedding"] * 2.0**-units.FRACTION_LATENT,
                     torch.zeros_like(bias),
+                    _counts(
+                        *(tensors[f"{name}.{key}"] for key in ("vectors", "bias", "embedding"))
+                    ),
                 )
             )
         made.append(blocks)
     return Codebooks(made, rest)
+
+
+def _counts(vectors: Tensor, bias: Tensor, embedding: Tensor) -> Tensor:
+    """Return how many codewords each group of a file's block has, as `export` fills it up."""
+    same = [(table == table[:, :1]).all(2) for table in (vectors, embedding)]
+    padding = (bias == -units.BIAS_MAX) & same[0] & same[1]
+    return bias.shape[1] - padding.flip(1).long().cumprod(1).sum(1)
 
 
 def _vectors(values: Tensor) -> Tensor:

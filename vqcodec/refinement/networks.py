@@ -8,11 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vqcodec.models import photo
+from vqcodec.models import photo, photo2
 from vqcodec.models.config import ProductConfig
 from vqcodec.models.file import read_metadata
 from vqcodec.networks.latent_prior import LatentPrior
-from vqcodec.networks.model_files import read_photo
+from vqcodec.networks.model_files import read_photo, read_photo2
 from vqcodec.networks.product import Codebooks
 from vqcodec.networks.transform import Gains
 
@@ -46,7 +46,10 @@ class ProductModel(Protocol):
         ...
 
 
-_READERS: Mapping[str, Callable[[bytes], ProductModel]] = {photo.ARCHITECTURE: read_photo}
+_READERS: Mapping[str, Callable[[bytes], ProductModel]] = {
+    photo.ARCHITECTURE: read_photo,
+    photo2.ARCHITECTURE: read_photo2,
+}
 
 
 def read_networks(data: bytes, device: torch.device) -> ProductModel:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vqcodec.tables import from_table
-from vqcodec.training.config import DeepPhotoRecipe, PhotoRecipe, Recipe
+from vqcodec.training.config import PhotoRecipe, Recipe
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.start import Run
@@ -53,8 +54,8 @@ def load_recipe(path: Path, overrides: Mapping[str, str] | None = None) -> AnyRe
 
 
 def stages_of(recipe: AnyRecipe) -> Callable[[AnyRecipe, Run], bytes | Path]:
-    """Return what trains a recipe: it returns a model's file; or, of an architecture of which
-    there is no model yet, the path of the last checkpoint.
+    """Return what trains a recipe: it returns a model's file; or, of a recipe whose stages make
+    no model, the path of the last checkpoint.
     """
     stages: Callable[[AnyRecipe, Run], bytes | Path] = _row(recipe.architecture).train_stages
     return stages

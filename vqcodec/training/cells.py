@@ -45,10 +45,11 @@ def start_codebooks(
             cells = [start_cells(latents[:, own], size) for own in channels]
             for block in split([len(bits) for _, bits in cells]):
                 vectors, bits = _pad([cells[number] for number in block])
+                counts = torch.tensor([len(cells[number][1]) for number in block])
                 vectors = vectors.clamp(-reach, reach)
                 bias = torch.zeros(vectors.shape[:2])
                 own = channels[block]
-                blocks.append(Block(own, vectors, bias, torch.asinh(vectors), bits))
+                blocks.append(Block(own, vectors, bias, torch.asinh(vectors), bits, counts))
         made.append(blocks)
     return Codebooks(made, torch.where(quiet, latents.mean(0), 0.0).clamp(-reach, reach))
 

@@ -4,8 +4,9 @@ the first stage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,12 +17,15 @@ from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Block, Codebooks, take
 from vqcodec.storage import write_whole
 from vqcodec.training.cells import match_marginals, prices, start_codebooks
-from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.config import PhotoRecipe, ProductTraining
+from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, wait
 from vqcodec.training.medium import Medium
 
-_START_BATCHES = 16
+ProductRecipe: TypeAlias = "PhotoRecipe | DeepPhotoRecipe | SpeechRecipe"
+_START_BATCHES, _START_CROPS = 16, 8
+"""Crops on which codebooks start."""
 
 
 def rows_of(latents: Tensor) -> Tensor:
@@ -55,14 +59,15 @@ def count_codewords(codebooks: Codebooks, latents: Tensor, distance_bits: float)
 
 @torch.no_grad()
 def start_all(
-    recipe: PhotoRecipe | SpeechRecipe,
+    recipe: ProductRecipe,
+    settings: ProductTraining,
     medium: Medium,
     given: list[Codebooks] | None,
     cache: Path,
     progress: Callable[[int], None],
 ) -> list[Codebooks]:
-    """Start every quality's codebooks on crops for training; if they are `given`,
-    only what their codewords cost without context is found out there.
+    """Start every quality's codebooks on crops for training; if they are `given`, on the
+    medium's device, only what their codewords cost without context is found out there.
 
     Keeps them in the file `cache`, and takes them from there if it exists: another
     machine's latents may round otherwise. `progress` is told the number of qualities done.
@@ -72,30 +77,30 @@ def start_all(
     if not done and rank() == 0:
         tensors = {
             f"{quality}.{name}": value.contiguous()
-            for quality, made in enumerate(_start(recipe, medium, given, progress))
+            for quality, made in enumerate(_start(recipe, settings, medium, given, progress))
             for name, value in made.state_dict().items()
         }
         write_whole(cache, save(tensors), overwrite=True)
     wait()
-    return _from_tensors(load_file(cache), recipe)
+    return from_tensors(load_file(cache), recipe)
 
 
 def _start(
-    recipe: PhotoRecipe | SpeechRecipe,
+    recipe: ProductRecipe,
+    settings: ProductTraining,
     medium: Medium,
     given: list[Codebooks] | None,
     progress: Callable[[int], None],
 ) -> Iterator[Codebooks]:
     """Make the codebooks, quality by quality."""
-    settings = recipe.train.product
     medium.networks.eval()
     latents = []
     for number in range(_START_BATCHES):
         rng = np.random.default_rng([recipe.seed, 5, number])
-        crops = medium.batch(settings.batch, settings.crop, rng)
+        crops = medium.batch(_START_CROPS, settings.crop, rng)
         latents.append(medium.latents(medium.originals(crops)))
     for quality in range(1, recipe.transform.qualities + 1):
-        at = torch.full((settings.batch,), quality, device=latents[0].device)
+        at = torch.full((_START_CROPS,), quality, device=latents[0].device)
         gains = medium.gains(at)
         scaled = [part * gains for part in latents]
         rows = torch.cat([_all_rows(part) for part in scaled])
@@ -139,9 +144,12 @@ def _all_rows(latents: Tensor) -> Tensor:
     return latents.movedim(1, -1).flatten(0, -2)
 
 
-def _from_tensors(
-    tensors: dict[str, Tensor], recipe: PhotoRecipe | SpeechRecipe
-) -> list[Codebooks]:
+def from_tensors(tensors: Mapping[str, Tensor], recipe: ProductRecipe) -> list[Codebooks]:
+    """Make every quality's codebooks of their tensors: `QUALITY.` and the name in `Codebooks`,
+    qualities counted from 0.
+
+    Raises KeyError if some are missing.
+    """
     made = []
     for quality in range(recipe.transform.qualities):
         slices = []
@@ -149,7 +157,7 @@ def _from_tensors(
             blocks: list[Block] = []
             while f"{quality}.slices.{s}.{len(blocks)}.channels" in tensors:
                 start = f"{quality}.slices.{s}.{len(blocks)}."
-                parts = ("channels", "vectors", "bias", "embedding", "unigram")
+                parts = ("channels", "vectors", "bias", "embedding", "unigram", "counts")
                 blocks.append(Block(*(tensors[start + part] for part in parts)))
             slices.append(blocks)
         made.append(Codebooks(slices, tensors[f"{quality}.rest"]))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from vqcodec.models.config import (
     AutoencoderConfig,
-    DeepTransformConfig,
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
@@ -218,86 +217,3 @@ class PhotoRecipe(BaseRecipe):
                 raise ValueError(f"train.{name}.crop must be at least {MS_SSIM_SIDE} for MS-SSIM")
         if sum(self.latent_prior.slices) != self.transform.latents:
             raise ValueError("latent_prior.slices must be transform.latents in all")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeepTransformTraining(ScheduleConfig):
-    """Training of photo-2's networks with noise, then with two candidates, for quantisation."""
-
-    lambdas: tuple[float, float] = (0.00012, 0.7)
-    """As for `TransformTraining`."""
-    ms_ssim: float = 600.0
-    """As for `TransformTraining`."""
-    pages: float = 0.08
-    """Share of crops that are drawn pages."""
-    decoder_steps: int = 400
-    """First steps, which train synthesis and prior alone: the networks of new latents know
-    nothing yet, and the rate that they ask would silence these latents."""
-    rectified_from: float = 0.0
-    """Part of the steps after which blocks of the synthesis have ReLU; until then the slope of
-    what is negative falls from photo-1's in a straight line."""
-    candidates_from: float = 0.66
-    """Part of the steps after which the rate is that of two candidates instead of noise."""
-    temperature: float = 0.15
-    """How softly a latent passes from one candidate to the other, in its unit."""
-    large_from: float = 1.0
-    """Part of the steps after which batches have `large_batch` crops of `large_crop`."""
-    large_batch: int = 4
-    """Crops per step then, of all processes together."""
-    large_crop: int = 256
-    """Side of a crop then, pixels."""
-
-    def __post_init__(self) -> None:
-        ScheduleConfig.__post_init__(self)
-        parts = (self.pages, self.rectified_from, self.candidates_from, self.large_from)
-        if not all(0.0 <= part <= 1.0 for part in parts):
-            raise ValueError(
-                "train.*: pages, rectified_from, candidates_from and large_from must be 0 to 1"
-            )
-        if self.temperature <= 0.0 or self.large_batch < 1:
-            raise ValueError("train.*: temperature must be above 0, large_batch >= 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeepPhotoTrainConfig:
-    """The stages of `photo-2` that there are."""
-
-    transform: DeepTransformTraining
-    exact: DeepTransformTraining | None = None
-    """Training with a synthesis of integers; left out, the first stage is the last."""
-    precision: str = "auto"
-    """As for `TrainConfig`, of the convolutions inside blocks and of the prior: all else is
-    float32, as pictures of 40 dB need."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeepPhotoRecipe(BaseRecipe):
-    """Everything that decides what a run of `photo-2` makes, but for the pictures."""
-
-    start: str
-    """What training goes on from: a model of architecture photo-1, a name or a file, or a folder
-    of weights as train/checkpoint.py writes it."""
-    transform: DeepTransformConfig
-    latent_prior: LatentPriorConfig
-    data: DataConfig = field(default_factory=DataConfig)
-    train: DeepPhotoTrainConfig
-
-    def __post_init__(self) -> None:
-        BaseRecipe.__post_init__(self)
-        for stage in ("transform", "exact"):
-            self._check_crops(stage)
-        if sum(self.latent_prior.slices) != self.transform.latents:
-            raise ValueError("latent_prior.slices must be transform.latents in all")
-
-    def _check_crops(self, stage: str) -> None:
-        settings: DeepTransformTraining | None = getattr(self.train, stage)
-        if settings is None:
-            return
-        stride = self.transform.analysis.stride
-        for name, side in (("crop", settings.crop), ("large_crop", settings.large_crop)):
-            if side % stride:
-                raise ValueError(f"train.{stage}.{name} must be a multiple of {stride}")
-            if settings.ms_ssim and side < MS_SSIM_SIDE:
-                raise ValueError(
-                    f"train.{stage}.{name} must be at least {MS_SSIM_SIDE} for MS-SSIM"
-                )

@@ -1,4 +1,5 @@
-"""First stage of `photo-2`: networks and context in real numbers, grown from photo-1.
+"""First two stages of `photo-2`: networks and context, the synthesis first in real numbers, then
+in integers (`exact`).
 
 Loss, qualities and rounding are those of photo-1's first stage (`transform`). Different are:
 
@@ -6,36 +7,27 @@ Loss, qualities and rounding are those of photo-1's first stage (`transform`). D
 - leaky ReLU in blocks of the synthesis becomes ReLU little by little;
 - for the last part of the steps the rate is that of two candidates (`rate`), not of noise;
 - a share of the crops are drawn pages (`pages`), and crops may be larger in the end;
-- convolutions inside blocks and the prior compute in bfloat16, all else in float32: at 40 dB
-  what bfloat16 rounds off the picture on its way would be most of the error.
+- convolutions inside blocks and the prior compute in bfloat16, all else in float32
+  (`deep_medium`): at 40 dB what bfloat16 rounds off the picture on its way would be most of the
+  error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vqcodec.networks.deep import set_slope
-from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import bits
 from vqcodec.networks.transform import SLOPE
-from vqcodec.training.canvas import Fonts
-from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
-from vqcodec.training.data import Pictures, centre, draws, read_rgb
+from vqcodec.training.config_deep import DeepTransformTraining
+from vqcodec.training.data import draws
+from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.distributed import rank, share
-from vqcodec.training.pages import page
-from vqcodec.training.precision import autocast
 from vqcodec.training.rate import candidate_bits
-from vqcodec.training.transform import ExactPhoto, Photo, rate_weights, spread_qualities
+from vqcodec.training.transform import spread_qualities
 
-VALIDATION_SIDE = 256
-"""Of each validation picture the middle, at most this wide and high, counts."""
-_PAGES = 4
 _FLAT = 9
 """White is flat where a square of this side is white, pixels."""
 
@@ -43,72 +35,46 @@ _FLAT = 9
 class DeepTransformStage:
     """See the module's docstring."""
 
-    name = "transform"
-
     def __init__(
         self,
-        recipe: DeepPhotoRecipe,
-        module: Photo | ExactPhoto,
-        pictures: Pictures,
-        fonts: Fonts,
-        validation: Sequence[Path],
+        name: str,
+        settings: DeepTransformTraining,
+        seed: int,
+        medium: DeepPhotoMedium,
         device: torch.device,
     ) -> None:
-        """Take the networks to train, and the fonts of drawn pages.
-
-        Raises ValueError for validation pictures that are too small for MS-SSIM.
-        """
-        self.schedule = settings = self._settings(recipe)
-        self._share = share(settings.batch, f"train.{self.name}.batch")
-        self._large_share = share(settings.large_batch, f"train.{self.name}.large_batch")
-        self._recipe = recipe
-        self._pictures = pictures
-        self._fonts = fonts
+        """Train the medium's networks; the name is that of the recipe's table."""
+        self.name = name
+        self.schedule = settings
+        self._share = share(settings.batch, f"train.{name}.batch")
+        self._large_share = share(settings.large_batch, f"train.{name}.large_batch")
+        self._seed = seed
+        self._medium = medium
         self._device = device
-        self.module = module.to(device)
-        self._lambdas = rate_weights(settings.lambdas, recipe.transform.qualities, device)
-        stride = recipe.transform.analysis.stride
-        self._validation = [centre(read_rgb(path), VALIDATION_SIDE, stride) for path in validation]
-        least = MS_SSIM_SIDE if settings.ms_ssim else stride
-        if any(min(crop.shape[2:]) < least for crop in self._validation):
-            raise ValueError(f"validation pictures must be at least {least} pixels high and wide")
-        generators = (np.random.default_rng([recipe.seed, 7, number]) for number in range(_PAGES))
-        self._pages = [
-            torch.from_numpy(page(rng, VALIDATION_SIDE, fonts)).permute(2, 0, 1)[None]
-            for rng in generators
-        ]
-
-    def _settings(self, recipe: DeepPhotoRecipe) -> DeepTransformTraining:
-        return recipe.train.transform
+        self.module = medium.networks
 
     def batch(self, step: int) -> Tensor:
         """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
-        settings, rng = self.schedule, draws(self._recipe.seed, 1, step)
+        settings = self.schedule
         large = step >= settings.large_from * settings.steps
         count = self._large_share if large else self._share
         side = settings.large_crop if large else settings.crop
-        drawn = [
-            page(rng, side, self._fonts)
-            if rng.random() < settings.pages
-            else self._pictures.crop(side, rng)
-            for _ in range(count)
-        ]
-        return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
+        return self._medium.batch(count, side, draws(self._seed, 1, step))
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
-        module, settings = self.module, self.schedule
+        medium, settings = self._medium, self.schedule
         self._rectify(step)
-        seed = (self._recipe.seed << 32) + step
+        seed = (self._seed << 32) + step
         generator = torch.Generator(self._device).manual_seed(seed)
-        pixels = batch.to(self._device).float() / 255.0
-        qualities = spread_qualities(len(batch), len(self._lambdas), generator)
+        pixels = medium.originals(batch)
+        qualities = spread_qualities(len(batch), len(medium.lambdas), generator)
         with torch.set_grad_enabled(step >= settings.decoder_steps):
-            gains = module.gains(qualities.float())
-            scaled = module.analysis(pixels) * gains
+            gains = medium.gains(qualities)
+            scaled = medium.latents(pixels) * gains
         rounded = scaled + (scaled.round() - scaled).detach()
         rounded = rounded.contiguous(memory_format=torch.channels_last)
-        means, scales = self._context(rounded, qualities)
+        means, scales = medium.context(torch.asinh(rounded), qualities)
         if step < settings.candidates_from * settings.steps:
             if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
                 generator.manual_seed(seed + (rank() << 24))
@@ -116,9 +82,9 @@ class DeepTransformStage:
             costs = bits(scaled + noise, means, scales)
         else:
             costs = candidate_bits(scaled, means, scales, settings.temperature)
-        bpp = costs.sum((1, 2, 3)) / (pixels.shape[2] * pixels.shape[3])  # (B,)
-        found = distortion(module.synthesis(rounded / gains), pixels, settings.ms_ssim)
-        lambdas = self._lambdas[qualities - 1]
+        bpp = medium.rates(costs.sum((1, 2, 3)), pixels)  # (B,)
+        found = medium.distortion(medium.decoded(rounded / gains), pixels)
+        lambdas = medium.lambdas[qualities - 1]
         losses = (bpp + lambdas * found.total) / lambdas.sqrt()
         return losses.mean(), {"bpp": float(bpp.detach().mean()), **found.figures()}
 
@@ -132,50 +98,43 @@ class DeepTransformStage:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Rate and PSNR with rounded latents, per quality, and the loss of all of them; PSNR and
-        the largest error on flat white, 0..255, of drawn pages.
+        """Rate and PSNR with rounded latents, per quality, and the loss of all of them; of drawn
+        pages, if there are any, PSNR and the largest error on flat white, 0..255.
         """
-        photos = [self._measure(crop) for crop in self._validation]
-        pages = [self._measure(crop) for crop in self._pages]
+        lambdas = self._medium.lambdas
+        photos = [self._measure(crop) for crop in self._medium.validation]
         means = {name: torch.stack([row[name] for row in photos]).mean(0) for name in photos[0]}
-        losses = (means["bpp"] + self._lambdas * means["total"]) / self._lambdas.sqrt()
+        losses = (means["bpp"] + lambdas * means["total"]) / lambdas.sqrt()
         names = ["bpp", "psnr"] + (["ms_ssim"] if self.schedule.ms_ssim else [])
         shown = {name: means[name] for name in names}
-        shown["page_psnr"] = torch.stack([row["psnr"] for row in pages]).mean(0)
-        shown["page_white"] = torch.stack([row["white"] for row in pages]).amax(0)
+        if pages := [self._measure(crop) for crop in self._medium.pages]:
+            shown["page_psnr"] = torch.stack([row["psnr"] for row in pages]).mean(0)
+            shown["page_white"] = torch.stack([row["white"] for row in pages]).amax(0)
         each = {
             f"{name}{quality}": float(values[quality - 1])
-            for quality in range(1, len(self._lambdas) + 1)
+            for quality in range(1, len(lambdas) + 1)
             for name, values in shown.items()
         }
         return {"loss": float(losses.mean()), **each}
 
     def _measure(self, crop: Tensor) -> dict[str, Tensor]:
         """Return figures of one picture (1, 3, h, w) at every quality, (Q,) each."""
-        module, count = self.module, len(self._lambdas)
-        pixels = crop.to(self._device).float() / 255.0
-        qualities = torch.arange(1, count + 1, device=self._device)
-        gains = module.gains(qualities.float())
-        rounded = (module.analysis(pixels) * gains).round()
-        means, scales = self._context(rounded, qualities)
-        area = pixels.shape[2] * pixels.shape[3]
-        decoded = module.synthesis(rounded / gains).clamp(0.0, 1.0)
-        levels = (decoded * 255.0).round() / 255.0
-        found = distortion(levels, pixels.expand_as(levels), self.schedule.ms_ssim)
+        medium = self._medium
+        pixels = medium.originals(crop)
+        qualities = torch.arange(1, len(medium.lambdas) + 1, device=self._device)
+        gains = medium.gains(qualities)
+        rounded = (medium.latents(pixels) * gains).round()
+        means, scales = medium.context(torch.asinh(rounded), qualities)
+        levels = medium.written(medium.decoded(rounded / gains))
+        found = medium.distortion(levels, pixels.expand_as(levels))
         errors = (levels - pixels).abs().amax(1) * 255.0  # (Q, h, w)
         return {
-            "bpp": bits(rounded, means, scales).sum((1, 2, 3)) / area,
+            "bpp": medium.rates(bits(rounded, means, scales).sum((1, 2, 3)), pixels),
             "psnr": 10.0 * torch.log10(255.0**2 / found.mse),
             "ms_ssim": -10.0 * torch.log10(found.unlike),
             "total": found.total,
             "white": (errors * flat_white(crop).to(self._device)).amax((1, 2)),
         }
-
-    def _context(self, rounded: Tensor, qualities: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the prior's means and scales."""
-        with autocast(self._device, self._recipe.train.precision):
-            means, scales = self.module.prior(torch.asinh(rounded), qualities)
-        return means, scales
 
 
 def flat_white(crop: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Second stage of `photo-2`: the synthesis computes in integers, as files are decoded.
+"""photo-2's networks with a synthesis of integers, and back to real numbers.
 
-Loss, rate and batches are those of the first stage (`deep`), with settings of their own. What the
-integers are worth is set once, by crops of training pictures at every quality
-(`networks.calibration`); weights go on from the first stage's, rounded at every step.
+What the integers are worth is set once, by crops of training pictures at every quality
+(`networks.calibration`); weights go on from those of real numbers, rounded at every step.
 """
 
 from __future__ import annotations
@@ -10,45 +9,40 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vqcodec.models.config import DeepTransformConfig
 from vqcodec.networks.calibration import calibrate
+from vqcodec.networks.deep import deep_synthesis
 from vqcodec.networks.exact import ExactSynthesis
-from vqcodec.training.config import DeepPhotoRecipe, DeepTransformTraining
-from vqcodec.training.deep import DeepTransformStage
-from vqcodec.training.transform import ExactPhoto, Photo
+from vqcodec.networks.transform import Synthesis
+from vqcodec.training.transform import Photo
 
 _CHUNK = 8
 """Crops that pass through the networks at once."""
 
 
-class ExactTransformStage(DeepTransformStage):
-    """See the module's docstring. Its module has an `ExactSynthesis`."""
-
-    name = "exact"
-
-    def _settings(self, recipe: DeepPhotoRecipe) -> DeepTransformTraining:
-        if recipe.train.exact is None:
-            raise ValueError("train.exact: missing")
-        return recipe.train.exact
-
-
-def blank_exact(recipe: DeepPhotoRecipe, photo: Photo) -> ExactPhoto:
-    """Return the first stage's networks with a synthesis of integers, of random weights."""
-    synthesis = ExactSynthesis(recipe.transform.synthesis)
-    return ExactPhoto(photo.analysis, synthesis, photo.gains, photo.prior)
-
-
 @torch.no_grad()
-def begin_exact(recipe: DeepPhotoRecipe, photo: Photo, crops: Tensor) -> ExactPhoto:
-    """Make the stage's networks of the first stage's, on the CPU.
+def to_integers(
+    config: DeepTransformConfig, photo: Photo[Synthesis], crops: Tensor
+) -> Photo[ExactSynthesis]:
+    """Give the networks a synthesis of integers, on the CPU.
 
     `crops` are training pictures, uint8 (B, 3, H, W). The qualities take turns.
     """
-    made = blank_exact(recipe, photo)
-    made.synthesis.take(photo.synthesis)
+    synthesis = ExactSynthesis(config.synthesis)
+    synthesis.take(photo.synthesis)
     latents = []
-    qualities = torch.arange(len(crops)) % recipe.transform.qualities + 1
+    qualities = torch.arange(len(crops)) % config.qualities + 1
     for pixels, few in zip(torch.split(crops, _CHUNK), torch.split(qualities, _CHUNK), strict=True):
         gains = photo.gains(few.float())
         latents.append((photo.analysis(pixels.float() / 255.0) * gains).round() / gains)
-    calibrate(made.synthesis, latents)
-    return made
+    calibrate(synthesis, latents)
+    return Photo(photo.analysis, synthesis, photo.gains, photo.prior)
+
+
+def to_reals(
+    config: DeepTransformConfig, photo: Photo[ExactSynthesis], dtype: torch.dtype
+) -> Photo[Synthesis]:
+    """Give the networks a synthesis of real numbers; `dtype` is that inside blocks."""
+    synthesis = deep_synthesis(config, dtype)
+    photo.synthesis.give(synthesis)
+    return Photo(photo.analysis, synthesis, photo.gains, photo.prior)

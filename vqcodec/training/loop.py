@@ -96,9 +96,12 @@ class _Silence:
         """Show nothing."""
 
 
+SILENCE: Reporter = _Silence()
+
+
 def heard(reporter: Reporter) -> Reporter:
     """Return the reporter in process 0; the others have nothing to report."""
-    return _Silence() if rank() else reporter
+    return SILENCE if rank() else reporter
 
 
 class InterruptedRunError(Exception):

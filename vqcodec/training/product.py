@@ -1,6 +1,7 @@
-"""Second stage of `photo` and of `speech`: codebooks on the latents, trained with hard indices.
+"""Last stage of `photo`, `photo-2` and `speech`: codebooks on the latents, trained with hard
+indices.
 
-The codebooks start on the latents of the first stage (`cells`) and the prior where
+The codebooks start on the latents of the stage before (`cells`) and the prior where
 its conditional Gaussians ended (`networks.product`). From then on synthesis, prior and codebooks
 train together with the indices that coding will use:
 
@@ -10,9 +11,8 @@ train together with the indices that coding will use:
 - the synthesis sees the codewords, which learn from it alone;
 - the prior learns from the bits of the indices.
 
-Analysis and gains stay as the first stage made them: every gradient tried for them, through
-hard indices, made rates grow (train/history.md). For the last part of the steps the prior
-runs on its integer grid.
+Analysis and gains stay as they were: every gradient tried for them, through hard indices, made
+rates grow (train/history.md). For the last part of the steps the prior runs on its integer grid.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from torch import Tensor, nn
 
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Codebooks, take
-from vqcodec.training.codebooks import cheapest, grid_of, rows_of
-from vqcodec.training.config import PhotoRecipe
-from vqcodec.training.config_speech import SpeechRecipe
+from vqcodec.training.codebooks import ProductRecipe, cheapest, grid_of, rows_of
+from vqcodec.training.config import ProductTraining
 from vqcodec.training.data import draws
 from vqcodec.training.distributed import share
 from vqcodec.training.medium import Medium
@@ -51,14 +50,15 @@ class ProductStage:
 
     def __init__(
         self,
-        recipe: PhotoRecipe | SpeechRecipe,
+        recipe: ProductRecipe,
+        settings: ProductTraining,
         medium: Medium,
         codebooks: list[Codebooks],
         device: torch.device,
     ) -> None:
-        """Take what the first stage trained, and what `start_all` made of it."""
-        self.schedule = recipe.train.product
-        self._share = share(self.schedule.batch, "train.product.batch")
+        """Take what the stage before trained, and what `start_all` made of it."""
+        self.schedule = settings
+        self._share = share(settings.batch, "train.product.batch")
         self._seed = recipe.seed
         self._medium = medium
         self._device = device

@@ -33,8 +33,8 @@ def train(
     `resume` continues from them. Of several processes (`distributed`)
     all must call this alike, and process 0 writes.
 
-    Returns `out`; or, of photo-2, of which there is no model yet, and of the paper's decoder of
-    sound, which is part of no model, the checkpoint of the last stage.
+    Returns `out`; or, of a recipe whose stages make no model (of photo-2 some, and the paper's
+    decoder of sound, which is part of no model), the checkpoint of the last stage.
 
     Raises: ValueError for unusable data, a start of another architecture or batches that
     the processes cannot share; ModelError for a start that cannot be read;

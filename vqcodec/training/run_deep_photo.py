@@ -1,71 +1,125 @@
-"""The stages of architecture photo-2 that there are: the transform in real numbers, then with a
-synthesis of integers.
+"""The stages of architecture photo-2: the transform in real numbers, then with a synthesis of
+integers, then everything with codebooks.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
-import torch
-
+from vqcodec.errors import ModelCorruptError
+from vqcodec.networks.model_files import Photo2Parts, write_photo2
 from vqcodec.training.canvas import find_fonts
-from vqcodec.training.config import DeepPhotoRecipe
-from vqcodec.training.data import Pictures, draws, open_pictures
+from vqcodec.training.codebooks import start_all
+from vqcodec.training.config_deep import (
+    DeepPhotoRecipe,
+    DeepProductTraining,
+)
+from vqcodec.training.data import open_pictures
 from vqcodec.training.deep import DeepTransformStage
-from vqcodec.training.exact import ExactTransformStage, begin_exact, blank_exact
-from vqcodec.training.growth import blank, grow
-from vqcodec.training.loop import Trainer
+from vqcodec.training.deep_medium import DeepPhotoMedium
+from vqcodec.training.deep_start import Learnt, advance, begin, learnt_of
+from vqcodec.training.distributed import rank, share
+from vqcodec.training.loop import Reporter, Trainer
 from vqcodec.training.precision import lower_dtype
-from vqcodec.training.run_photo import photo_parts
+from vqcodec.training.product import ProductStage
 from vqcodec.training.start import Run
-from vqcodec.training.transform import Photo, rate_weights
-from vqcodec.training.weights import holds_weights, load_weights
+from vqcodec.training.weights import read_average
 
 RECIPE = DeepPhotoRecipe
-_GROWTH_CROPS = 256
+DeepStage: TypeAlias = "DeepTransformStage | ProductStage"
+CODEBOOKS = "codebooks.safetensors"
+"""In a run's folder: how its codebooks begin."""
 
 
-def train_stages(recipe: DeepPhotoRecipe, run: Run) -> Path:
-    """Train the stages; return the checkpoint of the last."""
+def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
+    """Train the stages that the recipe has, on resumption from the last one that was begun.
+
+    Returns a model's file; or, if the stage that makes one is not among them, the checkpoint of
+    the last.
+    """
+    stages = recipe.train.stages
+    for name, settings in stages.items():
+        share(settings.batch, f"train.{name}.batch")
     pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
-    checkpoint = run.folder / f"{DeepTransformStage.name}.safetensors"
-    resumed = run.resume and checkpoint.exists()
+    checkpoints = {name: run.folder / f"{name}.safetensors" for name in stages}
+    if not run.resume and rank() == 0:
+        for path in (run.folder / CODEBOOKS, *checkpoints.values()):
+            path.unlink(missing_ok=True)  # or a later resumption would take it
     dtype = lower_dtype(run.device, recipe.train.precision)
-    module = (
-        blank(recipe.transform, recipe.latent_prior, dtype)
-        if resumed
-        else _begin(recipe, pictures, dtype)
-    )
     fonts = find_fonts()
-    stage = DeepTransformStage(recipe, module, pictures, fonts, held_out, run.device)
-    trainer = Trainer(stage, run.folder, run.reporter)
-    if not resumed:
-        trainer.log.note("fonts", {"fonts": fonts})
-    trainer.run(resume=run.resume)
-    if recipe.train.exact is None:
-        return checkpoint
-    checkpoint = run.folder / f"{ExactTransformStage.name}.safetensors"
-    module.cpu()
-    if run.resume and checkpoint.exists():
-        integer = blank_exact(recipe, module)
-    else:
-        drawn = pictures.crops(_GROWTH_CROPS, recipe.train.exact.crop, draws(recipe.seed, 8))
-        integer = begin_exact(recipe, module, drawn)
-    last = ExactTransformStage(recipe, integer, pictures, fonts, held_out, run.device)
-    Trainer(last, run.folder, run.reporter).run(resume=run.resume)
-    return checkpoint
+    begun = [name for name, path in checkpoints.items() if run.resume and path.exists()]
+    left = list(stages)[list(stages).index(begun[-1]) if begun else 0 :]
+    learnt: Learnt | None = None
+    for name in left:
+        settings, resumed = stages[name], name in begun
+        if resumed:
+            learnt = learnt_of(recipe, read_average(checkpoints[name]), dtype)
+        else:
+            learnt = learnt or begin(recipe, pictures, dtype)
+            learnt = advance(recipe, name, learnt, pictures, dtype)
+        medium = DeepPhotoMedium(
+            recipe, settings, learnt.networks, pictures, fonts, held_out, run.device
+        )
+        cache = None if resumed else run.folder / CODEBOOKS
+        stage, learnt = open_stage(recipe, name, learnt, medium, cache, run.reporter)
+        trainer = Trainer(stage, run.folder, run.reporter)
+        if not resumed:
+            trainer.log.note("fonts", {"fonts": fonts})
+        trainer.run(resume=run.resume)
+    assert learnt is not None
+    if "product" not in stages:
+        return checkpoints[name]
+    return _model(recipe, learnt)
 
 
-def _begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> Photo:
-    """Make the networks that the recipe's start stands for."""
-    if holds_weights(Path(recipe.start)):
-        module = blank(recipe.transform, recipe.latent_prior, dtype)
-        load_weights(module, Path(recipe.start))
-        return module
-    settings = recipe.train.transform
-    drawn = pictures.crops(_GROWTH_CROPS, settings.crop, draws(recipe.seed, 6))
-    lambdas = rate_weights(settings.lambdas, recipe.transform.qualities, torch.device("cpu"))
-    start = photo_parts(recipe.start)
-    torch.manual_seed(recipe.seed)
-    pixels = drawn.float() / 255.0
-    return grow(recipe.transform, recipe.latent_prior, start, pixels, lambdas, dtype)
+def open_stage(
+    recipe: DeepPhotoRecipe,
+    name: str,
+    learnt: Learnt,
+    medium: DeepPhotoMedium,
+    cache: Path | None,
+    reporter: Reporter,
+) -> tuple[DeepStage, Learnt]:
+    """Make a stage by its name, and return what it trains: the medium's networks, and in the last
+    stage codebooks. These are as learnt if there is no `cache`; else they begin there
+    (`codebooks.start_all`).
+
+    Raises ModelCorruptError if there are none and no cache.
+    """
+    settings = recipe.train.stages[name]
+    if not isinstance(settings, DeepProductTraining):
+        return DeepTransformStage(name, settings, recipe.seed, medium, medium.device), learnt
+    if cache is None:
+        if learnt.codebooks is None:
+            raise ModelCorruptError(f"the checkpoint of the stage {name} has no codebooks")
+        return ProductStage(recipe, settings, medium, learnt.codebooks, medium.device), learnt
+    given = learnt.codebooks and [books.to(medium.device) for books in learnt.codebooks]
+    reporter.start("codebooks", 0, recipe.transform.qualities)
+    codebooks = start_all(
+        recipe,
+        settings,
+        medium,
+        given,
+        cache,
+        lambda done: reporter.step("codebooks", done, {}),
+    )
+    stage = ProductStage(recipe, settings, medium, codebooks, medium.device)
+    return stage, Learnt(learnt.networks, codebooks)
+
+
+def _model(recipe: DeepPhotoRecipe, learnt: Learnt) -> bytes:
+    networks = learnt.networks
+    assert learnt.codebooks is not None
+    parts = Photo2Parts(
+        config=recipe.transform,
+        product=recipe.product,
+        analysis=networks.analysis,
+        synthesis=networks.synthesis,
+        gains=networks.gains,
+        prior=networks.prior,
+        codebooks=learnt.codebooks,
+    )
+    return write_photo2(
+        parts, name=recipe.name, licence=recipe.licence, description=recipe.description
+    )

@@ -40,12 +40,13 @@ def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
     run.reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
         recipe,
+        recipe.train.product,
         medium,
         given,
         cache,
         lambda done: run.reporter.step("codebooks", done, {}),
     )
-    second = ProductStage(recipe, medium, codebooks, run.device)
+    second = ProductStage(recipe, recipe.train.product, medium, codebooks, run.device)
     Trainer(second, run.folder, run.reporter).run(resume=run.resume)
     parts = PhotoParts(
         config=recipe.transform,

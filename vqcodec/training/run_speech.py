@@ -36,9 +36,14 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
     Trainer(first, run.folder, run.reporter).run(resume=run.resume)
     run.reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
-        recipe, medium, None, cache, lambda done: run.reporter.step("codebooks", done, {})
+        recipe,
+        recipe.train.product,
+        medium,
+        None,
+        cache,
+        lambda done: run.reporter.step("codebooks", done, {}),
     )
-    second = ProductStage(recipe, medium, codebooks, run.device)
+    second = ProductStage(recipe, recipe.train.product, medium, codebooks, run.device)
     Trainer(second, run.folder, run.reporter).run(resume=run.resume)
     networks = medium.networks
     parts = SpeechParts(

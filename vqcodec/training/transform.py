@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior, bits
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
 from vqcodec.training.config import PhotoRecipe
@@ -31,28 +31,15 @@ from vqcodec.training.distributed import rank, share, size
 from vqcodec.training.klt import start_as_blocks
 from vqcodec.training.photo_medium import PhotoMedium
 
+AnySynthesis = TypeVar("AnySynthesis", bound=nn.Module)
 _BLOCK_CROPS = 96
 
 
-class Photo(nn.Module):
+class Photo(nn.Module, Generic[AnySynthesis]):
     """The parts as one module, for the optimiser and the checkpoint."""
 
     def __init__(
-        self, analysis: Analysis, synthesis: Synthesis, gains: Gains, prior: LatentPrior
-    ) -> None:
-        super().__init__()
-        self.analysis = analysis
-        self.synthesis = synthesis
-        self.gains = gains
-        self.prior = prior
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-class ExactPhoto(nn.Module):
-    """The same with a synthesis of integers."""
-
-    def __init__(
-        self, analysis: Analysis, synthesis: ExactSynthesis, gains: Gains, prior: LatentPrior
+        self, analysis: Analysis, synthesis: AnySynthesis, gains: Gains, prior: LatentPrior
     ) -> None:
         super().__init__()
         self.analysis = analysis
