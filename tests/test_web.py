@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from conftest import photo, with_metadata
 from PIL import Image
-from test_bench_page import browser as browser  # the fixture
 from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
 from test_web_server import serving
 
@@ -27,6 +26,7 @@ from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import ModelFile, list_models
 from vqcodec.view.site import INDEX, PAGE, Resource, resources
 
+pytest_plugins = ("report_browser",)
 pytestmark = pytest.mark.skipif(not (PAGE / INDEX).exists(), reason="the page was not built")
 
 _ASK = """
