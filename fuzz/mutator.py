@@ -10,6 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -266,7 +267,8 @@ def _change_metadata(parts: _Model, rng: Random, plain: Plain) -> None:
             continue
         old = table[key]
         near = [old + 1, old - 1, old * 2] if type(old) is int and abs(old) < 1 << 64 else []
-        table[key] = rng.choice((*_VALUES, *near, *near, *near))
+        # A copy, or a table that is put into itself would have no end.
+        table[key] = deepcopy(rng.choice((*_VALUES, *near, *near, *near)))
         return
 
 

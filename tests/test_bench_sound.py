@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from test_vectors import VECTORS
 pytest.importorskip("soundfile", reason="needs the extra 'audio'")
 pytest.importorskip("soxr", reason="needs the extra 'audio'")
 pytest.importorskip("bjontegaard", reason="needs the extra 'bench'")
+pytest.importorskip("pystoi", reason="needs the extra 'bench'")
 pytest.importorskip("ssimulacra2", reason="needs the extra 'bench'")
 
 import soundfile
@@ -34,7 +37,7 @@ from vqcodec_bench.sounds import Sounds
 from vqcodec_bench.speed import time_codecs
 from vqcodec_bench.summary import summarise
 
-from vqcodec.errors import SoundError
+from vqcodec.errors import MissingPackageError, SoundError
 
 tiny_sound.register()  # processes that measure import this module
 
@@ -187,14 +190,31 @@ def test_metrics_have_nothing_to_say_of_silence(seconds: float) -> None:
     assert found["pesq"] is found["visqol"] is None
 
 
-@pytest.mark.usefixtures("_anew")
+@pytest.fixture
+def packages() -> Iterator[None]:
+    """Packages are looked for again, before and after."""
+    sound_metrics.lacking.cache_clear()
+    yield
+    sound_metrics.lacking.cache_clear()
+
+
+@pytest.mark.usefixtures("packages")
 def test_metrics_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("pesq", "pystoi", "visqol"):
+    for module in ("pesq", "visqol", "distillmos"):
         monkeypatch.setitem(sys.modules, module, None)
-    assert {"PESQ", "STOI", "ViSQOL"} <= set(SOUNDS.requirements())
+    monkeypatch.setitem(sys.modules, "pystoi", ModuleType("pystoi"))
+    monkeypatch.setattr(sound_metrics, "_stoi", lambda *_: 0.5)
+    assert set(SOUNDS.requirements()) == {"PESQ", "ViSQOL", "DistillMOS"}
     found = sound_metrics.compare(speech(1.0), speech(1.0))
-    assert set(found) == set(sound_metrics.METRICS)
-    assert found["pesq"] is found["stoi"] is found["visqol"] is None
+    assert found == {"pesq": None, "stoi": 0.5, "visqol": None, "distillmos": None}
+
+
+@pytest.mark.usefixtures("packages")
+def test_without_any_metric_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("pesq", "pystoi", "visqol", "distillmos"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackageError, match="no measure of sound"):
+        SOUNDS.requirements()
 
 
 class Tiny(VqcodecSound):

@@ -20,6 +20,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 import vqcodec
 from vqcodec.container import ALPHA, Chunk, Container, Header, Mode, parse, serialise
+from vqcodec.errors import PictureError
+from vqcodec.image.opening import is_picture
 from vqcodec.pillow import MIME_TYPE, VqcImageFile
 
 FUZZ = Path(__file__).parent.parent / "fuzz"
@@ -417,3 +419,14 @@ def test_imageio_reads_and_writes_through_pillow(path: Path) -> None:
     written = path.with_name("b.vqc")
     imageio.imwrite(written, np.asarray(photo()), plugin="pillow", lossless=True)
     assert written.read_bytes() == path.read_bytes()
+
+
+def test_pictures_to_compress_are_what_they_were(tmp_path: Path) -> None:
+    """What has been compressed is no picture to be compressed, in programs that have the plugin
+    as in others.
+    """
+    path = tmp_path / "a.vqc"
+    path.write_bytes(saved(photo()))
+    assert not is_picture(path)
+    with pytest.raises(PictureError):
+        vqcodec.compress(path)

@@ -55,7 +55,7 @@ class VqcImageFile(ImageFile.ImageFile):
     format_description = "vqcodec picture"
 
     _data = b""
-    """The file until its pixels are decoded; empty in images that were unpickled."""
+    """The file until its pixels are decoded; empty in copies that other processes are sent."""
 
     def _open(self) -> None:
         assert self.fp is not None

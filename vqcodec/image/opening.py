@@ -17,8 +17,10 @@ from PIL import Image
 
 from vqcodec.errors import PictureError, PictureSizeError
 
-_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-"""What Pillow recognises by name but cannot read by itself."""
+_NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "VQC", "WMF"})
+"""What Pillow recognises by name but cannot read by itself, and what pictures are to become, which
+`vqcodec.pillow` lets it read.
+"""
 _PREFIX = 16
 """Bytes that Pillow's plugins are shown to recognise their format."""
 

@@ -28,7 +28,7 @@ _HEADER = re.compile(
 def pack(array: NDArray[Any]) -> bytes:
     """Return the bytes of a .npy file."""
     out = io.BytesIO()
-    np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+    np.save(out, np.ascontiguousarray(array))
     return out.getvalue()
 
 
