@@ -8,7 +8,7 @@ step that is alike. What differs between replays lies in tensors: crops, rate, r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
 
 import torch
 from torch import Tensor
@@ -50,7 +50,6 @@ class Steps:
             if self._graphs
             else torch.default_generator
         )
-        self._pool: Any = torch.cuda.graph_pool_handle() if self._graphs else None
         self._kind: Kind | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._warm = 0
@@ -131,7 +130,7 @@ class Steps:
         """
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.graph(graph):
                 self._step(kind)
         except RuntimeError as error:
             print(f"no graph of {kind}: {error}", flush=True)
