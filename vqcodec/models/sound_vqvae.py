@@ -18,7 +18,7 @@ from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file, sound_autoencoder, stft
-from vqcodec.models.config import SoundAutoencoderConfig, WaveNetConfig
+from vqcodec.models.config_sound import SoundAutoencoderConfig, WaveNetConfig
 from vqcodec.models.sound_autoencoder import SoundAutoencoder
 from vqcodec.models.vqvae import nearest, read_prior
 from vqcodec.prior.chooser import KnownIndices

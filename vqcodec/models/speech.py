@@ -18,7 +18,7 @@ from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file, speech_transform, stft
-from vqcodec.models.config import LatentWaveNetConfig, SpeechConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.product import ProductModel, ProductParts, read_gains, read_product
 from vqcodec.models.speech_transform import SpeechTransform
 from vqcodec.prior.layer import Float, Tensors

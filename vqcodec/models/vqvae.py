@@ -18,7 +18,8 @@ from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box
 from vqcodec.models import autoencoder, file
-from vqcodec.models.config import AutoencoderConfig, PriorConfig, WaveNetConfig
+from vqcodec.models.config import AutoencoderConfig, PriorConfig
+from vqcodec.models.config_sound import WaveNetConfig
 from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import Prior
 from vqcodec.prior.heads import Categorical

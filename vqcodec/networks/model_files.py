@@ -30,11 +30,9 @@ from vqcodec.models.config import (
     LatentPriorConfig,
     PriorConfig,
     ProductConfig,
-    SoundAutoencoderConfig,
-    SpeechConfig,
     TransformConfig,
-    WaveNetConfig,
 )
+from vqcodec.models.config_sound import SoundAutoencoderConfig, SpeechConfig, WaveNetConfig
 from vqcodec.models.packed import AnalysisWeights
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.deep import deep_analysis

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from vqcodec.models.config import SoundAutoencoderConfig, WaveNetConfig, WaveNetDecoderConfig
+from vqcodec.models.config_sound import (
+    SoundAutoencoderConfig,
+    WaveNetConfig,
+    WaveNetDecoderConfig,
+)
 from vqcodec.training.config import BaseRecipe, CodebookTraining, ScheduleConfig
 from vqcodec.training.config_speech import SoundConfig, SpeechDistortionConfig
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
+from vqcodec.models.config import ProductConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.stft import HOP
 from vqcodec.training.config import BaseRecipe, ProductTraining, ScheduleConfig
 
