@@ -109,10 +109,9 @@ def containers_orientation(image: Image.Image) -> int:
     its own EXIF and XMP say does not count.
     """
     exif = image.info.get("exif")
-    found = (
-        exif_tags.orientation(exif.removeprefix(b"Exif\0\0")) if isinstance(exif, bytes) else None
-    )
-    return found or 1
+    if not isinstance(exif, bytes):
+        return 1
+    return exif_tags.orientation(exif.removeprefix(b"Exif\0\0")) or 1
 
 
 def pillows_orientation(image: Image.Image) -> int:
