@@ -103,14 +103,15 @@ def busy(count: int) -> Iterator[None]:
             process.wait()
 
 
-Row = tuple[str, Callable[[Installation], float], str]
+Measure = Callable[[Installation], float]
+Row = tuple[str, Measure, str]
 
 
 def rows(picture: Path, large: Path, small: Path) -> Iterator[Row]:
     """Yield what is measured: its name, how, and its unit."""
     warm: dict[tuple[Installation, str], dict[str, float]] = {}
 
-    def in_program(what: str, model: str) -> Callable[[Installation], float]:
+    def in_program(what: str, model: str) -> Measure:
         def measure(one: Installation) -> float:
             known = warm.setdefault((one, model), {})
             if what == "decompress":  # the others were taken with it
@@ -120,32 +121,10 @@ def rows(picture: Path, large: Path, small: Path) -> Iterator[Row]:
 
         return measure
 
-    def beside(what: str) -> Callable[[Installation], float]:
+    def beside(what: str) -> Measure:
         def measure(one: Installation) -> float:
             with busy(os.cpu_count() or 1):
                 return one.warm(picture, "photo", 3)[what]
-
-        return measure
-
-    def compressed(one: Installation, source: Path) -> Path:
-        target = one.folder / f"{source.stem}.vqc"
-        if not target.exists():
-            one.command("compress", str(source), "-o", str(target))
-        return target
-
-    def compress(source: Path, figure: int) -> Callable[[Installation], float]:
-        def measure(one: Installation) -> float:
-            target = str(one.folder / "made.vqc")
-            return one.command("compress", str(source), "-o", target, "-f")[figure]
-
-        return measure
-
-    def decompress(source: Path, figure: int) -> Callable[[Installation], float]:
-        def measure(one: Installation) -> float:
-            target = str(one.folder / "made.png")
-            return one.command("decompress", str(compressed(one, source)), "-o", target, "-f")[
-                figure
-            ]
 
         return measure
 
@@ -159,14 +138,37 @@ def rows(picture: Path, large: Path, small: Path) -> Iterator[Row]:
     yield "`paper`: decompress, in a program", in_program("decompress", "paper"), "s"
     yield "decompress beside busy processes", beside("decompress"), "s"
     yield "compress beside busy processes", beside("compress"), "s"
-    yield "`vqcodec decompress`, the whole process", decompress(picture, 0), "s"
-    yield "`vqcodec compress`, the whole process", compress(picture, 0), "s"
-    yield "24 megapixels: decompress, the whole process", decompress(large, 0), "s"
-    yield "its memory", decompress(large, 1), "MB"
-    yield "24 megapixels: compress, the whole process", compress(large, 0), "s"
-    yield "its memory", compress(large, 1), "MB"
+    yield "`vqcodec decompress`, the whole process", _decompress(picture, 0), "s"
+    yield "`vqcodec compress`, the whole process", _compress(picture, 0), "s"
+    yield "24 megapixels: decompress, the whole process", _decompress(large, 0), "s"
+    yield "its memory", _decompress(large, 1), "MB"
+    yield "24 megapixels: compress, the whole process", _compress(large, 0), "s"
+    yield "its memory", _compress(large, 1), "MB"
     yield f"{_SMALL_FILES} files of 256x256 in one command, each", many, "s"
     yield "installed", Installation.megabytes, "MB"
+
+
+def _compress(source: Path, figure: int) -> Measure:
+    """Return what measures `vqcodec compress`: figure 0 is seconds, 1 is memory."""
+
+    def measure(one: Installation) -> float:
+        target = str(one.folder / "made.vqc")
+        return one.command("compress", str(source), "-o", target, "-f")[figure]
+
+    return measure
+
+
+def _decompress(source: Path, figure: int) -> Measure:
+    """Return what measures `vqcodec decompress` in the same way."""
+
+    def measure(one: Installation) -> float:
+        compressed = one.folder / f"{source.stem}.vqc"
+        if not compressed.exists():
+            one.command("compress", str(source), "-o", str(compressed))
+        target = str(one.folder / "made.png")
+        return one.command("decompress", str(compressed), "-o", target, "-f")[figure]
+
+    return measure
 
 
 def sources(picture: Path, folder: Path) -> tuple[Path, Path]:

@@ -27,7 +27,7 @@ from vqcodec.container import (
     spans,
 )
 from vqcodec.errors import FormatError, VqcError
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags
 from vqcodec.image.accounting import Facts, account
 from vqcodec.image.chunks import to_chunks, unpack
 from vqcodec.image.inventory.listing import list_contents
@@ -150,7 +150,7 @@ def inventory(data: bytes) -> None:
     assert unpack(sealed)[1] == metadata
     assert account(found, metadata, Facts()).as_dict()
     if metadata.exif is not None:
-        upright = ifd.upright(metadata.exif)
+        upright = exif_tags.upright(metadata.exif)
         assert len(upright) == len(metadata.exif)
         write_picture(replace(held, metadata=Metadata(exif=upright)), "TIFF")
 

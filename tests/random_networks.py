@@ -8,9 +8,11 @@ from conftest import LATENT_PRIOR, TRANSFORM
 from vqcodec.models.config import (
     AutoencoderConfig,
     DeepTransformConfig,
-    LatentWaveNetConfig,
     PriorConfig,
     ProductConfig,
+)
+from vqcodec.models.config_sound import (
+    LatentWaveNetConfig,
     SoundAutoencoderConfig,
     WaveNetConfig,
 )

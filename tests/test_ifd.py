@@ -1,4 +1,4 @@
-"""TIFF directories as raw bytes."""
+"""TIFF directories as raw bytes, and their tags in other files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Literal
 import pytest
 from PIL import Image
 
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags, ifd
 from vqcodec.image.ifd import Block, Entry
 
 Order = Literal["<", ">"]
 ORDERS: tuple[Order, ...] = ("<", ">")
 
 
-def block(order: Order, tree: ifd.Tree) -> bytes:
+def block(order: Order, tree: exif_tags.Tree) -> bytes:
     """An EXIF block of one directory and what is in it."""
     head = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
-    return head + ifd.build(tree, order, len(head))
+    return head + exif_tags.build(tree, order, len(head))
 
 
 def text(tag: int, value: bytes) -> Entry:
@@ -35,7 +35,7 @@ def values(data: bytes) -> dict[int, bytes]:
     return {e.tag: bytes(e.value) for e in parsed.directory(parsed.first).entries}
 
 
-def sample(order: Order) -> ifd.Tree:
+def sample(order: Order) -> exif_tags.Tree:
     return {
         270: text(270, b"caf\xe9, in an encoding that nothing tells\0"),
         271: text(271, b"Me\0"),
@@ -53,7 +53,7 @@ def sample(order: Order) -> ifd.Tree:
 def test_what_is_written_is_read(order: Order) -> None:
     tree = sample(order)
     data = block(order, tree)
-    assert len(data) == 8 + ifd.size_of(tree)
+    assert len(data) == 8 + exif_tags.size_of(tree)
     parsed = Block(data)
     main = parsed.directory(parsed.first)
     assert main.damaged == ()
@@ -79,36 +79,36 @@ def test_pillow_reads_what_is_written(order: Order) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_upright_changes_nothing_but_the_orientation(order: Order) -> None:
     data = block(order, sample(order))
-    assert ifd.orientation(data) == 6
-    turned = ifd.upright(data)
-    assert ifd.orientation(turned) == 1
+    assert exif_tags.orientation(data) == 6
+    turned = exif_tags.upright(data)
+    assert exif_tags.orientation(turned) == 1
     assert sum(a != b for a, b in zip(data, turned, strict=True)) == 1
-    assert ifd.upright(turned) == turned
+    assert exif_tags.upright(turned) == turned
 
 
 @pytest.mark.parametrize("data", [b"", b"II", b"II*\0", b"II*\0\xff\0\0\0", b"Exif\0\0", bytes(99)])
 def test_without_a_directory_there_is_no_orientation(data: bytes) -> None:
-    assert ifd.orientation(data) is None
-    assert ifd.upright(data) == data
+    assert exif_tags.orientation(data) is None
+    assert exif_tags.upright(data) == data
 
 
 def test_values_change_byte_order_and_mean_the_same() -> None:
     little, big = sample("<"), sample(">")
-    assert block(">", ifd.in_order(little, "<", ">")) == block(">", big)
-    assert ifd.in_order(big, ">", ">") is big
+    assert block(">", exif_tags.in_order(little, "<", ">")) == block(">", big)
+    assert exif_tags.in_order(big, ">", ">") is big
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_descriptions_of_a_tiff_become_an_exif_block_and_tags_again(order: Order) -> None:
     tiff = block(order, {**sample(order), 256: short(order, 256, 40)})
-    exif = ifd.exif_of_tiff(tiff, 1000)
+    exif = exif_tags.exif_of_tiff(tiff, 1000)
     assert exif is not None
     kept = values(exif)
     assert kept.keys() == {270, 271, ifd.EXIF_DIRECTORY, ifd.GPS_DIRECTORY}
     file = io.BytesIO()
     Image.new("RGB", (3, 2), "red").save(file, "TIFF")
     extra = Entry(282, 5, 1, struct.pack("<II", 7, 3), 0)
-    image = Image.open(io.BytesIO(ifd.with_tags(file.getvalue(), exif, [extra])))
+    image = Image.open(io.BytesIO(exif_tags.with_tags(file.getvalue(), exif, [extra])))
     assert image.getpixel((2, 1)) == (255, 0, 0)
     assert image.getexif()[271] == "Me"
     assert image.getexif()[282] == pytest.approx(7 / 3)
@@ -117,16 +117,16 @@ def test_descriptions_of_a_tiff_become_an_exif_block_and_tags_again(order: Order
 
 def test_a_tiff_has_no_more_descriptions_than_allowed() -> None:
     tiff = block("<", sample("<"))
-    assert ifd.exif_of_tiff(block("<", {256: short("<", 256, 1)}), 0) is None
+    assert exif_tags.exif_of_tiff(block("<", {256: short("<", 256, 1)}), 0) is None
     with pytest.raises(ValueError, match="more than 20 bytes"):
-        ifd.exif_of_tiff(tiff, 20)
+        exif_tags.exif_of_tiff(tiff, 20)
 
 
 def test_the_first_of_two_equal_tags_counts() -> None:
     entry = struct.Struct("<HHI4s")
     twice = entry.pack(271, 2, 3, b"A\0\0\0") + entry.pack(271, 2, 3, b"B\0\0\0")
     data = b"II*\0\x08\0\0\0\x02\0" + twice + bytes(4)
-    tree = ifd.descriptive(Block(data))
+    tree = exif_tags.descriptive(Block(data))
     assert isinstance(found := tree[271], Entry)
     assert bytes(found.value) == b"A\0\0"
 
@@ -171,11 +171,11 @@ def test_damaged_blocks_raise_nothing_but_value_errors(order: Order) -> None:
         damaged += [whole[:at] + bytes([level]) + whole[at + 1 :] for level in (0, 1, 127, 255)]
     read = 0
     for data in damaged:
-        assert ifd.orientation(ifd.upright(data)) in (None, 1)
+        assert exif_tags.orientation(exif_tags.upright(data)) in (None, 1)
         try:
-            tree = ifd.descriptive(Block(data))
+            tree = exif_tags.descriptive(Block(data))
         except ValueError:
             continue
         read += 1
-        assert ifd.size_of(tree) == len(ifd.build(tree, order, 8))
+        assert exif_tags.size_of(tree) == len(exif_tags.build(tree, order, 8))
     assert 0 < read < len(damaged)

@@ -19,7 +19,7 @@ import vqcodec
 from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, parse, serialise
 from vqcodec.errors import CorruptError, FormatError, LimitError, VqcWarning
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags
 from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.metadata import comment_chunk, comment_of
@@ -98,7 +98,7 @@ def test_a_jpeg_file_comes_back_with_all_that_it_said(model: VqVae) -> None:
     found = read(back).picture.metadata
     before = read(data).picture.metadata
     assert found == before
-    assert before.exif == ifd.upright(exif_block())
+    assert before.exif == exif_tags.upright(exif_block())
     assert (found.xmp, found.xmp_extension, found.resources) == (XMP, EXTENDED, IPTC)
     assert b"caf\xc3\xa9" in back
     assert b"caf\xe9" in back
@@ -107,13 +107,13 @@ def test_a_jpeg_file_comes_back_with_all_that_it_said(model: VqVae) -> None:
 def test_only_the_orientation_of_exif_changes() -> None:
     for orientation in range(1, 9):
         block = exif_block(orientation=orientation)
-        changed = ifd.upright(block)
+        changed = exif_tags.upright(block)
         assert [i for i in range(len(block)) if block[i] != changed[i]] == (
             [31] if orientation > 1 else []
         )
-        assert ifd.orientation(changed) == 1
+        assert exif_tags.orientation(changed) == 1
     # Values that are no orientation are no business of ours.
-    assert ifd.upright(exif_block(orientation=9)) == exif_block(orientation=9)
+    assert exif_tags.upright(exif_block(orientation=9)) == exif_block(orientation=9)
 
 
 @pytest.mark.parametrize("cut", [9, 30, 60, 70, 110, 130])
@@ -122,7 +122,7 @@ def test_damaged_exif_is_kept_as_it_is(cut: int, model: VqVae) -> None:
     data = jpeg(segment(0xE1, b"Exif\0\0" + block))
     assert not read(data).inventory.lost
     kept = through(data, model).metadata.exif
-    assert kept == ifd.upright(block)
+    assert kept == exif_tags.upright(block)
     for name in ("PNG", "JPEG", "WEBP"):
         out = write_picture(through(data, model), name)
         assert read(out).picture.metadata.exif == kept

@@ -5,7 +5,7 @@ import pytest
 from changed_models import Change, Tensors, changed
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models import vqvae
+from vqcodec.models.codebook import nearest
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.vqvae import VqVae
 from vqcodec.registry.load import parse_model
@@ -30,8 +30,8 @@ def test_nearest_is_the_nearest() -> None:
     vectors = rng.normal(size=(16, 3)).astype(np.float32)
     latents = rng.normal(size=(200, 3)).astype(np.float32)
     distances = np.square(latents[:, None].astype(float) - vectors).sum(2)
-    assert np.array_equal(vqvae.nearest(vectors, latents), distances.argmin(1))
-    assert vqvae.nearest(vectors[[3, 3]], latents).max() == 0
+    assert np.array_equal(nearest(vectors, latents), distances.argmin(1))
+    assert nearest(vectors[[3, 3]], latents).max() == 0
 
 
 def _drop(tensors: Tensors, metadata: dict) -> None:

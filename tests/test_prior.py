@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from random_networks import random_prior
 
 from vqcodec.errors import ModelCorruptError
+from vqcodec.models.codebook import read_prior
 from vqcodec.models.config import PriorConfig
-from vqcodec.models.vqvae import VqVae, read_prior
+from vqcodec.models.vqvae import VqVae
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.prior import units
 from vqcodec.prior.context import Prior

@@ -23,7 +23,7 @@ from vqcodec.engines.ort import OrtEngine
 from vqcodec.engines.torch_engine import TorchEngine
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import sound_autoencoder, stft
-from vqcodec.models.config import SoundAutoencoderConfig
+from vqcodec.models.config_sound import SoundAutoencoderConfig
 from vqcodec.models.sound_vqvae import SoundVqVae, parse_model
 from vqcodec.networks import spectrum
 from vqcodec.networks.model_files import read_sound_vqvae, write_sound_vqvae

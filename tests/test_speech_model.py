@@ -14,7 +14,8 @@ from random_networks import random_codebooks
 
 import vqcodec
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
+from vqcodec.models.config import ProductConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.speech import Speech, parse_model
 from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.model_files import SpeechParts, write_speech

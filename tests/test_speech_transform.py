@@ -16,7 +16,7 @@ from vqcodec.engines.layers import Network, reach, tensor_shapes
 from vqcodec.engines.ort import OrtEngine
 from vqcodec.engines.torch_engine import TorchEngine
 from vqcodec.models import speech_transform, stft
-from vqcodec.models.config import SpeechConfig
+from vqcodec.models.config_sound import SpeechConfig
 from vqcodec.models.speech_transform import SpeechTransform
 from vqcodec.networks import spectrum
 from vqcodec.networks.speech import Analysis, Synthesis

@@ -11,8 +11,8 @@ from test_vectors import VECTORS, Vector, tomllib
 
 from vqcodec.errors import CorruptError, ModelCorruptError
 from vqcodec.models import file, speech
-from vqcodec.models.config import WaveNetConfig
-from vqcodec.models.vqvae import read_prior
+from vqcodec.models.codebook import read_prior
+from vqcodec.models.config_sound import WaveNetConfig
 from vqcodec.prior.context import Prior
 
 

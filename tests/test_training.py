@@ -233,6 +233,16 @@ def test_wrong_recipes_name_the_key(tmp_path: Path, override: dict[str, str], na
         load_recipe(path, override)
 
 
+@pytest.mark.parametrize(
+    "name", ["paper", "photo", "photo-2", "speech", "paper-speech", "paper-speech-decoder"]
+)
+def test_recipes_of_all_architectures_know_the_precisions(name: str) -> None:
+    path = Path(__file__).parent.parent / "train" / f"{name}.toml"
+    load_recipe(path, {"train.precision": "'bfloat16'"})
+    with pytest.raises(ValueError, match=r"train\.precision"):
+        load_recipe(path, {"train.precision": "'float16'"})
+
+
 def test_overrides_are_toml(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPE)

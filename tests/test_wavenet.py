@@ -15,9 +15,9 @@ from random_networks import random_latent_wavenet, random_wavenet
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
-from vqcodec.models.config import LatentWaveNetConfig, WaveNetConfig
+from vqcodec.models.codebook import read_prior
+from vqcodec.models.config_sound import LatentWaveNetConfig, WaveNetConfig
 from vqcodec.models.product import read_codebooks, read_priors
-from vqcodec.models.vqvae import read_prior
 from vqcodec.networks.latent_prior import scale_of
 from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.wavenet import WaveNet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vqcodec.models.config import WaveNetDecoderConfig
+from vqcodec.models.config_sound import WaveNetDecoderConfig
 from vqcodec.networks.mu_law import CLASSES, SILENCE, classes_of, samples_of
 from vqcodec.networks.wavenet_decoder import Generation, WaveNetDecoder, generate
 

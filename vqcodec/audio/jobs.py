@@ -95,9 +95,9 @@ class Compression:
                 progress=progress,
             )
         check = partial(_confirm, job, bar, model, encoded)
-        job.write(encoded.data, check if self.removal.verify or removes else None)
+        job.write(encoded.data, check if self.removal.verifies else None)
         after = len(encoded.data)
-        is_larger = after > before and not self.removal.allow_larger
+        is_larger = self.removal.is_too_large(before, after)
         kept: tuple[str, ...] = ()
         if removes:
             kept = () if self.removal.allow_lossy else (_LOSSY,)

@@ -20,12 +20,14 @@ from vqcodec.audio.speakers import Loudest, number_of
 from vqcodec.audio.speech import SpeechTest
 from vqcodec.audio.survey import Survey, survey
 from vqcodec.audio.transform import measure_blocks
+from vqcodec.audio.waveform import Waveform
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid
 from vqcodec.codec.loading import ModelLike, indices_of, model_for
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting, Target, Wish, setting
+from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, layout, parse, serialise
-from vqcodec.errors import FormatError, VerificationError, VqcWarning
+from vqcodec.errors import VqcWarning
 from vqcodec.models.model import SoundModel
 from vqcodec.storage import BytesLike, bytes_of
 
@@ -106,15 +108,7 @@ def encode(
     given = None if speaker is None else number_of(model, speaker)
     found = survey(recording, max_samples)
     waveform = found.waveform
-    header = Header(
-        medium=Medium.SOUND,
-        mode=Mode.PRIOR if prior else Mode.FIXED,
-        quality=wished.quality,
-        shape=(len(waveform.levels), waveform.frames(model.rate, model.hop)),
-        model=bytes.fromhex(model.sha256)[:8],
-        stride_log2=0,
-        tile_log2=_tile_log2(model),
-    )
+    header = _header(waveform, model, wished.quality, prior)
     known = Description(
         waveform=waveform,
         speakers=(given or 0,) * len(waveform.levels),
@@ -156,6 +150,18 @@ def encode(
     ).search()
 
 
+def _header(waveform: Waveform, model: SoundModel, quality: int, prior: bool) -> Header:
+    return Header(
+        medium=Medium.SOUND,
+        mode=Mode.PRIOR if prior else Mode.FIXED,
+        quality=quality,
+        shape=(len(waveform.levels), waveform.frames(model.rate, model.hop)),
+        model=bytes.fromhex(model.sha256)[:8],
+        stride_log2=0,
+        tile_log2=_tile_log2(model),
+    )
+
+
 def _tile_log2(model: SoundModel) -> int:
     """Return about how long segments are, in the model's frames."""
     frames = math.log2(model.rate * _FRAME_SECONDS / model.hop)
@@ -180,22 +186,19 @@ def confirm(
     to what else is known of the sound.
     """
     samples = encoded.description.waveform.samples * len(encoded.description.waveform.channels)
-    try:
+    with decoding_again():
         container = parse(written, LIMITS)
         sound = open_container(container, model, "cpu", samples)
         count = counter(progress, math.prod(encoded.header.grid))
         grid = decode_grid(model, container.header, container.tiles, progress=count)
-    except FormatError as error:
-        raise VerificationError(f"what was written does not decode: {error}") from error
-    same = {
-        "bytes": written == encoded.data,
-        "header": container.header == encoded.header,
-        "indices": np.array_equal(grid, encoded.indices),
-        "description": sound.description == encoded.description,
-    }
-    if not all(same.values()):
-        differing = ", ".join(name for name, holds in same.items() if not holds)
-        raise VerificationError(f"what was written differs from what was coded: {differing}")
+    require_same(
+        {
+            "bytes": written == encoded.data,
+            "header": container.header == encoded.header,
+            "indices": np.array_equal(grid, encoded.indices),
+            "description": sound.description == encoded.description,
+        }
+    )
 
 
 def decompress_audio(

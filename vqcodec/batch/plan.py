@@ -102,14 +102,8 @@ def plan(
     Raises: ValueError for what is ambiguous as a whole. A single input that would do harm,
     as its output would replace another's or lies outside its folder, is among the failures.
     """
-    output, directory = outputs.output, outputs.directory
-    if output is not None and directory is not None:
-        raise ValueError("-o and -d exclude each other")
-    if "" in (*inputs, output, directory):
-        raise ValueError("a file name is empty")
-    if list(inputs).count(STREAM) > 1:
-        raise ValueError("'-' can be given once")
-    if output is not None and is_stdout(output):
+    _check_names(inputs, outputs)
+    if outputs.output is not None and is_stdout(outputs.output):
         outputs = replace(outputs, output=STREAM)
     failures: list[Failure] = []
     left_out = Counter[str]()
@@ -131,7 +125,7 @@ def plan(
         del left_out[Path(item.plain).suffix]  # earlier outputs
     places = Places()
     items = _once(items, places)
-    if output is not None and len(items) > 1:
+    if outputs.output is not None and len(items) > 1:
         raise ValueError(f"-o names one file, there are {len(items)} inputs; use -d")
     targets, notes = _targets(items, places)
     _refuse_terminal(targets)
@@ -168,6 +162,16 @@ def for_removal(planned: Plan) -> Plan:
     notes = [f"{job.source} is a link to another of the files and left out" for job in links]
     jobs = tuple(job for job in planned.jobs if job not in links)
     return replace(planned, jobs=jobs, notes=(*planned.notes, *notes))
+
+
+def _check_names(inputs: Sequence[str], outputs: Outputs) -> None:
+    """Raise ValueError for names that exclude each other, or are none."""
+    if outputs.output is not None and outputs.directory is not None:
+        raise ValueError("-o and -d exclude each other")
+    if "" in (*inputs, outputs.output, outputs.directory):
+        raise ValueError("a file name is empty")
+    if list(inputs).count(STREAM) > 1:
+        raise ValueError("'-' can be given once")
 
 
 def _item(

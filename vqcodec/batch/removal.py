@@ -25,6 +25,15 @@ class Removal:
         if self.remove_source and self.verify is False:
             raise ValueError("a source is only removed after its result is verified")
 
+    @property
+    def verifies(self) -> bool:
+        """Whether each result is decoded from the disk before it gets its name."""
+        return self.remove_source or bool(self.verify)
+
+    def is_too_large(self, before: int, after: int) -> bool:
+        """Tell whether a source is kept because its result, of `after` bytes, is larger."""
+        return after > before and not self.allow_larger
+
 
 def remove(job: Job, state: State) -> tuple[str, ...]:
     """Delete the input of a job; return why it is kept, if it is."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags, ifd
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Part
 from vqcodec.image.metadata import png_chunk_of, upright_xmp
 from vqcodec.image.picture import Metadata, PngChunk
@@ -176,7 +176,7 @@ def _metadata(part: Part, kept: Metadata) -> Holding:
         return held(Fate.LOST)
     if value == data:
         return held(Fate.KEPT)
-    turned_back = {Kind.EXIF: ifd.upright, Kind.XMP: upright_xmp}.get(kind)
+    turned_back = {Kind.EXIF: exif_tags.upright, Kind.XMP: upright_xmp}.get(kind)
     if turned_back is not None and value == turned_back(data):
         return held(Fate.CONVERTED, "its orientation is 1: the picture is stored upright")
     return held(Fate.LOST)

@@ -134,9 +134,9 @@ class Compression:
                 progress=progress,
             )
         check = partial(_confirm, job, bar, model, encoded)
-        job.write(encoded.data, check if self.removal.verify or removes else None)
+        job.write(encoded.data, check if self.removal.verifies else None)
         before, after = len(original), len(encoded.data)
-        is_larger = after > before and not self.removal.allow_larger
+        is_larger = self.removal.is_too_large(before, after)
         kept: tuple[str, ...] = ()
         if removes:
             has_date = source.picture.metadata.modified is not None

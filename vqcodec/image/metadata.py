@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from PIL import ExifTags, Image
 
 from vqcodec.errors import VqcWarning
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags
 from vqcodec.image.colour import PngColours
 from vqcodec.image.inventory.parts import Contents, Density, Kind, Part
 from vqcodec.image.picture import METADATA_MAX, PNG_CHUNKS_MAX, Metadata, PngChunk
@@ -93,7 +93,7 @@ def upright(metadata: Metadata, orientation: int) -> Metadata:
         density = replace(density, x=density.y, y=density.x)
     return replace(
         metadata,
-        exif=None if exif is None else ifd.upright(exif),
+        exif=None if exif is None else exif_tags.upright(exif),
         xmp=None if xmp is None else upright_xmp(xmp),
         density=density,
     )
@@ -109,8 +109,9 @@ def containers_orientation(image: Image.Image) -> int:
     its own EXIF and XMP say does not count.
     """
     exif = image.info.get("exif")
-    found = ifd.orientation(exif.removeprefix(b"Exif\0\0")) if isinstance(exif, bytes) else None
-    return found or 1
+    if not isinstance(exif, bytes):
+        return 1
+    return exif_tags.orientation(exif.removeprefix(b"Exif\0\0")) or 1
 
 
 def pillows_orientation(image: Image.Image) -> int:
@@ -174,7 +175,7 @@ def _fitting_chunks(parts: Iterable[Part]) -> tuple[PngChunk, ...]:
 
 def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
     """Return EXIF's orientation or, where EXIF has none, XMP's; 1 if nothing is said."""
-    turned = None if exif is None else ifd.orientation(exif)
+    turned = None if exif is None else exif_tags.orientation(exif)
     if turned is None and xmp is not None and (found := _XMP_ORIENTATION.search(xmp)):
         turned = int(found[2])
     return turned or 1
@@ -182,7 +183,7 @@ def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
 
 def _exif_of_tiff(data: bytes) -> bytes | None:
     try:
-        return ifd.exif_of_tiff(data, METADATA_MAX)
+        return exif_tags.exif_of_tiff(data, METADATA_MAX)
     except ValueError:
         return None
 

@@ -17,8 +17,8 @@ from vqcodec.codec.effort import Effort
 from vqcodec.codec.loading import ModelLike, model_for, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting, Target, Wish, setting
+from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
-from vqcodec.errors import FormatError, VerificationError
 from vqcodec.grid import Box, whole
 from vqcodec.image.choosing import Chooser, Encoded, ModelEncoded, encode_lossless
 from vqcodec.image.chunks import to_chunks, unpack
@@ -122,20 +122,12 @@ def encode(
         return encode_lossless(picture, chunks, progress)
     if model is None:
         raise ValueError("only lossless files are made without a model")
-    height, width = picture.pixels.shape[:2]
     wish = wish.for_medium(Medium.PICTURE)
     wished = setting(wish.quality, model.qualities)
-    header = Header(
-        mode=Mode.PRIOR if prior else Mode.FIXED,
-        quality=wished.quality,
-        shape=(height, width),
-        model=bytes.fromhex(model.sha256)[:8],
-        stride_log2=model.stride.bit_length() - 1,
-        tile_log2=TILE_LOG2,
-    )
+    header = _header(picture, model, wished.quality, prior)
     if refiner is not None and not prior:
         raise ValueError("indices of fixed length cannot be refined: all of them cost the same")
-    most, least = wish.bytes_at_most(pixels=height * width), wish.target_psnr
+    most, least = wish.bytes_at_most(pixels=math.prod(header.shape)), wish.target_psnr
     is_single = most is None and least is None and refiner is None
     count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
@@ -171,6 +163,18 @@ def encode(
     return chooser.smallest(encoded)
 
 
+def _header(picture: Picture, model: PictureModel, quality: int, prior: bool) -> Header:
+    height, width = picture.pixels.shape[:2]
+    return Header(
+        mode=Mode.PRIOR if prior else Mode.FIXED,
+        quality=quality,
+        shape=(height, width),
+        model=bytes.fromhex(model.sha256)[:8],
+        stride_log2=model.stride.bit_length() - 1,
+        tile_log2=TILE_LOG2,
+    )
+
+
 def confirm(
     encoded: Encoded,
     written: bytes,
@@ -184,27 +188,24 @@ def confirm(
     coded, the pixels of literal tiles, the picture's alpha and its metadata.
     """
     before, header = encoded.picture, encoded.header
-    try:
+    with decoding_again():
         container = parse(written, Limits(pixels=math.prod(header.shape), media=_MEDIUM))
         alpha, metadata = unpack(container)
         count = counter(progress, math.prod(header.grid))
         decoder = model_of(container.header, model, "cpu")
         grid, pixels = decode_stored(container.header, container.tiles, decoder, count)
-    except FormatError as error:
-        raise VerificationError(f"what was written does not decode: {error}") from error
     tiles = header.tiles()
     stored = [header.elements_of(tiles[number]) for number in encoded.literal]
-    same = {
-        "bytes": written == encoded.data,
-        "header": container.header == header,
-        "indices": np.array_equal(grid, encoded.indices),
-        "pixels": all(np.array_equal(pixels[box], before.pixels[box]) for box in stored),
-        "alpha": _equal(alpha, before.alpha),
-        "metadata": metadata == before.metadata,
-    }
-    if not all(same.values()):
-        differing = ", ".join(name for name, holds in same.items() if not holds)
-        raise VerificationError(f"what was written differs from what was coded: {differing}")
+    require_same(
+        {
+            "bytes": written == encoded.data,
+            "header": container.header == header,
+            "indices": np.array_equal(grid, encoded.indices),
+            "pixels": all(np.array_equal(pixels[box], before.pixels[box]) for box in stored),
+            "alpha": _equal(alpha, before.alpha),
+            "metadata": metadata == before.metadata,
+        }
+    )
 
 
 def decompress(

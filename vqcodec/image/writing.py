@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from vqcodec.errors import PictureError
-from vqcodec.image import ifd
+from vqcodec.image import exif_tags, ifd
 from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.colour import cicp_profile
 from vqcodec.image.inventory.parts import Density, Unit
@@ -155,7 +155,7 @@ def _written(
         missing.append("EXIF, which is too long")
     elif exif is not None and "exif" in places and format_name != "TIFF":
         # Pillow parses and re-encodes an AVIF picture's EXIF if it has an orientation.
-        block = ifd.without_orientation(exif) if format_name == "AVIF" else exif
+        block = exif_tags.without_orientation(exif) if format_name == "AVIF" else exif
         options["exif"] = b"Exif\0\0" + block
     if xmp is not None and format_name in ("WEBP", "AVIF"):
         options["xmp"] = xmp
@@ -179,7 +179,7 @@ def _written(
     elif format_name == "TIFF":
         resolution = [] if density is None else _resolution(density, data)
         missing += ["pixel density"] if density is not None and not resolution else []
-        missing += [] if exif is None else ifd.left_out(exif)
+        missing += [] if exif is None else exif_tags.left_out(exif)
         data = _with_tags(data, metadata, exif, resolution)
     if missing:
         warn(f"{format_name} has no place for its {', '.join(missing)}")
@@ -246,8 +246,8 @@ def _per_inch(density: Density) -> tuple[float, float] | None:
 def _whole_exif(exif: bytes) -> bytes | None:
     """Return an EXIF block that can be taken apart, None with a warning if it is damaged."""
     try:
-        ifd.exif_of_tiff(exif, len(exif))
-        ifd.without_orientation(exif)
+        exif_tags.exif_of_tiff(exif, len(exif))
+        exif_tags.without_orientation(exif)
     except ValueError:
         warn("its EXIF data are damaged and dropped")
         return None
@@ -282,7 +282,7 @@ def _with_tags(tiff: bytes, metadata: Metadata, exif: bytes | None, more: list[i
         entries.append(_entry(_TIFF_XMP, 1, metadata.xmp))
     if metadata.resources is not None:
         entries.append(_entry(_TIFF_RESOURCES, 7, metadata.resources))
-    return ifd.with_tags(tiff, exif, entries)
+    return exif_tags.with_tags(tiff, exif, entries)
 
 
 def _ratio(numerator: int, denominator: int) -> float:

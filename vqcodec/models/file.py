@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from vqcodec.engines.engine import Engine, make_engine
 from vqcodec.engines.layers import Network, tensor_shapes
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import header
@@ -90,3 +91,13 @@ def network_weights(
         key: floats(tensors, f"{prefix}.{key}", np.float16, shape)
         for key, shape in tensor_shapes(network).items()
     }
+
+
+def read_engine(
+    network: Network, prefix: str, tensors: Mapping[str, NDArray], device: str
+) -> Engine:
+    """Return what runs a network, whose float16 weights are under `prefix` and a dot, on a device.
+
+    Raises ModelCorruptError as `network_weights` does.
+    """
+    return make_engine(network, network_weights(network, prefix, tensors), device)

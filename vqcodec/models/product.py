@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
-from vqcodec.models.config import LatentPriorConfig, LatentWaveNetConfig, ProductConfig
+from vqcodec.models.config import LatentPriorConfig, ProductConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig
 from vqcodec.prior.chooser import LeastCost, bounded
 from vqcodec.prior.codebooks import Codebooks, Latents
 from vqcodec.prior.context import Prior

@@ -28,7 +28,7 @@ from vqcodec.engines.layers import (
     reach,
 )
 from vqcodec.models import stft
-from vqcodec.models.config import SoundAutoencoderConfig
+from vqcodec.models.config_sound import SoundAutoencoderConfig
 from vqcodec.models.convnext import KERNEL_SIZE, block, stack
 
 LOUDNESS = 20.0

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.container import Medium
-from vqcodec.engines.engine import Engine, make_engine
-from vqcodec.engines.layers import Network
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file, speech_transform, stft
-from vqcodec.models.config import LatentWaveNetConfig, SpeechConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.product import ProductModel, ProductParts, read_gains, read_product
 from vqcodec.models.speech_transform import SpeechTransform
 from vqcodec.prior.layer import Float, Tensors
@@ -119,10 +117,6 @@ def parse_model(
     latents = file.read_config(LatentWaveNetConfig, metadata.get("latent_prior")).slices
     if (len(coded.priors), sum(latents)) != (config.qualities, config.latents):
         raise ModelCorruptError("the prior is not of the transform's qualities and latents")
-
-    def engine(network: Network, prefix: str) -> Engine:
-        return make_engine(network, file.network_weights(network, prefix, tensors), device)
-
     return Speech(
         name=str(metadata.get("name", "")),
         sha256=sha256,
@@ -132,7 +126,11 @@ def parse_model(
         codebooks=coded.codebooks,
         transform=SpeechTransform(
             config=config,
-            analysis=engine(speech_transform.analysis(config), "analysis"),
-            synthesis=engine(speech_transform.synthesis(config), "synthesis"),
+            analysis=file.read_engine(
+                speech_transform.analysis(config), "analysis", tensors, device
+            ),
+            synthesis=file.read_engine(
+                speech_transform.synthesis(config), "synthesis", tensors, device
+            ),
         ),
     )

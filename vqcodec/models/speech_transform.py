@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vqcodec.engines.engine import Engine
 from vqcodec.engines.layers import Network
 from vqcodec.models import stft
-from vqcodec.models.config import SpeechConfig
+from vqcodec.models.config_sound import SpeechConfig
 from vqcodec.models.convnext import KERNEL_SIZE, stack
 
 

@@ -15,7 +15,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import AutoencoderConfig, SoundAutoencoderConfig
+from vqcodec.models.config import AutoencoderConfig
+from vqcodec.models.config_sound import SoundAutoencoderConfig
 
 _CHUNK_POSITIONS = 1 << 16
 

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import LatentPriorConfig, LatentWaveNetConfig, TransformConfig
+from vqcodec.models.config import LatentPriorConfig, TransformConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig
 from vqcodec.networks import fixedpoint as fx
 from vqcodec.networks.trunk import Pointwise, TapConv, Trunk, WedgeConv
 from vqcodec.prior import units

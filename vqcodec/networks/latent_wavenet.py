@@ -6,7 +6,7 @@ convolutions of a WaveNet (arXiv 1609.03499, section 2.1). Later frames read all
 
 from __future__ import annotations
 
-from vqcodec.models.config import LatentWaveNetConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig
 from vqcodec.networks.latent_prior import GaussianPrior
 from vqcodec.networks.trunk import DilatedConv
 

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import PriorConfig, WaveNetConfig
+from vqcodec.models.config import PriorConfig
+from vqcodec.models.config_sound import WaveNetConfig
 from vqcodec.networks import fixedpoint as fx
 from vqcodec.networks.trunk import Pointwise, TapConv, Trunk, WedgeConv
 from vqcodec.prior import units

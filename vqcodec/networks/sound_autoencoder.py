@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vqcodec.engines.layers import RowConv
 from vqcodec.models import stft
-from vqcodec.models.config import SoundAutoencoderConfig
+from vqcodec.models.config_sound import SoundAutoencoderConfig
 from vqcodec.models.sound_autoencoder import LOUDNESS
 from vqcodec.networks.convnext import Block, ChannelNorm, SpectrumStack
 

@@ -8,7 +8,7 @@ Shapes: B sounds of T frames, D latents for each; one row, as a grid of one dime
 
 from __future__ import annotations
 
-from vqcodec.models.config import SpeechConfig
+from vqcodec.models.config_sound import SpeechConfig
 from vqcodec.models.stft import BINS
 from vqcodec.networks.convnext import SpectrumStack, Stack
 

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.grid import Box
-from vqcodec.models.config import SpeechConfig, TransformConfig
+from vqcodec.models.config import TransformConfig
+from vqcodec.models.config_sound import SpeechConfig
 
 SLOPE = 0.1
 """Of leaky ReLU."""

@@ -7,7 +7,7 @@ causal convolutions whose dilations let few layers see far back. Its layers are 
 
 from __future__ import annotations
 
-from vqcodec.models.config import WaveNetConfig
+from vqcodec.models.config_sound import WaveNetConfig
 from vqcodec.networks.pixelcnn import IndexPrior
 from vqcodec.networks.trunk import DilatedConv
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqcodec.models.config import WaveNetDecoderConfig
+from vqcodec.models.config_sound import WaveNetDecoderConfig
 from vqcodec.networks.mu_law import CLASSES, SILENCE, samples_of
 
 

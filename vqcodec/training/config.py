@@ -89,6 +89,18 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StagesConfig:
+    """What the stages of a recipe share."""
+
+    precision: str = "auto"
+    """'bfloat16' (autocast), 'float32', or 'auto': bfloat16 where the hardware has it."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError("train.precision must be 'auto', 'bfloat16' or 'float32'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodebookTraining(ScheduleConfig):
     """Training of encoder, codebook and decoder (arXiv 1711.00937, eq. 3)."""
 
@@ -115,27 +127,27 @@ class AutoencoderTraining(CodebookTraining):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriorTraining(ScheduleConfig):
+class IndexPriorTraining(ScheduleConfig):
     """Training of the prior on the frozen autoencoder's indices."""
 
     integer_from: float = 0.6
     """Part of the steps after which the network runs on its integer grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorTraining(IndexPriorTraining):
+    """The same of pictures."""
+
     views: int = 2
     """Times each picture is indexed, at random scales and flips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """The stages, and what they share."""
+class TrainConfig(StagesConfig):
+    """The stages of `paper`."""
 
     autoencoder: AutoencoderTraining
     prior: PriorTraining
-    precision: str = "auto"
-    """'bfloat16' (autocast), 'float32', or 'auto': bfloat16 where the hardware has it."""
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("auto", "bfloat16", "float32"):
-            raise ValueError("train.precision must be 'auto', 'bfloat16' or 'float32'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,13 +198,11 @@ class ProductTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoTrainConfig:
-    """The stages of `photo`, and what they share."""
+class PhotoTrainConfig(StagesConfig):
+    """The stages of `photo`."""
 
     transform: TransformTraining
     product: ProductTraining
-    precision: str = "auto"
-    """As for `TrainConfig`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,13 @@ from typing import TypeAlias
 
 from vqcodec.models.config import DeepTransformConfig, LatentPriorConfig, ProductConfig
 from vqcodec.networks.distortion import MS_SSIM_SIDE
-from vqcodec.training.config import BaseRecipe, DataConfig, ProductTraining, ScheduleConfig
+from vqcodec.training.config import (
+    BaseRecipe,
+    DataConfig,
+    ProductTraining,
+    ScheduleConfig,
+    StagesConfig,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ DeepTraining: TypeAlias = "DeepTransformTraining | DeepProductTraining"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepPhotoTrainConfig:
+class DeepPhotoTrainConfig(StagesConfig):
     """The stages of `photo-2`, in their order; those that are left out are not trained."""
 
     transform: DeepTransformTraining | None = None
@@ -91,7 +97,7 @@ class DeepPhotoTrainConfig:
     product: DeepProductTraining | None = None
     """With codebooks; what the run makes is then a model."""
     precision: str = "auto"
-    """As for `TrainConfig`, of the convolutions inside blocks and of the prior: all else is
+    """As for `StagesConfig`, of the convolutions inside blocks and of the prior: all else is
     float32, as pictures of 40 dB need."""
 
     @property

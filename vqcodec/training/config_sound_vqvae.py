@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from vqcodec.models.config import SoundAutoencoderConfig, WaveNetConfig, WaveNetDecoderConfig
-from vqcodec.training.config import BaseRecipe, CodebookTraining, ScheduleConfig
+from vqcodec.models.config_sound import (
+    SoundAutoencoderConfig,
+    WaveNetConfig,
+    WaveNetDecoderConfig,
+)
+from vqcodec.training.config import (
+    BaseRecipe,
+    CodebookTraining,
+    IndexPriorTraining,
+    ScheduleConfig,
+    StagesConfig,
+)
 from vqcodec.training.config_speech import SoundConfig, SpeechDistortionConfig
-
-_PRECISIONS = ("auto", "bfloat16", "float32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,27 +52,20 @@ class SoundAutoencoderTraining(CodebookTraining):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundPriorTraining(ScheduleConfig):
-    """Training of the prior on the frozen autoencoder's indices."""
+class SoundPriorTraining(IndexPriorTraining):
+    """The same of sound."""
 
     crop: int = 512
     """Indices of a crop."""
-    integer_from: float = 0.6
-    """Part of the steps after which the network runs on its integer grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundVqVaeTrainConfig:
-    """The stages, and what they share."""
+class SoundVqVaeTrainConfig(StagesConfig):
+    """The stages of `paper-speech`, and what the first compares sound by."""
 
     autoencoder: SoundAutoencoderTraining
     prior: SoundPriorTraining
     distortion: SpeechDistortionConfig = field(default_factory=SpeechDistortionConfig)
-    precision: str = "auto"
-    """As for `config.TrainConfig`."""
-
-    def __post_init__(self) -> None:
-        _check_precision(self.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +102,10 @@ class WaveNetDecoderTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaveNetDecoderTrainConfig:
+class WaveNetDecoderTrainConfig(StagesConfig):
     """The only stage."""
 
     decoder: WaveNetDecoderTraining
-    precision: str = "auto"
-    """As for `config.TrainConfig`."""
-
-    def __post_init__(self) -> None:
-        _check_precision(self.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +117,3 @@ class WaveNetDecoderRecipe(BaseRecipe):
     decoder: WaveNetDecoderConfig = field(default_factory=WaveNetDecoderConfig)
     data: VoicesConfig = field(default_factory=VoicesConfig)
     train: WaveNetDecoderTrainConfig
-
-
-def _check_precision(precision: str) -> None:
-    if precision not in _PRECISIONS:
-        raise ValueError("train.precision must be 'auto', 'bfloat16' or 'float32'")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vqcodec.models.config import LatentWaveNetConfig, ProductConfig, SpeechConfig
+from vqcodec.models.config import ProductConfig
+from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.stft import HOP
-from vqcodec.training.config import BaseRecipe, ProductTraining, ScheduleConfig
+from vqcodec.training.config import BaseRecipe, ProductTraining, ScheduleConfig, StagesConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +68,12 @@ class SpeechTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechTrainConfig:
-    """The stages of `speech`, and what they share."""
+class SpeechTrainConfig(StagesConfig):
+    """The stages of `speech`, and what both compare sound by."""
 
     transform: SpeechTraining
     product: ProductTraining
     distortion: SpeechDistortionConfig = field(default_factory=SpeechDistortionConfig)
-    precision: str = "auto"
-    """As for `config.TrainConfig`."""
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("auto", "bfloat16", "float32"):
-            raise ValueError("train.precision must be 'auto', 'bfloat16' or 'float32'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,52 +1,38 @@
 """Stage 2: the prior, on indices that the frozen autoencoder gives.
 
-Every training picture is indexed a few times at random scales, once and for all;
-the prior then sees random tiles of these grids, with nothing around them, as it
-will when it codes. For the last part of the steps it runs on its integer grid.
+Every training picture is indexed a few times at random scales, once and for all; the prior then
+sees random tiles of these grids (`index_prior`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from vqcodec.networks.codebook import nearest
 from vqcodec.networks.model_files import VqVaeParts
-from vqcodec.networks.pixelcnn import PixelCNN, bits_per_index
-from vqcodec.storage import write_whole
+from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.training.autoencoder import Autoencoder
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import Pictures, Pixels, draws, read_rgb
-from vqcodec.training.distributed import rank, share, wait
+from vqcodec.training.index_cache import Indices, cached_indices, origin_of
+from vqcodec.training.index_prior import IndexPriorStage
 from vqcodec.training.precision import autocast
-from vqcodec.training.quantisation import usage
-
-Grid = NDArray[np.uint16]
-"""Indices (N, M) of one picture."""
 
 
-_VALIDATION_TILES = 96
-
-
-class PriorStage:
+class PriorStage(IndexPriorStage[PixelCNN]):
     """See the module's docstring."""
-
-    name = "prior"
 
     def __init__(
         self,
         recipe: Recipe,
-        grids: list[list[Grid]],
+        grids: list[list[Indices]],
         pictures: Pictures,
-        validation: list[Grid],
+        validation: list[Indices],
         codebook: Tensor,
         device: torch.device,
         start: VqVaeParts | None = None,
@@ -55,26 +41,15 @@ class PriorStage:
 
         The first weights are those of `start`, or else come from the codebook.
         """
-        self.schedule = recipe.train.prior
-        self._share = share(self.schedule.batch, "train.prior.batch")
-        self._recipe = recipe
+        crop = recipe.train.prior.crop
+        tiles = np.stack([tile for grid in validation for tile in _tiles(grid, crop)])
+        super().__init__(recipe, PixelCNN, tiles, codebook, device, start)
         self._grids = grids
         self._pictures = pictures
-        self._device = device
-        torch.manual_seed(recipe.seed + 1)
-        self.module = PixelCNN(recipe.prior).to(device)
-        if start is not None:
-            self.module.load_state_dict(start.prior.state_dict())
-        else:
-            self.module.start_from(codebook)
-        crop = self.schedule.crop
-        tiles = np.stack([tile for grid in validation for tile in _tiles(grid, crop)])
-        spread = tiles[:: -(-len(tiles) // _VALIDATION_TILES)]
-        self._validation = torch.from_numpy(spread.astype(np.int64))
 
     def batch(self, step: int) -> Tensor:
         """Draw tiles: int64 (B, crop, crop)."""
-        rng = draws(self._recipe.seed, 2, step)
+        rng = draws(self._seed, 2, step)
         side = self.schedule.crop
         tiles = []
         for _ in range(self._share):
@@ -85,32 +60,6 @@ class PriorStage:
             tiles.append(grid[top : top + side, left : left + side])
         return torch.from_numpy(np.stack(tiles).astype(np.int64))
 
-    def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Mean bits per index of one batch."""
-        integer = step >= self.schedule.integer_from * self.schedule.steps
-        indices = batch.to(self._device)
-        with autocast(self._device, self._recipe.train.precision):
-            logits = self.module(indices, integer=integer)
-        bits = bits_per_index(logits, indices)
-        return bits, {"bits": float(bits.detach())}
-
-    def after(self, batch: Tensor, step: int) -> None:
-        """Nothing follows a step."""
-
-    @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
-        """Bits per index on validation tiles: in real numbers, in integers, and unigram."""
-        totals = {"float_bits": 0.0, "integer_bits": 0.0}
-        parts = torch.split(self._validation, 8)
-        for part in parts:
-            indices = part.to(self._device)
-            for name in totals:
-                logits = self.module(indices, integer=name == "integer_bits")
-                totals[name] += float(bits_per_index(logits, indices)) * len(part)
-        size = self._recipe.prior.codebook_size
-        figures = {name: total / len(self._validation) for name, total in totals.items()}
-        return figures | {"unigram_bits": usage(self._validation, size)["unigram_bits"]}
-
 
 def index_pictures(
     autoencoder: Autoencoder,
@@ -119,7 +68,7 @@ def index_pictures(
     cache: Path,
     device: torch.device,
     progress: Callable[[int], None],
-) -> tuple[list[list[Grid]], bool]:
+) -> tuple[list[list[Indices]], bool]:
     """Index every picture `views` times; keep the result in the file `cache`.
 
     `progress` is told the number of pictures done. Also returns whether the indices
@@ -129,34 +78,16 @@ def index_pictures(
     Raises: ValueError in a process that cannot.
     """
     views = recipe.train.prior.views
-    origin = _origin(autoencoder, pictures, views)
-    stored = _stored(cache, origin, len(pictures), views)
-    wait()  # until all have looked for what only then may change
-    if stored is not None:
-        return stored, True
-    if rank() == 0:
-        stored = _index(autoencoder, recipe, pictures, device, progress)
-        named = {f"{p}.{v}": g for p, row in enumerate(stored) for v, g in enumerate(row)}
-        write_whole(cache, save(named, metadata={"origin": origin}), overwrite=True)
-    wait()
-    stored = stored or _stored(cache, origin, len(pictures), views)
-    if stored is None:
-        raise ValueError(
-            f"{cache}: process {rank()} finds no indices by process 0 of its own pictures: on "
-            "every machine processes need the same pictures, and one folder for the run"
-        )
-    return stored, False
+    networks = (autoencoder.encoder, autoencoder.codebook)
 
+    def make() -> dict[str, Indices]:
+        grids = _index(autoencoder, recipe, pictures, device, progress)
+        return {f"{p}.{v}": grid for p, row in enumerate(grids) for v, grid in enumerate(row)}
 
-def _stored(cache: Path, origin: str, count: int, views: int) -> list[list[Grid]] | None:
-    """Read the indices of `count` pictures, if the file is there and of that origin."""
-    if not cache.exists():
-        return None
-    with safe_open(cache, framework="numpy") as file:
-        if file.metadata() != {"origin": origin}:
-            return None
-    stored = load_file(cache)
-    return [[stored[f"{p}.{v}"] for v in range(views)] for p in range(count)]
+    named, known = cached_indices(
+        cache, origin_of(pictures.paths, networks, how=f"{views}"), make, "pictures"
+    )
+    return [[named[f"{p}.{v}"] for v in range(views)] for p in range(len(pictures))], known
 
 
 def _index(
@@ -165,7 +96,7 @@ def _index(
     pictures: Pictures,
     device: torch.device,
     progress: Callable[[int], None],
-) -> list[list[Grid]]:
+) -> list[list[Indices]]:
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     grids = []
     for number, path in enumerate(pictures.paths):
@@ -176,19 +107,9 @@ def _index(
     return grids
 
 
-def _origin(autoencoder: Autoencoder, pictures: Pictures, views: int) -> str:
-    digest = hashlib.sha256(f"{views}".encode())
-    for path in pictures.paths:
-        digest.update(path.name.encode())
-    for part in (autoencoder.encoder, autoencoder.codebook):
-        for value in part.state_dict().values():
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def index_files(
     autoencoder: Autoencoder, recipe: Recipe, paths: list[Path], device: torch.device
-) -> list[Grid]:
+) -> list[Indices]:
     """Index pictures as they are, for validation; those smaller than a tile are left out."""
     least = recipe.train.prior.crop * recipe.autoencoder.stride
     pixels = (read_rgb(path) for path in paths)
@@ -200,7 +121,7 @@ def index_files(
 @torch.inference_mode()
 def index_pixels(
     autoencoder: Autoencoder, recipe: Recipe, pixels: Pixels, device: torch.device
-) -> Grid:
+) -> Indices:
     """Index one picture (H, W, 3), cut to whole indices."""
     stride = recipe.autoencoder.stride
     rows, columns = pixels.shape[0] // stride, pixels.shape[1] // stride
@@ -213,7 +134,7 @@ def index_pixels(
     return indices.cpu().numpy().astype(np.uint16)
 
 
-def _tiles(grid: Grid, side: int) -> list[Grid]:
+def _tiles(grid: Indices, side: int) -> list[Indices]:
     rows, columns = grid.shape[0] // side, grid.shape[1] // side
     return [
         grid[i * side : (i + 1) * side, j * side : (j + 1) * side]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,11 +27,14 @@ from torch import Tensor, nn
 
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Codebooks, take
-from vqcodec.training.codebooks import ProductRecipe, cheapest, grid_of, rows_of
-from vqcodec.training.config import ProductTraining
+from vqcodec.training.codebooks import ProductRecipe, cheapest, grid_of, rows_of, start_all
+from vqcodec.training.config import PhotoRecipe, ProductTraining
+from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.data import draws
 from vqcodec.training.distributed import share
+from vqcodec.training.loop import Trainer
 from vqcodec.training.medium import Medium
+from vqcodec.training.start import Run
 from vqcodec.training.transform import spread_qualities
 
 
@@ -204,3 +208,28 @@ class ProductStage:
         codebooks = self.module.codebooks[quality - 1]
         assert isinstance(codebooks, Codebooks)
         return codebooks
+
+
+def train_product(
+    recipe: PhotoRecipe | SpeechRecipe,
+    medium: Medium,
+    given: list[Codebooks] | None,
+    cache: Path,
+    run: Run,
+) -> list[Codebooks]:
+    """Train the stage, and return the codebooks of qualities 1..Q; the medium's networks train with
+    them. The codebooks begin as `codebooks.start_all` says of `given` and `cache`.
+    """
+    settings = recipe.train.product
+    run.reporter.start("codebooks", 0, recipe.transform.qualities)
+    codebooks = start_all(
+        recipe,
+        settings,
+        medium,
+        given,
+        cache,
+        lambda done: run.reporter.step("codebooks", done, {}),
+    )
+    stage = ProductStage(recipe, settings, medium, codebooks, run.device)
+    Trainer(stage, run.folder, run.reporter).run(resume=run.resume)
+    return codebooks

@@ -5,13 +5,12 @@ from __future__ import annotations
 from vqcodec.models import photo
 from vqcodec.networks.model_files import PhotoParts, read_photo, write_photo
 from vqcodec.networks.product import Codebooks
-from vqcodec.training.codebooks import start_all
 from vqcodec.training.config import PhotoRecipe
 from vqcodec.training.data import open_pictures
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
 from vqcodec.training.photo_medium import PhotoMedium
-from vqcodec.training.product import ProductStage
+from vqcodec.training.product import train_product
 from vqcodec.training.start import Run, model_data, other_architecture
 from vqcodec.training.transform import Photo, TransformStage, rate_weights
 
@@ -37,17 +36,7 @@ def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
         first = TransformStage(recipe, pictures, held_out, run.device)
         Trainer(first, run.folder, run.reporter).run(resume=run.resume)
         medium, module = first.medium, first.module
-    run.reporter.start("codebooks", 0, recipe.transform.qualities)
-    codebooks = start_all(
-        recipe,
-        recipe.train.product,
-        medium,
-        given,
-        cache,
-        lambda done: run.reporter.step("codebooks", done, {}),
-    )
-    second = ProductStage(recipe, recipe.train.product, medium, codebooks, run.device)
-    Trainer(second, run.folder, run.reporter).run(resume=run.resume)
+    codebooks = train_product(recipe, medium, given, cache, run)
     parts = PhotoParts(
         config=recipe.transform,
         product=recipe.product,

@@ -7,11 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqcodec.networks.model_files import SpeechParts, write_speech
-from vqcodec.training.codebooks import start_all
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
-from vqcodec.training.product import ProductStage
+from vqcodec.training.product import train_product
 from vqcodec.training.sounds import open_recordings
 from vqcodec.training.speech import SpeechTransformStage
 from vqcodec.training.speech_medium import SpeechMedium
@@ -34,17 +33,7 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
     if recipe.start and not resumed:
         load_weights(medium.networks, Path(recipe.start))
     Trainer(first, run.folder, run.reporter).run(resume=run.resume)
-    run.reporter.start("codebooks", 0, recipe.transform.qualities)
-    codebooks = start_all(
-        recipe,
-        recipe.train.product,
-        medium,
-        None,
-        cache,
-        lambda done: run.reporter.step("codebooks", done, {}),
-    )
-    second = ProductStage(recipe, recipe.train.product, medium, codebooks, run.device)
-    Trainer(second, run.folder, run.reporter).run(resume=run.resume)
+    codebooks = train_product(recipe, medium, None, cache, run)
     networks = medium.networks
     parts = SpeechParts(
         config=recipe.transform,
