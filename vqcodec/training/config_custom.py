@@ -26,6 +26,8 @@ class CustomTraining(ProductTraining):
     """Steps however few the pictures are."""
     reports: int = 4
     """Validations, evenly over the steps."""
+    samples: float = 0.5
+    """Share of crops that are pictures which the start draws by itself (`replay`)."""
     least_percent: float = 1.0
     """Percent of bits that must be saved on the pictures held out, from half of the steps on."""
 
@@ -35,6 +37,8 @@ class CustomTraining(ProductTraining):
             raise ValueError("train.product: steps_per_picture and reports must be >= 1")
         if unknown := self.lambdas.keys() - {photo.ARCHITECTURE, photo2.ARCHITECTURE}:
             raise ValueError(f"train.product.lambdas.{min(unknown)}: no architecture to start from")
+        if not 0.0 <= self.samples <= 1.0:
+            raise ValueError("train.product.samples must be 0 to 1")
         if not 1 <= self.least_steps <= self.steps:
             raise ValueError("train.product.least_steps must be 1 to train.product.steps")
 

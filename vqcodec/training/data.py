@@ -137,6 +137,13 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def joined(self, others: list[Path], share: float) -> Pictures:
+        """Return these and others, which are drawn in `share` of the cases, all alike."""
+        both = Pictures(self.paths + others, self._config)
+        parts = (1.0 - share) * self._probabilities, np.full(len(others), share / len(others))
+        both._probabilities = np.concatenate(parts)
+        return both
+
     def pixels(self, path: Path) -> Pixels:
         """Return the decoded picture, from memory where there is room for it."""
         if path in self._cache:

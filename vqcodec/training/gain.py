@@ -47,36 +47,36 @@ def percent_saved(before: Curve, after: Curve) -> float:
     return float(100.0 * -np.expm1(logarithms[1] - logarithms[0]))
 
 
+def check_use(model: PictureModel, pictures: Sequence[Pixels]) -> None:
+    """Raise NoGainError if most of the pictures take fewer bytes stored exactly than coded by the
+    model at its default quality: they need none.
+    """
+    exact = [parse(compress(p, model=model)).header.mode is Mode.LITERAL for p in pictures]
+    if 2 * sum(exact) > len(exact):
+        raise NoGainError(
+            f"{sum(exact)} of {len(exact)} pictures held out take fewer bytes stored exactly than "
+            f"with {model.name}: no model saves anything there"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Pictures that were held out, and what is asked of a model on them."""
 
     pictures: Sequence[Pixels]
+    others: Sequence[Pixels]
+    """Some that stand for all other pictures."""
     start: PictureModel
     """What training went on from."""
     least_percent: float
     """Percent of bits that must be saved."""
 
-    def check_start(self) -> None:
-        """Raise NoGainError if most of the pictures take fewer bytes stored exactly than coded by
-        a model at its default quality: they need none.
-        """
-        exact = [
-            parse(compress(pixels, model=self.start)).header.mode is Mode.LITERAL
-            for pixels in self.pictures
-        ]
-        if 2 * sum(exact) > len(exact):
-            raise NoGainError(
-                f"{sum(exact)} of {len(exact)} pictures held out take fewer bytes stored exactly "
-                f"than with {self.start.name}: no model saves anything there"
-            )
-
     def check(self, percent: float) -> None:
         """Raise NoGainError if what is saved is not enough."""
         if percent < self.least_percent:
             raise NoGainError(
-                f"{percent:.1f} % of bits are saved beside {self.start.name} on pictures held out, "
-                f"{self.least_percent:g} % are asked for: no model is written",
+                f"{round(percent, 1) + 0.0} % of bits are saved beside {self.start.name} on "
+                f"pictures held out, {self.least_percent:g} % are asked for: no model is written",
                 hint="more pictures, all of one kind, may help",
             )
 
@@ -84,30 +84,38 @@ class Judge:
         """Compare files of both models at every other quality; `size` is that of the own model's
         file in bytes, and `progress` is called whenever a file is done.
 
-        Returns `percent_saved`, and where that is above 0 `megapixels_to_pay`: how many of them,
-        at a middle quality, save as many bytes as the model's file has.
+        Returns `percent_saved`, `percent_saved_on_others`, which is below 0 where more bits are
+        needed there, and where the first is above 0 `megapixels_to_pay`: how many of them, at a
+        middle quality, save as many bytes as the model's file has.
         """
-        before, after = (self._curve(model, progress) for model in (self.start, own))
+        before, after, others_before, others_after = (
+            self._curve(model, pictures, progress)
+            for pictures in (self.pictures, self.others)
+            for model in (self.start, own)
+        )
         percent = percent_saved(before, after)
         middle = before[len(before) // 2][0]
         saved = percent / 100.0 * middle / 8.0  # bytes per pixel
         paid = {"megapixels_to_pay": size / saved / 1e6} if saved > 0.0 else {}
-        return {"percent_saved": percent, **paid}
+        others = percent_saved(others_before, others_after)
+        return {"percent_saved": percent, "percent_saved_on_others": others, **paid}
 
     @property
     def rounds(self) -> int:
         """How often `compare` calls its `progress`."""
-        return 2 * len(self._qualities) * len(self.pictures)
+        return 2 * len(self._qualities) * (len(self.pictures) + len(self.others))
 
     @property
     def _qualities(self) -> range:
         return range(1, self.start.qualities + 1, 2)
 
-    def _curve(self, model: PictureModel, progress: Callable[[], None]) -> Curve:
+    def _curve(
+        self, model: PictureModel, pictures: Sequence[Pixels], progress: Callable[[], None]
+    ) -> Curve:
         curve = []
         for quality in self._qualities:
             points = []
-            for pixels in self.pictures:
+            for pixels in pictures:
                 data = compress(pixels, model=model, quality=quality)
                 decoded = np.asarray(decompress(data, model=model))
                 points.append((bits_per_pixel(len(data), pixels), psnr(pixels, decoded)))

@@ -1,9 +1,10 @@
 """A model of pictures, made one's own: codebooks, prior and synthesis go on training on pictures
 of one kind.
 
-Analysis and gains stay as they are (`product` says why). What is saved is measured on pictures
-held out: while training goes on by the bits of the integer prior, in the end by files. Where it
-is too little, no model is made.
+Analysis and gains stay as they are (`product` says why). A share of the crops are pictures that
+the model draws by itself (`replay`), so that it does not forget all others. What is saved is
+measured on pictures held out: while training goes on by the bits of the integer prior, in the end
+by files. Where it is too little, no model is made.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ from vqcodec.training.config_deep import (
 )
 from vqcodec.training.data import Pictures, centre, open_pictures, read_rgb
 from vqcodec.training.distributed import rank
-from vqcodec.training.gain import GainReporter, Judge
+from vqcodec.training.gain import GainReporter, Judge, check_use
 from vqcodec.training.loop import LOG_FILE, Log
+from vqcodec.training.replay import draw_samples
 from vqcodec.training.start import Run
 
 RECIPE = CustomRecipe
@@ -53,10 +55,13 @@ _SIDE = 768
 """Of each picture that is compared the middle, at most this wide and high, counts, pixels."""
 _STRIDE = 16
 """Of what both architectures code, pixels."""
+_SAMPLES, _DRAWN = "samples", 144
+"""Folder in the run's of what the start draws, and how many."""
 _FILES = "files"
 """The stage that compares."""
 _VALIDATED, _COMPARED = 6, 16
-"""Pictures held out, at most, that training validates on and that files are compared on."""
+"""Pictures held out, at most, that training validates on and that files are compared on; of
+samples so many are compared too."""
 
 
 class _Shared(TypedDict):
@@ -87,15 +92,19 @@ def train_stages(recipe: CustomRecipe, run: Run) -> bytes:
     pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     if len(pictures) < _FEWEST:
         raise ValueError(f"{len(pictures)} pictures are too few to train on: {_FEWEST} are needed")
-    judge = Judge(
-        [_middle(path) for path in _spread(held_out, _COMPARED)],
-        cast(PhotoModel, load_model(start)),
-        settings.least_percent,
+    model = cast(PhotoModel, load_model(start))
+    compared = [_middle(path) for path in _spread(held_out, _COMPARED)]
+    check_use(model, compared)
+    samples = draw_samples(
+        model, run.folder / _SAMPLES, _DRAWN, seed=recipe.seed, resume=run.resume
     )
-    judge.check_start()
+    others = [read_rgb(path) for path in samples[:_COMPARED]]
+    judge = Judge(compared, others, model, settings.least_percent)
     schedule = settings.schedule(len(pictures))
     reporter = GainReporter(run.reporter, judge, schedule["steps"], run.folder / LOG_FILE)
     watched = replace(run, reporter=reporter)
+    if settings.samples > 0.0:
+        pictures = pictures.joined(samples[_COMPARED:], settings.samples)
     made = _train(recipe, start, schedule, watched, pictures, _spread(held_out, _VALIDATED))
     if rank() == 0:
         _compare(judge, made, run)
