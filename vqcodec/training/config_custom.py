@@ -20,9 +20,9 @@ class CustomTraining(ProductTraining):
     with, as files do not hold that."""
     ms_ssim: float = 600.0
     """As for `TransformTraining`."""
-    steps_per_picture: int = 6
+    steps_per_picture: int = 4
     """Steps for each picture that is trained on."""
-    least_steps: int = 300
+    least_steps: int = 150
     """Steps however few the pictures are."""
     reports: int = 4
     """Validations, evenly over the steps."""
