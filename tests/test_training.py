@@ -17,6 +17,7 @@ from vqcodec.training.config import Recipe, ScheduleConfig
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.loop import InterruptedRunError, learning_rate, stop_requested
 from vqcodec.training.run import train
+from vqcodec.training.shipped import find_recipe, recipe_names
 
 RECIPE = """
 architecture = "vqvae-pixelcnn-1"
@@ -254,9 +255,19 @@ def test_overrides_are_toml(tmp_path: Path) -> None:
     assert recipe.data.scale == (0.7, 1.0)
 
 
-@pytest.mark.parametrize("name", ["paper-first", "paper", "small", "photo", "photo-2"])
-def test_recipes_say_their_architecture(name: str, tmp_path: Path) -> None:
-    path = Path(__file__).parent.parent / "train" / f"{name}.toml"
+_OF_SHIPPED_MODELS = Path(__file__).parent.parent / "train"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(_OF_SHIPPED_MODELS / f"{name}.toml" for name in ("paper-first", "paper", "photo")),
+        _OF_SHIPPED_MODELS / "photo-2.toml",
+        *map(find_recipe, recipe_names()),
+    ],
+    ids=lambda path: path.stem,
+)
+def test_recipes_say_their_architecture(path: Path, tmp_path: Path) -> None:
     recipe = load_recipe(path)
     row = f'architecture = "{recipe.architecture}"\n'
     text = path.read_text()

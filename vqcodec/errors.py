@@ -77,6 +77,10 @@ class ModelCorruptError(ModelError):
     """A model file is damaged or not a vqcodec model."""
 
 
+class NoGainError(VqcError):
+    """A model of one's own saves too little on the pictures that it is for."""
+
+
 class PictureError(VqcError):
     """A picture to be compressed cannot be read."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from vqcodec.tables import from_table
 from vqcodec.training.config import PhotoRecipe, Recipe
+from vqcodec.training.config_custom import CustomRecipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
 from vqcodec.training.config_speech import SpeechRecipe
@@ -21,13 +22,20 @@ else:
     import tomli as tomllib
 
 AnyRecipe = (
-    Recipe | PhotoRecipe | DeepPhotoRecipe | SpeechRecipe | SoundVqVaeRecipe | WaveNetDecoderRecipe
+    Recipe
+    | PhotoRecipe
+    | DeepPhotoRecipe
+    | CustomRecipe
+    | SpeechRecipe
+    | SoundVqVaeRecipe
+    | WaveNetDecoderRecipe
 )
 
 _ROWS = {
     "vqvae-pixelcnn-1": "vqcodec.training.run_vqvae",
     "photo-1": "vqcodec.training.run_photo",
     "photo-2": "vqcodec.training.run_deep_photo",
+    "custom": "vqcodec.training.run_custom",
     "speech-1": "vqcodec.training.run_speech",
     "vqvae-wavenet-1": "vqcodec.training.run_sound_vqvae",
     "wavenet-decoder-1": "vqcodec.training.run_wavenet_decoder",

@@ -29,6 +29,14 @@ class DataConfig:
     '*' is every other source together. Empty: all pictures alike."""
     cache_mib: int = 2048
     """Decoded pictures kept in memory, MiB."""
+    least_side: int = 1
+    """Pictures with a shorter side are left out, pixels."""
+    held_out: int = 1
+    """Pictures that are held out to validate on, at least, where no folder of these is given."""
+
+    def __post_init__(self) -> None:
+        if self.held_out < 1:
+            raise ValueError("data.held_out must be >= 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,8 @@ class ScheduleConfig:
     kept; 0: the weights themselves."""
     validate_every: int = 250
     """Steps between validations."""
+    validate_first: bool = False
+    """Whether there is a validation before the first step too."""
     checkpoint_every: int = 250
     """Steps between checkpoints."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,9 @@ def draws(*key: int) -> np.random.Generator:
     return np.random.default_rng([*key, rank()] if rank() else key)
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """List the pictures under `folder`, sorted; unreadable ones are left out with a warning.
+def find_pictures(folder: Path, least_side: int = 1) -> list[Path]:
+    """List the pictures under `folder`, sorted; unreadable ones, and those with a side of less
+    than `least_side` pixels, are left out with a warning.
 
     Raises ValueError if there is none.
     """
@@ -51,6 +53,8 @@ def find_pictures(folder: Path) -> list[Path]:
         try:
             with Image.open(path) as image:
                 trouble = "" if has_range(image) else "has no known range of values"
+                if min(image.size) < least_side:
+                    trouble = f"has a side of less than {least_side} pixels"
         except (OSError, SyntaxError, Image.DecompressionBombError):
             trouble = "is not a readable picture"
         if trouble:
@@ -58,7 +62,8 @@ def find_pictures(folder: Path) -> list[Path]:
         else:
             found.append(path)
     if not found:
-        raise ValueError(f"no pictures under {folder}")
+        large = f" with sides of at least {least_side} pixels" if least_side > 1 else ""
+        raise ValueError(f"no pictures{large} under {folder}")
     return found
 
 
@@ -86,19 +91,23 @@ def centre(pixels: Pixels, side: int, stride: int) -> Tensor:
 
 
 def split(
-    folders: Sequence[Path], validation: Path | None, find: Callable[[Path], list[Path]]
+    folders: Sequence[Path],
+    validation: Path | None,
+    find: Callable[[Path], list[Path]],
+    least: int = 1,
 ) -> tuple[list[Path], list[Path]]:
     """List the files of the folders to train on, and those to validate on.
 
-    Without a folder of these, one file of 16 is held out of the others (at least one, at most
+    Without a folder of these, one file of 16 is held out of the others (at least `least`, at most
     32). Raises ValueError if there are not enough.
     """
     paths = [path for folder in folders for path in find(folder)]
     if validation is not None:
         return paths, find(validation)
-    if len(paths) < 2:
-        raise ValueError(f"{folders[0]}: training needs at least two files")
-    held_out = paths[:: max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)]
+    if len(paths) <= least:
+        raise ValueError(f"{folders[0]}: training needs at least {least + 1} files")
+    every = max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)
+    held_out = paths[:: min(every, len(paths) // least)]
     return [path for path in paths if path not in set(held_out)], held_out
 
 
@@ -106,7 +115,9 @@ def open_pictures(
     folders: Sequence[Path], validation: Path | None, config: DataConfig
 ) -> tuple[Pictures, list[Path]]:
     """Return the pictures to train on, and the files of those to validate on (see `split`)."""
-    paths, held_out = split(folders, validation, find_pictures)
+    paths, held_out = split(
+        folders, validation, partial(find_pictures, least_side=config.least_side), config.held_out
+    )
     return Pictures(paths, config, folders), held_out
 
 
@@ -125,6 +136,13 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def joined(self, others: list[Path], share: float) -> Pictures:
+        """Return these and others, which are drawn in `share` of the cases, all alike."""
+        both = Pictures(self.paths + others, self._config)
+        parts = (1.0 - share) * self._probabilities, np.full(len(others), share / len(others))
+        both._probabilities = np.concatenate(parts)
+        return both
 
     def pixels(self, path: Path) -> Pixels:
         """Return the decoded picture, from memory where there is room for it."""

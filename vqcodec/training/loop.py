@@ -30,6 +30,8 @@ from vqcodec.training.distributed import agree, any_of, means, parallel, rank, w
 from vqcodec.training.optimise import Average, Optimisers
 
 Metrics = dict[str, float]
+LOG_FILE = "log.jsonl"
+"""In a run's folder: figures of all its stages."""
 
 
 class Stage(Protocol):
@@ -144,6 +146,8 @@ class Trainer:
             self._checkpoint.unlink(missing_ok=True)  # or a later resumption would take it
         self.log.open(start)
         self._reporter.start(stage.name, start, schedule.steps)
+        if schedule.validate_first and start == 0 and rank() == 0:
+            self._validate(0)
         stage.module.train()
         with stop_requested() as stopped:
             for step, batch in enumerate(prefetch(stage.batch, start, schedule.steps), start):
@@ -228,7 +232,7 @@ class Log:
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
-        self._path = folder / "log.jsonl"
+        self._path = folder / LOG_FILE
         self._stage = stage
         self._board: Any = None
         if rank():
@@ -258,7 +262,9 @@ class Log:
             file.write(json.dumps(row) + "\n")
 
     def _is_later(self, row: dict[str, Any], step: int) -> bool:
-        return bool(row["stage"] == self._stage and row["step"] > step)
+        """Tell whether a run that starts at `step` logs the row again."""
+        first = step == 0 and row["kind"] == "validation"
+        return bool(row["stage"] == self._stage and (row["step"] > step or first))
 
     def write(self, kind: str, step: int, metrics: Metrics) -> None:
         """Append one row."""

@@ -15,7 +15,7 @@ from vqcodec.training.config_deep import (
     DeepPhotoRecipe,
     DeepProductTraining,
 )
-from vqcodec.training.data import open_pictures
+from vqcodec.training.data import Pictures, open_pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.deep_start import Learnt, advance, begin, learnt_of
@@ -38,10 +38,16 @@ def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
     Returns a model's file; or, if the stage that makes one is not among them, the checkpoint of
     the last.
     """
+    return train_on(recipe, run, *open_pictures(run.data, run.validation, recipe.data))
+
+
+def train_on(
+    recipe: DeepPhotoRecipe, run: Run, pictures: Pictures, held_out: list[Path]
+) -> bytes | Path:
+    """Do what `train_stages` does on pictures that are open."""
     stages = recipe.train.stages
     for name, settings in stages.items():
         share(settings.batch, f"train.{name}.batch")
-    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     checkpoints = {name: run.folder / f"{name}.safetensors" for name in stages}
     if not run.resume and rank() == 0:
         for path in (run.folder / CODEBOOKS, *checkpoints.values()):

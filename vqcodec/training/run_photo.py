@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vqcodec.models import photo
 from vqcodec.networks.model_files import PhotoParts, read_photo, write_photo
 from vqcodec.networks.product import Codebooks
 from vqcodec.training.config import PhotoRecipe
-from vqcodec.training.data import open_pictures
+from vqcodec.training.data import Pictures, open_pictures
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
 from vqcodec.training.photo_medium import PhotoMedium
@@ -19,8 +21,12 @@ RECIPE = PhotoRecipe
 
 def train_stages(recipe: PhotoRecipe, run: Run) -> bytes:
     """Train the transform with noise, then everything with codebooks."""
+    return train_on(recipe, run, *open_pictures(run.data, run.validation, recipe.data))
+
+
+def train_on(recipe: PhotoRecipe, run: Run, pictures: Pictures, held_out: list[Path]) -> bytes:
+    """Do what `train_stages` does on pictures that are open."""
     share(recipe.train.product.batch, "train.product.batch")
-    pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     cache = run.folder / "codebooks.safetensors"
     if not run.resume and rank() == 0:
         cache.unlink(missing_ok=True)
