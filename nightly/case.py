@@ -228,6 +228,8 @@ def main() -> None:
     """Run the case that the command line gives."""
     settings, files = json.loads(sys.argv[1]), "".join(sys.argv[2:3])
     samples = [sample for sample in (*frozen(), *vectors()) if files in sample.name]
+    if not samples:
+        sys.exit(f"no file's name contains {files!r}")
     found = run(samples, settings)
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     facts = {

@@ -231,6 +231,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases whose names contain this, and `plain`")
     parser.add_argument("--files", default="", help="files whose names contain this")
     options = parser.parse_args()
+    if not any(options.only in case.name for case in CASES):
+        parser.error(f"no case's name contains {options.only!r}")
     counts = matrix([sys.executable, *options.python], options.only, options.files)
     print(", ".join(f"{counts[how]} {how}" for how in ("same", "DIFFERS", "skipped")))
     return 1 if counts["DIFFERS"] else 0

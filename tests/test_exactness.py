@@ -54,6 +54,14 @@ def test_the_same_with_all_of_it_at_once() -> None:
     assert told["tables"] == tables
 
 
+def test_a_matrix_of_nothing_is_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = exactness.run(exactness.PLAIN, sys.executable, "no-such-file")
+    assert "no file's name contains" in told["differs"][0]
+    monkeypatch.setattr(sys, "argv", ["exactness", "--only", "no-such-case"])
+    with pytest.raises(SystemExit):
+        exactness.main()
+
+
 @contextmanager
 def each_operation_in(precision: str) -> Iterator[None]:
     """As a program may ask for it since torch 2.9."""

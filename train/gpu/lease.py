@@ -23,8 +23,8 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
+from graphs import steps_of
 from pack import CHECKPOINT
-from replay import steps_of
 from slim import load_slim, save_slim, slim_files
 from stage import ParcelMedium, Shelves, enlarged, packed_pictures
 from torch import Tensor

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from replay import Steps
+from graphs import Steps
 from torch import Tensor
 
 from vqcodec.training.architectures import load_recipe
