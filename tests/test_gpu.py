@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lease
 import needs
@@ -25,6 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 from shelf import Shelf
+from stage import Shelves
 from test_deep import CPU, recipe, run
 from test_deep import one_thread as one_thread
 from test_deep import place as place
@@ -41,7 +41,6 @@ from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.pages import page
 from vqcodec.training.run_deep_photo import DeepStage
-from vqcodec.training.transform import Photo
 
 PLENTY = 1 << 30
 
@@ -184,8 +183,9 @@ def parcel_of(of: DeepPhotoRecipe, place: Path, count: int = 2, room: int = PLEN
     return place / "parcel"
 
 
-def opened(of: DeepPhotoRecipe, parcel: Path) -> tuple[DeepStage, Photo[Any]]:
-    return lease.open_work(of, lease.Work.of(of, parcel), parcel, CPU)
+def opened(of: DeepPhotoRecipe, parcel: Path) -> DeepStage:
+    work = lease.Work.of(of, parcel)
+    return lease.open_work(of, work, parcel, Shelves(of, parcel, CPU), CPU)
 
 
 @pytest.fixture
@@ -233,11 +233,11 @@ def test_a_parcel_without_room_is_refused(first: DeepPhotoRecipe, place: Path) -
 def test_validation_is_that_of_the_run(first: DeepPhotoRecipe, place: Path) -> None:
     photo(300, 290, seed=9).save(place / "few/large.png")
     parcel = parcel_of(first, place)
-    rented, networks = opened(first, parcel)
+    rented = opened(first, parcel)
     paths = find_pictures(place / "few")
     pictures, settings = Pictures(paths, first.data), first.train.transform
     assert settings is not None
-    medium = DeepPhotoMedium(first, settings, networks, pictures, [""], paths, CPU)
+    medium = DeepPhotoMedium(first, settings, rented.module, pictures, [""], paths, CPU)
     figures = DeepTransformStage("transform", settings, first.seed, medium, CPU).validate()
     assert rented.validate() == {n: v for n, v in figures.items() if not n.startswith("page_")}
 
@@ -296,7 +296,7 @@ def test_pictures_smaller_than_a_crop_are_enlarged() -> None:
 
 def test_batches_are_those_of_the_recipe(first: DeepPhotoRecipe, place: Path) -> None:
     parcel = parcel_of(first, place)
-    rented, _ = opened(lease.enlarged(first, "transform", 6), parcel)
+    rented = opened(lease.enlarged(first, "transform", 6), parcel)
     for step, shape in ((0, (6, 3, 32, 32)), (5, (6, 3, 32, 32)), (6, (3, 3, 48, 48))):
         batch = rented.batch(step)
         assert batch.shape == shape

@@ -1,13 +1,14 @@
 """Train photo-2 for some minutes, with all that a GPU gives.
 
-    PYTHONPATH=. python3 train/gpu/lease.py train/photo-2.toml /tmp/parcel --out $OUT --minutes 8
+    PYTHONPATH=. python3 train/gpu/lease.py train/photo-2.toml /tmp/parcel --out $OUT --minutes 6 2
 
 takes what `pack.py` packed, its folders copied into one, and trains the stage that the run was
-in, or if that had ended the next, to a step of the recipe, the stage's last one unless told
-otherwise. How many steps a GPU takes in that time nobody knows before;
-so the clock, not a count, says where in the recipe's schedule a step is: when half of the
-time is over, half of the steps to make are counted as done. Every two minutes, and in the
-end, checkpoint (`slim`) and log go to the folder --out, over the ones before.
+in, or if that had ended the next, here for 6 minutes, and the stage after it for 2. How many
+steps a GPU takes in that time nobody knows before; so the clock, not a count, says where in the
+recipe's schedule a step is: when half of the time is over, half of the steps to make are counted
+as done. Every two minutes, and in the end, checkpoint (`slim`) and log go to the folder --out,
+over the ones before. What a stage ended with, if another follows, is kept in the parcel's folder
+`ended`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import torch
 from pack import CHECKPOINT
-from slim import load_slim, save_slim
-from stage import ParcelMedium, enlarged, packed_pictures
+from replay import steps_of
+from slim import load_slim, save_slim, slim_files
+from stage import ParcelMedium, Shelves, enlarged, packed_pictures
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
@@ -35,13 +37,14 @@ from vqcodec.training.loop import SILENCE, Log, learning_rate, stop_requested
 from vqcodec.training.optimise import Average, Optimisers
 from vqcodec.training.precision import lower_dtype
 from vqcodec.training.run_deep_photo import CODEBOOKS, DeepStage, open_stage
-from vqcodec.training.transform import Photo
 
-_LOG_EVERY = 50
+_LOG_EVERY, _SHOW_EVERY = 50, 1000
+"""Steps."""
 _SAVE_EVERY = 120.0
 """Seconds."""
 _RESERVE = 15.0
 """Seconds kept for the last validation and checkpoint."""
+_ENDED = "ended"
 _FACTOR_MAX = 2.0
 """Muon's rate grows with the square root of the batch, but a rate far above the recipe's has
 not been tried with it.
@@ -73,11 +76,20 @@ class Span:
 class Lease:
     """Trains a stage over a span."""
 
-    def __init__(self, stage: DeepStage, span: Span, factor: float, work: Path, out: Path) -> None:
+    def __init__(
+        self,
+        stage: DeepStage,
+        span: Span,
+        factor: float,
+        work: Path,
+        out: Path,
+        device: torch.device,
+    ) -> None:
         """The stage's rates are multiplied by `factor`. The log is kept in the folder `work`, and
         copied to `out` with each checkpoint, so that the two always belong together.
         """
         self._stage = stage
+        self._device = device
         self._span = span
         self._factor = factor
         self._work = work
@@ -85,7 +97,9 @@ class Lease:
         self._log = Log(work, stage.name)
         self._optimisers = Optimisers(stage.module, stage.schedule)
         self._average = Average(stage.module, stage.schedule.average)
+        self._taker = steps_of(stage, self._optimisers, device)
         self._steps = 0
+        self._logged = 0.0
 
     def run(self) -> int:
         """Train, and return the recipe's step that is reached, sooner after SIGINT or SIGTERM.
@@ -96,7 +110,6 @@ class Lease:
         began = saved = time.monotonic()
         self._log.open(span.start)
         self._validate(span.start)
-        self._stage.module.train()
         step, part = span.start, 0.0
         with stop_requested() as stopped:
             while part < 1.0 and not stopped():
@@ -105,36 +118,45 @@ class Lease:
                 part = span.part(now - began, self._steps)
                 step = span.step(part)
                 if now - saved > _SAVE_EVERY:
+                    self._checked(step)
                     self._save(step)
                     saved = time.monotonic()
+        self._checked(step)
         self._validate(step)
         self._save(step)
         return step
 
     def _step(self, step: int) -> None:
         stage = self._stage
-        began = time.perf_counter()
-        loss, metrics = stage.loss(stage.batch(step), step)
         warm = min(1.0, (self._steps + 1) / max(1, stage.schedule.warmup))
         rate = learning_rate(stage.schedule, step) * self._factor * warm
-        norm = self._optimisers.step(loss, rate)
-        if not math.isfinite(norm):
-            raise FloatingPointError(
-                f"step {step}: gradients are no numbers any more; the checkpoint before stands"
-            )
+        self._taker.take(stage.batch(step).to(self._device), step, rate)
         self._average.update(step)
         self._steps += 1
         if self._steps % _LOG_EVERY == 0:
-            seconds = time.perf_counter() - began
-            figures = {"loss": float(loss.detach()), **metrics, "gradient": norm}
+            figures = self._checked(step)
+            now = time.perf_counter()
+            seconds = (now - self._logged) / _LOG_EVERY if self._logged else math.nan
+            self._logged = now
             self._log.write("train", step, figures | {"seconds": seconds})
-            print(f"step {step}:", *_shown(figures), f"{seconds:.3f} s", flush=True)
+            if self._steps % _SHOW_EVERY == 0:
+                print(f"step {step}:", *_shown(figures), f"{seconds:.4f} s", flush=True)
+
+    def _checked(self, step: int) -> dict[str, float]:
+        """Return the figures of the last step. Raises FloatingPointError if they are none."""
+        figures = self._taker.figures()
+        if not math.isfinite(figures["gradient"]):
+            raise FloatingPointError(
+                f"step {step}: gradients are no numbers any more; the checkpoint before stands"
+            )
+        return figures
 
     def _validate(self, step: int) -> None:
         self._stage.module.eval()
-        # Its pictures have shapes of their own, for which compiling would take longer than they do.
-        with self._average.swapped(), torch.compiler.set_stance("force_eager"):
+        # Its pictures have shapes of their own, for which trying algorithms would take longer.
+        with self._average.swapped(), torch.backends.cudnn.flags(benchmark=False):
             figures = self._stage.validate()
+        self._stage.module.train()
         self._log.write("validation", step, figures)
         print(f"validation at step {step}: loss {figures['loss']:.4f}", flush=True)
 
@@ -173,9 +195,9 @@ class Work:
 
 
 def open_work(
-    recipe: DeepPhotoRecipe, work: Work, parcel: Path, device: torch.device
-) -> tuple[DeepStage, Photo[Any]]:
-    """Make the stage of a parcel, with the weights in it, and its networks.
+    recipe: DeepPhotoRecipe, work: Work, parcel: Path, shelves: Shelves, device: torch.device
+) -> DeepStage:
+    """Make the stage of a parcel, with the weights in it.
 
     Raises ModelCorruptError if these are another recipe's; ValueError if there are no pictures.
     """
@@ -185,33 +207,64 @@ def open_work(
     if not work.step:
         learnt = advance(recipe, work.stage, learnt, pictures, dtype)
     settings = recipe.train.stages[work.stage]
-    medium = ParcelMedium(recipe, settings, learnt.networks, pictures, parcel, device)
+    medium = ParcelMedium(recipe, settings, learnt.networks, pictures, shelves, parcel, device)
     (parcel / CODEBOOKS).unlink(missing_ok=True)
     cache = None if work.step else parcel / CODEBOOKS
-    stage, _ = open_stage(recipe, work.stage, learnt, medium, cache, SILENCE)
-    return stage, medium.networks
+    return open_stage(recipe, work.stage, learnt, medium, cache, SILENCE)[0]
 
 
-def compile_networks(networks: Photo[Any]) -> None:
-    """Have torch fuse what each network computes; what cannot be compiled runs as it is."""
-    torch._dynamo.config.suppress_errors = True
-    for network in (networks.analysis, networks.synthesis, networks.prior):
-        network.compile(dynamic=False)
+def train(options: argparse.Namespace, given: DeepPhotoRecipe) -> None:
+    """Train a stage for each number of minutes.
+
+    Raises: ModelCorruptError or ValueError if the parcel is not whole or of another recipe, or
+    `--until` is not ahead; FloatingPointError when training diverges.
+    """
+    device, parcel = torch.device(options.device), options.parcel
+    torch.manual_seed(given.seed)
+    began = time.monotonic()
+    shelves: Shelves | None = None
+    ends = [60.0 * minutes for minutes in accumulate(options.minutes)]
+    for end in ends:
+        work = Work.of(given, parcel)
+        shelves = shelves or Shelves(given, parcel, device)
+        recipe = enlarged(given, work.stage, options.batch)
+        stage = open_work(recipe, work, parcel, shelves, device)
+        last = end == ends[-1]
+        span = Span(
+            start=work.step,
+            until=(options.until if last else None) or stage.schedule.steps,
+            seconds=end - (time.monotonic() - began) - _RESERVE,
+            steps=options.steps,
+        )
+        if not span.start < span.until <= stage.schedule.steps:
+            raise ValueError(f"--until must be {span.start + 1} to {stage.schedule.steps}")
+        growth = options.batch / given.train.stages[work.stage].batch
+        factor = options.factor or min(_FACTOR_MAX, growth**0.5)
+        loaded = time.monotonic() - began
+        print(f"{work.stage}: ready after {loaded:.0f} s; rates times {factor:.2f}", flush=True)
+        lease = Lease(stage, span, factor, parcel, options.out, device)
+        step = lease.run()
+        print(f"steps {span.start} to {step}: {time.monotonic() - began:.0f} s", flush=True)
+        if last or step < stage.schedule.steps:
+            break
+        shutil.copytree(options.out, parcel / _ENDED / work.stage, dirs_exist_ok=True)
+        for path in slim_files(options.out):
+            shutil.copyfile(path, parcel / CHECKPOINT / path.name)
 
 
 def main() -> None:
     """Train as the command line says."""
-    began = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("recipe", type=Path)
     parser.add_argument("parcel", type=Path, help="folder with all that was packed")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
-    parser.add_argument("--minutes", type=float, required=True, help="time for everything")
+    parser.add_argument(
+        "--minutes", type=float, nargs="+", required=True, help="time for everything, by stage"
+    )
     parser.add_argument("--until", type=int, help="step of the recipe to end at; default: the last")
     parser.add_argument("--steps", type=int, help="take at most so many steps, as in a rehearsal")
-    parser.add_argument("--batch", type=int, default=96, help="crops per step")
+    parser.add_argument("--batch", type=int, default=48, help="crops per step")
     parser.add_argument("--factor", type=float, help="of the recipe's rates; default: by the batch")
-    parser.add_argument("--compile", action="store_true", help="see README.md")
     parser.add_argument("--device", default="cuda")
     options = parser.parse_args()
     given = load_recipe(options.recipe)
@@ -219,32 +272,9 @@ def main() -> None:
         parser.error(f"{options.recipe} is not a recipe of photo-2")
     torch.backends.cudnn.benchmark = True
     try:
-        work = Work.of(given, options.parcel)
-        recipe = enlarged(given, work.stage, options.batch)
-        stage, networks = open_work(recipe, work, options.parcel, torch.device(options.device))
-    except (OSError, ModelCorruptError, ValueError) as error:
+        train(options, given)
+    except (OSError, ModelCorruptError, ValueError, FloatingPointError) as error:
         sys.exit(str(error))
-    if options.compile:
-        compile_networks(networks)
-    growth = options.batch / given.train.stages[work.stage].batch
-    left = 60.0 * options.minutes - (time.monotonic() - began) - _RESERVE
-    span = Span(
-        start=work.step,
-        until=options.until or stage.schedule.steps,
-        seconds=left,
-        steps=options.steps,
-    )
-    if span.until <= span.start or span.until > stage.schedule.steps:
-        parser.error(f"--until must be {span.start + 1} to {stage.schedule.steps}")
-    factor = options.factor or min(_FACTOR_MAX, growth**0.5)
-    loaded = time.monotonic() - began
-    print(f"{work.stage}: loaded in {loaded:.0f} s; rates times {factor:.2f}", flush=True)
-    lease = Lease(stage, span, factor, options.parcel, options.out)
-    try:
-        step = lease.run()
-    except FloatingPointError as error:
-        sys.exit(str(error))
-    print(f"steps {span.start} to {step} in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def _shown(figures: dict[str, float]) -> list[str]:

@@ -61,12 +61,13 @@ class Shelf:
         self, corners: NDArray[np.int64], widths: NDArray[np.int64], mirrored: NDArray, side: int
     ) -> Tensor:
         """Copy squares that begin at `corners` of rows of `widths` pixels."""
-        first, width, turned = (
-            torch.from_numpy(values).to(self._device)[:, None, None]
-            for values in (corners, widths, mirrored)
-        )
+        drawn = torch.from_numpy(np.stack([corners, widths, mirrored]))
+        if self._device.type == "cuda":
+            # From pinned memory the copy is another thing that the host need not wait for.
+            drawn = drawn.pin_memory()
+        first, width, turned = drawn.to(self._device, non_blocking=True)[:, :, None, None]
         places = torch.arange(side, device=self._device)
-        columns = torch.where(turned, places.flip(0), places)  # (B, 1, side)
+        columns = torch.where(turned.bool(), places.flip(0), places)  # (B, 1, side)
         square = self._pixels[first + places[:, None] * width + columns]  # (B, side, side, 3)
         return square.permute(0, 3, 1, 2)
 

@@ -23,6 +23,21 @@ _SCALES = 6
 """Sizes of each picture, evenly over the recipe's range of scales."""
 
 
+class Shelves:
+    """Pictures and drawn pages of a parcel, on a device."""
+
+    def __init__(self, recipe: DeepPhotoRecipe, parcel: Path, device: torch.device) -> None:
+        """Decode them and copy them there. Raises ValueError if one cannot be read."""
+        stages = recipe.train.stages.values()
+        least = max(side for settings in stages for side in settings.sides.values())
+        scales = np.linspace(*recipe.data.scale, _SCALES).tolist()
+        pictures = packed_pictures(recipe, parcel)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            self.photographs = Shelf(pool.map(read_rgb, pictures.paths), scales, least, device)
+            pages = find_pictures(parcel / PAGES)
+            self.sheets = Shelf(pool.map(read_rgb, pages), [1.0], least, device)
+
+
 class ParcelMedium(DeepPhotoMedium):
     """Crops lie on the device, drawn from one sequence of random numbers, whatever their step.
 
@@ -35,32 +50,25 @@ class ParcelMedium(DeepPhotoMedium):
         settings: DeepTraining,
         networks: Photo[Any],
         pictures: Pictures,
+        shelves: Shelves,
         parcel: Path,
         device: torch.device,
     ) -> None:
-        """Decode the pictures of the folder `parcel` and copy them to the device.
-
-        Raises ValueError if one cannot be read.
-        """
+        """`shelves` are those of the folder `parcel`, where the validation pictures are too."""
         validation = find_pictures(parcel / VALIDATION)
         super().__init__(recipe, settings, networks, pictures, [], validation, device)
         self._share = settings.pages
         self._rng = np.random.default_rng([recipe.seed, 10])
-        least = max(settings.sides.values())
-        scales = np.linspace(*recipe.data.scale, _SCALES).tolist()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self._photographs = Shelf(pool.map(read_rgb, pictures.paths), scales, least, device)
-            pages = find_pictures(parcel / PAGES)
-            self._sheets = Shelf(pool.map(read_rgb, pages), [1.0], least, device)
+        self._shelves = shelves
 
     def batch(self, count: int, length: int, rng: np.random.Generator) -> Tensor:
         """Draw pixels on the device: uint8 (count, 3, length, length), channels last in memory."""
         own = self._rng
-        sheets = own.integers(len(self._sheets), size=own.binomial(count, self._share))
+        sheets = own.integers(len(self._shelves.sheets), size=own.binomial(count, self._share))
         numbers = np.array([self.pictures.draw(own) for _ in range(count - len(sheets))], np.int64)
         parts = [
-            self._photographs.crops(numbers, length, own, mirror=True),
-            self._sheets.crops(sheets, length, own, mirror=False),
+            self._shelves.photographs.crops(numbers, length, own, mirror=True),
+            self._shelves.sheets.crops(sheets, length, own, mirror=False),
         ]
         # Joined, they are still channels last.
         return torch.cat(parts)

@@ -10,6 +10,7 @@ a channel is unlike its original it returns 0 with no gradient at all, which no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -63,9 +64,9 @@ def ms_ssim(decoded: Tensor, original: Tensor) -> Tensor:
         padding = [side % 2 for side in original.shape[2:]]
         decoded = avg_pool2d(decoded, 2, padding=padding)
         original = avg_pool2d(original, 2, padding=padding)
-    weights = torch.tensor(_WEIGHTS, device=original.device)[:, None, None]
-    means = torch.stack([factor.mean((2, 3)) for factor in factors])  # (scales, B, 3)
-    return means.clamp_min(_LEAST).pow(weights).prod(0).mean(1)
+    means = (factor.mean((2, 3)).clamp_min(_LEAST) for factor in factors)  # (B, 3) each
+    powers = (mean.pow(weight) for mean, weight in zip(means, _WEIGHTS, strict=True))
+    return reduce(torch.mul, powers).mean(1)
 
 
 def _similarities(decoded: Tensor, original: Tensor) -> tuple[Tensor, Tensor]:

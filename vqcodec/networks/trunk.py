@@ -51,18 +51,22 @@ class TapConv(nn.Module, ABC):
 class WedgeConv(TapConv):
     """Over a wedge in two dimensions, (B, inputs, N, M)."""
 
+    places: Tensor
+    """Of the taps in the square around them, row by row, (taps,)."""
+
     def __init__(self, taps: Taps, inputs: int, outputs: int, fraction_in: int) -> None:
         super().__init__(taps, inputs, outputs, fraction_in)
         self.radius = max(max(abs(di), abs(dj)) for di, dj in taps)
-        self._rows = [di + self.radius for di, _ in taps]
-        self._columns = [dj + self.radius for _, dj in taps]
+        self._side = 2 * self.radius + 1
+        places = [(di + self.radius) * self._side + dj + self.radius for di, dj in taps]
+        self.register_buffer("places", torch.tensor(places), persistent=False)
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        side = 2 * self.radius + 1
         # Channels last, as the features are, or every convolution would reorder both.
-        kernel = weight.new_zeros(weight.shape[0], side, side, weight.shape[2])
-        kernel[:, self._rows, self._columns] = weight
-        return F.conv2d(x, kernel.permute(0, 3, 1, 2), bias, padding=self.radius)
+        square = weight.new_zeros(weight.shape[0], self._side**2, weight.shape[2])
+        square = square.index_copy(1, self.places, weight)
+        kernel = square.view(-1, self._side, self._side, weight.shape[2]).permute(0, 3, 1, 2)
+        return F.conv2d(x, kernel, bias, padding=self.radius)
 
 
 class DilatedConv(TapConv):

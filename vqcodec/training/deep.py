@@ -14,11 +14,14 @@ Loss, qualities and rounding are those of photo-1's first stage (`transform`). D
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vqcodec.networks.deep import set_slope
+from vqcodec.networks.distortion import Distortion
 from vqcodec.networks.latent_prior import bits
 from vqcodec.networks.transform import SLOPE
 from vqcodec.training.config_deep import DeepTransformTraining
@@ -30,6 +33,17 @@ from vqcodec.training.transform import spread_qualities
 
 _FLAT = 9
 """White is flat where a square of this side is white, pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What crops cost."""
+
+    loss: Tensor
+    """Rate and distortion, to be minimised, ()."""
+    bpp: Tensor
+    """(B,), without gradients."""
+    distortion: Distortion
 
 
 class DeepTransformStage:
@@ -63,35 +77,69 @@ class DeepTransformStage:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
-        medium, settings = self._medium, self.schedule
-        self._rectify(step)
+        self.set_slope(self.slope(step))
         seed = (self._seed << 32) + step
         generator = torch.Generator(self._device).manual_seed(seed)
+        qualities = spread_qualities(len(batch), self.qualities, generator)
+        noise = None
+        if self.is_noisy(step):
+            if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
+                generator.manual_seed(seed + (rank() << 24))
+            noise = self.noise(batch, generator)
+        with_analysis = step >= self.schedule.decoder_steps
+        cost = self.cost(batch, qualities, noise, with_analysis=with_analysis)
+        return cost.loss, {"bpp": float(cost.bpp.mean()), **cost.distortion.figures()}
+
+    def is_noisy(self, step: int) -> bool:
+        """Tell whether the rate of a step is that of noise, not of candidates."""
+        return step < self.schedule.candidates_from * self.schedule.steps
+
+    def noise(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw noise for the latents of a batch, float32 (B, D, N, M) in -0.5..0.5."""
+        medium = self._medium
+        height, width = (side // medium.stride for side in batch.shape[2:])
+        shape = (len(batch), medium.latent_count, height, width)
+        return torch.rand(shape, generator=generator, device=self._device) - 0.5
+
+    def cost(
+        self, batch: Tensor, qualities: Tensor, noise: Tensor | None, *, with_analysis: bool = True
+    ) -> Cost:
+        """Weigh crops at their qualities, int64 (B,). Without noise the rate is that of two
+        candidates; gradients reach analysis and gains only `with_analysis`.
+
+        Draws nothing and lets the host wait for nothing, so that it can be part of a CUDA graph.
+        """
+        medium = self._medium
         pixels = medium.originals(batch)
-        qualities = spread_qualities(len(batch), len(medium.lambdas), generator)
-        with torch.set_grad_enabled(step >= settings.decoder_steps):
+        with torch.set_grad_enabled(with_analysis):
             gains = medium.gains(qualities)
             scaled = medium.latents(pixels) * gains
         rounded = scaled + (scaled.round() - scaled).detach()
         rounded = rounded.contiguous(memory_format=torch.channels_last)
         means, scales = medium.context(torch.asinh(rounded), qualities)
-        if step < settings.candidates_from * settings.steps:
-            if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
-                generator.manual_seed(seed + (rank() << 24))
-            noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
-            costs = bits(scaled + noise, means, scales)
+        if noise is None:
+            costs = candidate_bits(scaled, means, scales, self.schedule.temperature)
         else:
-            costs = candidate_bits(scaled, means, scales, settings.temperature)
-        bpp = medium.rates(costs.sum((1, 2, 3)), pixels)  # (B,)
+            costs = bits(scaled + noise, means, scales)
+        bpp = medium.rates(costs.sum((1, 2, 3)), pixels)
         found = medium.distortion(medium.decoded(rounded / gains), pixels)
         lambdas = medium.lambdas[qualities - 1]
         losses = (bpp + lambdas * found.total) / lambdas.sqrt()
-        return losses.mean(), {"bpp": float(bpp.detach().mean()), **found.figures()}
+        return Cost(losses.mean(), bpp.detach(), found)
 
-    def _rectify(self, step: int) -> None:
-        """Set the slope of what is negative in the synthesis, which integers want to be 0."""
+    @property
+    def qualities(self) -> int:
+        """Number of qualities."""
+        return len(self._medium.lambdas)
+
+    def slope(self, step: int) -> float:
+        """Return the slope of what is negative in the synthesis, which integers want to be 0."""
         end = self.schedule.rectified_from * self.schedule.steps
-        set_slope(self.module.synthesis, SLOPE * max(0.0, 1.0 - step / end) if end else 0.0)
+        return SLOPE * max(0.0, 1.0 - step / end) if end else 0.0
+
+    def set_slope(self, slope: float) -> None:
+        """Set it."""
+        set_slope(self.module.synthesis, slope)
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

@@ -57,6 +57,10 @@ class DeepPhotoMedium(PictureMedium):
         least = MS_SSIM_SIDE if settings.ms_ssim else stride
         if any(min(crop.shape[2:]) < least for crop in self.validation):
             raise ValueError(f"validation pictures must be at least {least} pixels high and wide")
+        self.stride = stride
+        """Pixels of a latent's square on each side."""
+        self.latent_count = recipe.transform.latents
+        """Latents of a position."""
         self._settings = settings
         self._fonts = fonts
         generators = (np.random.default_rng([recipe.seed, 7, number]) for number in range(_PAGES))

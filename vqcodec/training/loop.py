@@ -167,7 +167,7 @@ class Trainer:
     def _step(self, batch: Tensor, step: int) -> Metrics:
         began = time.perf_counter()
         loss, metrics = self._loss(batch, step)
-        norm = self._optimisers.step(loss, learning_rate(self.stage.schedule, step))
+        norm = float(self._optimisers.step(loss, learning_rate(self.stage.schedule, step)))
         self.stage.after(batch, step)
         self._average.update(step)
         seconds = time.perf_counter() - began

@@ -26,7 +26,7 @@ _SIDE_MIN = 16
 class Muon(torch.optim.Optimizer):
     """The optimiser of matrices; a kernel (outputs, ...) counts as (outputs, the rest)."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float = 1e-3) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Tensor = 1e-3) -> None:
         super().__init__(parameters, {"lr": lr})
 
     @torch.no_grad()
@@ -39,10 +39,10 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     alike[parameter.flatten(1).shape].append(parameter)
             for shape, parameters in alike.items():
-                updates = orthogonal(self._directions(parameters))
                 rate = group["lr"] * _RMS * max(shape) ** 0.5
+                updates = orthogonal(self._directions(parameters)).mul_(-rate)
                 for parameter, update in zip(parameters, updates, strict=True):
-                    _in_order(parameter, parameter).view(shape).add_(update, alpha=-rate)
+                    _in_order(parameter, parameter).view(shape).add_(update)
 
     def _directions(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Let the momentum of parameters of one shape follow their gradients; return where to go

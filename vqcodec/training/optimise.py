@@ -26,12 +26,18 @@ class Optimisers:
         rest: list[nn.Parameter] = []
         for name, parameter in module.named_parameters():
             (hidden if muon and is_hidden(name, parameter) else rest).append(parameter)
-        self._all: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, fused=True)]
+        # A step of an optimiser that is not `capturable` cannot become part of a CUDA graph.
+        on_gpu = all(parameter.is_cuda for parameter in rest)
+        adam = torch.optim.Adam(rest, fused=True, capturable=on_gpu)
+        self._all: list[torch.optim.Optimizer] = [adam]
         if hidden:
             self._all.append(Muon(hidden))
 
-    def step(self, loss: Tensor, rate: float) -> float:
-        """Take one step against the gradient of `loss`; return the gradient's norm."""
+    def step(self, loss: Tensor, rate: float | Tensor) -> Tensor:
+        """Take one step against the gradient of `loss`; return the gradient's norm, ().
+
+        A `rate` on a GPU, (), is read there: the host need not wait.
+        """
         for optimiser in self._all:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -40,7 +46,7 @@ class Optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.step()
-        return float(norm)
+        return norm
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state as `key.parameter`."""

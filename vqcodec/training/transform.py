@@ -144,7 +144,7 @@ def spread_qualities(batch: int, count: int, generator: torch.Generator) -> Tens
     Spread evenly, over the shares of all processes, whose generators must be alike; the
     rest by chance: every quality is seen in every few steps.
     """
-    offset = int(torch.randint(count, (), generator=generator, device=generator.device))
+    offset = torch.randint(count, (), generator=generator, device=generator.device)
     pictures = torch.arange(batch, device=generator.device) + rank() * batch
     places = pictures * count // (size() * batch)
     return (places + offset) % count + 1

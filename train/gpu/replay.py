@@ -1,0 +1,168 @@
+"""Steps of training, on a GPU as CUDA graphs.
+
+A step is some 4000 small operations, most of them shorter on a GPU than it takes a processor to
+ask for them. A graph has them all asked for at once: they are recorded once, and replayed for every
+step that is alike. What differs between replays lies in tensors: crops, rate, random numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+import torch
+from torch import Tensor
+
+from vqcodec.training.deep import Cost, DeepTransformStage
+from vqcodec.training.optimise import Optimisers
+from vqcodec.training.product import ProductStage
+from vqcodec.training.transform import spread_qualities
+
+_WARM_STEPS = 3
+"""Steps taken one operation at a time before a graph is recorded, as torch wants it."""
+_GRAIN = 64
+"""Parts of a stage within which all steps have the same slope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What steps must have in common to be one graph."""
+
+    shape: torch.Size
+    """Of the crops."""
+    noisy: bool
+    with_analysis: bool
+    slope: float
+
+
+class Steps:
+    """Takes steps of the first two stages."""
+
+    def __init__(
+        self, stage: DeepTransformStage, optimisers: Optimisers, device: torch.device
+    ) -> None:
+        self._stage = stage
+        self._optimisers = optimisers
+        self._graphs = device.type == "cuda"
+        self._rate = torch.zeros((), device=device)
+        self._generator: torch.Generator = (
+            torch.cuda.default_generators[torch.cuda.current_device()]
+            if self._graphs
+            else torch.default_generator
+        )
+        self._kind: Kind | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._warm = 0
+        self._crops = torch.empty(0)
+        self._cost: Cost | None = None
+        self._norm = torch.empty(0)
+
+    def use_graphs(self, use: bool) -> None:
+        """Say whether graphs are recorded, as is the rule on a GPU."""
+        self._graphs, self._kind = use, None
+
+    def take(self, crops: Tensor, step: int, rate: float) -> None:
+        """Take the recipe's step `step` with crops, uint8 (B, 3, h, w), at a rate."""
+        kind = self._kind_of(crops, step)
+        if kind != self._kind:
+            self._begin(kind, crops)
+        else:
+            self._crops.copy_(crops)
+        self._rate.fill_(rate)
+        if self._graph is None and self._graphs and self._warm == _WARM_STEPS:
+            self._record(kind)
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._graphs:
+            self._beside(kind)
+        else:
+            self._step(kind)
+        self._warm += 1
+
+    def figures(self) -> dict[str, float]:
+        """Return those of the last step; waits until it is done."""
+        assert self._cost is not None
+        cost = self._cost
+        return {
+            "loss": float(cost.loss.detach()),
+            "bpp": float(cost.bpp.mean()),
+            **cost.distortion.figures(),
+            "gradient": float(self._norm),
+        }
+
+    def _kind_of(self, crops: Tensor, step: int) -> Kind:
+        stage = self._stage
+        grain = max(1, stage.schedule.steps // _GRAIN)
+        return Kind(
+            crops.shape,
+            stage.is_noisy(step),
+            step >= stage.schedule.decoder_steps,
+            stage.slope(step // grain * grain),
+        )
+
+    def _begin(self, kind: Kind, crops: Tensor) -> None:
+        self._kind = kind
+        self._stage.set_slope(kind.slope)
+        # Its memory is the next one's.
+        self._graph = self._cost = None
+        self._warm = 0
+        self._crops = crops.clone(memory_format=torch.channels_last)
+
+    def _step(self, kind: Kind) -> None:
+        stage, crops = self._stage, self._crops
+        qualities = spread_qualities(len(crops), stage.qualities, self._generator)
+        noise = stage.noise(crops, self._generator) if kind.noisy else None
+        self._cost = stage.cost(crops, qualities, noise, with_analysis=kind.with_analysis)
+        self._norm = self._optimisers.step(self._cost.loss, self._rate)
+
+    def _beside(self, kind: Kind) -> None:
+        """Take a step on a stream of its own, as it will be recorded on one."""
+        current = torch.cuda.current_stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            self._step(kind)
+        current.wait_stream(stream)
+
+    def _record(self, kind: Kind) -> None:
+        """Record a step. If that cannot be done, it is said, and steps go on one operation at a
+        time.
+        """
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self._step(kind)
+        except RuntimeError as error:
+            print(f"no graph of {kind}: {error}", flush=True)
+            self._graphs = False
+            torch.cuda.synchronize()
+        else:
+            self._graph = graph
+
+
+class PlainSteps:
+    """Takes steps of the last stage, one operation at a time: it looks at what it computes."""
+
+    def __init__(self, stage: ProductStage, optimisers: Optimisers) -> None:
+        self._stage = stage
+        self._optimisers = optimisers
+        self._figures: dict[str, float] = {}
+
+    def take(self, crops: Tensor, step: int, rate: float) -> None:
+        """As `Steps.take`."""
+        loss, figures = self._stage.loss(crops, step)
+        norm = float(self._optimisers.step(loss, rate))
+        self._figures = {"loss": float(loss.detach()), **figures, "gradient": norm}
+
+    def figures(self) -> dict[str, float]:
+        """As `Steps.figures`."""
+        return self._figures
+
+
+def steps_of(
+    stage: DeepTransformStage | ProductStage, optimisers: Optimisers, device: torch.device
+) -> Steps | PlainSteps:
+    """Return what takes a stage's steps."""
+    if isinstance(stage, ProductStage):
+        return PlainSteps(stage, optimisers)
+    return Steps(stage, optimisers, device)
