@@ -39,10 +39,8 @@ Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 _AT_ONCE = 4
 """Windows that memory is taken for at once, however many threads there are."""
-_ENCODER_REGION, _DECODER_REGION = 5, 4
-"""Windows along the sides of a region. What encoding computes again around one is fine layers,
-which are most of the arithmetic; what decoding does is coarse ones.
-"""
+_REGION = 4
+"""Windows along the sides of a region."""
 
 _T = TypeVar("_T")
 
@@ -85,7 +83,7 @@ def measure_pixels(
         return model.measure(features, within(outer, region))
 
     measured: NDArray | None = None
-    for region in windows(whole(size), _ENCODER_REGION * window):
+    for region in windows(whole(size), _REGION * window):
         part = measure(region)
         if measured is None:
             measured = np.empty((*size, part.shape[2]), part.dtype)
@@ -130,7 +128,7 @@ def decode_indices(
         for inner, _ in _each_window(model, synthesise, region, size, window, halo):
             _tell(progress, inner)
 
-    for region in windows(covering(area, stride), _DECODER_REGION * window):
+    for region in windows(covering(area, stride), _REGION * window):
         draw(region)
     return pixels
 
