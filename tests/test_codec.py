@@ -48,7 +48,7 @@ def test_steps_visit_each_position_once_after_all_it_depends_on(rows: int, colum
 def test_windows_meet_without_a_seam(model: VqVae) -> None:
     pixels = np.asarray(photo(150, 130))
     whole = measure_pixels(model, pixels, window=1000)
-    cut = measure_pixels(model, pixels, window=8)
+    cut = measure_pixels(model, pixels, window=7)
     assert (whole != cut).mean() < 0.005  # an argmin may tip on the last bit of a float
     grid = np.random.default_rng(0).integers(0, 24, size=(33, 38, 1), dtype=np.int32)
     for window in (7, 16):

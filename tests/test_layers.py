@@ -119,7 +119,7 @@ def test_a_whole_picture_is_not_cropped(length: int, data: st.DataObject) -> Non
     whole = (slice(0, size[0]), slice(0, size[1]))
     boxes = crop_boxes(transform.synthesis(photo_config(depths)), size, whole)
     _, middle, coarse = depths
-    assert [box[0].stop // length for box in boxes] == [1] * coarse + [2] * middle + [4, 1]
+    assert [box[0].stop // length for box in boxes] == [1] * coarse + [1] + [2] * middle + [4, 1]
     assert all((box[0].start, box[1].start) == (0, 0) for box in boxes)
 
 

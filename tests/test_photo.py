@@ -144,7 +144,7 @@ def test_targets(photo_like: Photo) -> None:
 def test_windows_meet_without_a_seam(photo_like: Photo) -> None:
     pixels = np.asarray(photo(500, 420))
     whole = measure_pixels(photo_like, pixels, window=1000)
-    cut = measure_pixels(photo_like, pixels, window=7)
+    cut = measure_pixels(photo_like, pixels, window=5)
     assert np.abs(whole - cut).max() < 1e-3 * np.abs(whole).max()
     grid = photo_like.nearest(whole, 2).astype(np.int32)
     for window in (5, 11):
@@ -159,14 +159,21 @@ def test_halos_cover_the_receptive_fields(photo_like: Photo) -> None:
     changed = pixels.copy()
     changed[:, : 16 * 1] += 0.5
     whole = (slice(0, size), slice(0, size))
-    before, after = (photo_like.measure(each, whole) for each in (pixels, changed))
+    positions = (slice(0, size // 16), slice(0, size // 16))
+    before, after = (
+        photo_like.measure(photo_like.fine_features(each, whole), positions)
+        for each in (pixels, changed)
+    )
     assert np.flatnonzero((before != after).any((1, 2))).max() <= halo
     halo = photo_like.decoder_halo
     grid = np.zeros((2 * halo + 3, 2, photo_like.groups(1)), np.int32)
     other = grid.copy()
     other[0] = 3
     whole = (slice(0, len(grid)), slice(0, 2))
-    before, after = (photo_like.pixels(each, 1, whole) for each in (grid, other))
+    before, after = (
+        photo_like.pixels(photo_like.coarse_features(each, 1, whole), whole)
+        for each in (grid, other)
+    )
     assert np.flatnonzero((before != after).any((0, 2))).max() // 16 <= halo
 
 

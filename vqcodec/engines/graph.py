@@ -27,6 +27,7 @@ from vqcodec.engines.layers import (
     Network,
     Rectifier,
     RowConv,
+    Seam,
     Shuffle,
     Sum,
     TransposedConv,
@@ -130,7 +131,7 @@ class _Writer:
                 return self.node("DepthToSpace", [x], blocksize=factor, mode="CRD")
             case Channels(first=first, stop=stop):
                 return self._slice(x, self._integers([first]), self._integers([stop]), [1])
-            case Crop():
+            case Crop() | Seam():
                 return self._crop(x)
             case Sum(branches=branches):
                 terms = [self.apply(branch, x) for branch in branches]

@@ -174,6 +174,13 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
+class Seam:
+    """A `Crop` of `channels` at which a network may be cut in two (`halves.halves`)."""
+
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sum:
     """The sum of what each branch makes of the same picture; an empty branch leaves it as it is."""
 
@@ -189,7 +196,8 @@ class Concatenation:
 
 Layer: TypeAlias = (
     "Conv | TransposedConv | WideConv | IntegerBlock | Depthwise | RowConv | ChannelNorm | Gelu"
-    " | Rectifier | Levels | Affine | Shuffle | Channels | Crop | Sum | Concatenation"
+    " | Rectifier | Levels | Affine | Shuffle | Channels | Crop | Seam | Sum"
+    " | Concatenation"
 )
 
 
@@ -292,7 +300,7 @@ def reach(layers: Sequence[Layer], wanted: int = 0) -> int:
 
 
 def crop_boxes(network: Network, size: Size, inner: Box) -> list[Box]:
-    """Return what each `Crop` keeps of the picture that reaches it, in the order of `flat`.
+    """Return what each `Crop` or `Seam` keeps of what reaches it, in the order of `flat`.
 
     The network is given `size` rows and columns, of which those of `inner` are wanted. Both
     must be multiples of how many times smaller the network makes pictures.
@@ -339,7 +347,7 @@ def _crops(
         after = layers[number + 1 :]
         around, later = reach(after, wanted), step * _stride(after)
         match layer:
-            case Crop():
+            case Crop() | Seam():
                 # Strides go on from a row that they would have come to without the crop.
                 kept.append(extent.kept(later * -(-around // later)))
                 extent = extent.within(kept[-1])

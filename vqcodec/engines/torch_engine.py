@@ -28,6 +28,7 @@ from vqcodec.engines.layers import (
     Network,
     Rectifier,
     RowConv,
+    Seam,
     Shuffle,
     Sum,
     TransposedConv,
@@ -106,7 +107,7 @@ class TorchEngine:
                 return F.pixel_shuffle(x, factor)
             case Channels(first=first, stop=stop):
                 return x[:, first:stop]
-            case Crop():
+            case Crop() | Seam():
                 rows, columns = next(crops)
                 return x[:, :, rows, columns]
             case Sum(branches=branches):

@@ -1,8 +1,10 @@
-"""Pixels to indices and back, in windows.
+"""Pixels to indices and back, in regions and windows.
 
-A window is computed with as many indices around it as its result depends on (the
-network's halo), so windows meet without a seam and memory does not grow with
-the picture.
+A part of a picture is computed with as many positions around it as its result depends on (the
+halo of a network's layers), so parts meet without a seam and memory does not grow with the
+picture. What is around a part is computed again with the next one. Coarse layers look far around
+and take little memory: they get regions at once. Fine layers get windows, which are parts of
+regions.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from vqcodec.grid import (
     common,
     covering,
     divided,
+    meet,
     scaled,
     size_of,
     whole,
@@ -36,6 +39,8 @@ Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 _AT_ONCE = 4
 """Windows that memory is taken for at once, however many threads there are."""
+_REGION = 4
+"""Windows along the sides of a region."""
 
 _T = TypeVar("_T")
 
@@ -52,25 +57,37 @@ def measure_pixels(
     Sides that are no multiple of the stride are filled up by repeating the last row or
     column. `window` is the side of a window in positions.
     """
-    stride, halo = model.stride, model.encoder_halo
+    stride, halo = model.stride, model.fine_encoder_halo
     window = window or model.window
     size = divided(pixels.shape[:2], stride)
 
-    def measure(inner: Box, outer: Box) -> NDArray:
+    def analyse(inner: Box, outer: Box) -> NDArray:
         source = scaled(outer, stride)
         cut = pixels[source]
         below, beside = (
             wanted - there for wanted, there in zip(size_of(source), cut.shape, strict=False)
         )
         filled = np.pad(cut, ((0, below), (0, beside), (0, 0)), mode="edge")
-        return model.measure(to_unit(filled), scaled(within(outer, inner), stride))
+        return model.fine_features(to_unit(filled), scaled(within(outer, inner), stride))
+
+    def measure(region: Box) -> NDArray:
+        outer = _around(region, model.encoder_halo - halo, size)
+        features: NDArray | None = None
+        for inner, part in _each_window(model, analyse, outer, size, window, halo):
+            if features is None:
+                features = np.empty((len(part), *size_of(outer)), part.dtype)
+            features[(slice(None), *within(outer, inner))] = part
+            if meet(inner, region):
+                _tell(progress, common(inner, region))
+        assert features is not None  # no region is empty
+        return model.measure(features, within(outer, region))
 
     measured: NDArray | None = None
-    for inner, part in _each_window(model, measure, whole(size), size, window, halo):
+    for region in windows(whole(size), _REGION * window):
+        part = measure(region)
         if measured is None:
             measured = np.empty((*size, part.shape[2]), part.dtype)
-        measured[inner] = part
-        _tell(progress, inner)
+        measured[region] = part
     assert measured is not None  # no picture is empty
     return measured
 
@@ -89,21 +106,30 @@ def decode_indices(
     Only indices within the decoder's halo of the area are looked at. Raises CorruptError
     if an index has no codeword.
     """
-    stride, halo = model.stride, model.decoder_halo
+    stride, halo = model.stride, model.fine_decoder_halo
     window = window or model.window
     size = grid.shape[:2]
     area = area or scaled(whole(size), stride)
     pixels = np.empty((*size_of(area), 3), dtype=np.uint8)
 
-    def draw(inner: Box, outer: Box) -> None:
-        rounded = to_samples(model.pixels(grid[outer], quality, within(outer, inner)))
-        drawn = scaled(inner, stride)
-        # The area may begin and end within a position.
-        wanted = common(drawn, area)
-        pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
+    def draw(region: Box) -> None:
+        around = _around(region, halo, size)
+        outer = _around(region, model.decoder_halo, size)
+        features = model.coarse_features(grid[outer], quality, within(outer, around))
 
-    for inner, _ in _each_window(model, draw, covering(area, stride), size, window, halo):
-        _tell(progress, inner)
+        def synthesise(inner: Box, outer: Box) -> None:
+            own = features[(slice(None), *within(around, outer))]
+            rounded = to_samples(model.pixels(own, within(outer, inner)))
+            drawn = scaled(inner, stride)
+            # The area may begin and end within a position.
+            wanted = common(drawn, area)
+            pixels[within(area, wanted)] = rounded[within(drawn, wanted)]
+
+        for inner, _ in _each_window(model, synthesise, region, size, window, halo):
+            _tell(progress, inner)
+
+    for region in windows(covering(area, stride), _REGION * window):
+        draw(region)
     return pixels
 
 
@@ -120,9 +146,14 @@ def _each_window(
     `work` is given a window and the same with its surroundings, clipped to a grid of that size.
     """
     inner = list(windows(area, window))
-    outer = [common(widened(box, halo), whole(size)) for box in inner]
+    outer = [_around(box, halo, size) for box in inner]
     most = _AT_ONCE if model.is_concurrent else 1
     yield from zip(inner, in_threads(work, inner, outer, most=most), strict=True)
+
+
+def _around(box: Box, halo: int, size: Size) -> Box:
+    """Return a box with its surroundings, clipped to a grid of that size."""
+    return common(widened(box, halo), whole(size))
 
 
 def _tell(progress: Progress | None, inner: Box) -> None:

@@ -104,17 +104,27 @@ class TransformConfig:
     @property
     def encoder_halo(self) -> int:
         """Positions around a window whose pixels can change its latents."""
-        fine, middle, coarse = self.depths
+        return 2 * self.depths[2] + self.fine_encoder_halo
+
+    @property
+    def fine_encoder_halo(self) -> int:
+        """Positions around a window whose pixels can change what enters its coarse layers."""
+        fine, middle, _ = self.depths
         # In quarters of the resolution: each block reaches 2, each halving 1 more.
         at_quarter = 1 + 2 * fine + 1 + 2 * (2 * middle + 1)
-        return 2 * coarse + -(-at_quarter // 4)
+        return -(-at_quarter // 4)
 
     @property
     def decoder_halo(self) -> int:
         """Positions around a window that can change its pixels."""
-        fine, middle, coarse = self.depths
+        return 1 + 2 * self.depths[2] + self.fine_decoder_halo
+
+    @property
+    def fine_decoder_halo(self) -> int:
+        """Positions around a window where what leaves the coarse layers can change its pixels."""
+        fine, middle, _ = self.depths
         at_quarter = 2 * fine + 1 + 2 * 2 * middle
-        return 1 + 2 * coarse + -(-at_quarter // 4)
+        return -(-at_quarter // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from vqcodec.engines.layers import (
     Layer,
     Levels,
     Network,
+    Seam,
     Shuffle,
     Sum,
     WideConv,
@@ -64,6 +65,7 @@ def synthesis(config: TransformConfig) -> Network:
         Channels(0, first_detail),
         WideConv("layers.0", first_detail, coarse, 3),
         *cropped(_blocks(1, c, coarse)),
+        Seam(coarse),
         WideConv(f"layers.{c + 1}", coarse, 4 * middle, 1),
         Shuffle(2),
         *cropped(_blocks(c + 3, b, middle)),
@@ -76,7 +78,7 @@ def synthesis(config: TransformConfig) -> Network:
     )
     details = (
         Channels(first_detail, config.latents),
-        Crop(),
+        Seam(config.details),
         WideConv("details.0", config.details, 3 * 16 * 16, 1),
         Shuffle(16),
     )

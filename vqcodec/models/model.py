@@ -94,26 +94,50 @@ class Model(Protocol):
 
 
 class PictureModel(Model, Protocol):
-    """A model with networks from pixels to what is measured of them, and from indices back."""
+    """A model with networks from pixels to what is measured of them, and from indices back.
+
+    Both are in two halves. Fine layers, next to the pixels, take the most memory; coarse ones,
+    next to the indices, look the furthest around. Between them are features (C, N, M), C numbers
+    for each position.
+    """
+
+    @property
+    def fine_encoder_halo(self) -> int:
+        """Positions around a window whose pixels can change its fine features."""
+        ...
+
+    @property
+    def fine_decoder_halo(self) -> int:
+        """Positions around a window whose coarse features can change its pixels."""
+        ...
 
     @property
     def is_concurrent(self) -> bool:
         """Whether its networks take less time for several windows at once; see `engine.Engine`."""
         ...
 
-    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
-        """Map some of pixels (3, H, W) in 0..1 to all that encoding needs to know of them, at
-        any quality: (n, m, C).
+    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
+        """Map some of pixels (3, H, W) in 0..1 to what fine layers make of them, (C, n, m).
 
         Both the pixels and `inner`, rows and columns of them, are whole strides.
         """
         ...
 
-    def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
-        """Map indices (N, M, G) to the pixels of some of them, (3, h, w), about 0..1.
+    def measure(self, features: NDArray, inner: Box) -> NDArray:
+        """Map some of fine features (C, N, M) to all that encoding needs to know of the pixels,
+        at any quality: (n, m, C').
+        """
+        ...
+
+    def coarse_features(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray:
+        """Map some of indices (N, M, G) to what coarse layers make of them, (C, n, m).
 
         Raises CorruptError if an index has no codeword.
         """
+        ...
+
+    def pixels(self, features: NDArray, inner: Box) -> NDArray[np.float32]:
+        """Map coarse features (C, N, M) to the pixels of some of them, (3, h, w), about 0..1."""
         ...
 
 

@@ -6,14 +6,15 @@ A model file holds `analysis.*` and `synthesis.*` in float16, and what `product`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from vqcodec.engines.engine import Engine, make_engine
+from vqcodec.engines.engine import Engine
 from vqcodec.engines.layers import Network
 from vqcodec.models import file, transform
 from vqcodec.models.config import TransformConfig
-from vqcodec.models.photo_model import PhotoModel, read_fields
+from vqcodec.models.photo_model import PhotoModel, make_halves, read_fields
 from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "photo-1"
@@ -41,12 +42,13 @@ def parse_model(
         metadata, tensors, sha256=sha256, encoder=config, decoder=config, dtype=dtype
     )
 
-    def engine(network: Network, prefix: str) -> Engine:
-        return make_engine(network, file.network_weights(network, prefix, tensors), device)
+    def engines(network: Network, prefix: str) -> tuple[Engine, Engine]:
+        weights = partial(file.network_weights, prefix=prefix, tensors=tensors)
+        return make_halves(network, weights, device)
 
     return Photo(
         **fields,
         config=config,
-        analysis=engine(transform.analysis(config), "analysis"),
-        synthesis=engine(transform.synthesis(config), "synthesis"),
+        analysis=engines(transform.analysis(config), "analysis"),
+        synthesis=engines(transform.synthesis(config), "synthesis"),
     )

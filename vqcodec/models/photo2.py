@@ -8,17 +8,19 @@ these integers stand for, are for training that goes on from a file (`networks.m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec.engines.engine import make_engine
+from vqcodec.engines.layers import Network, tensor_shapes
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import exact, file, transform
 from vqcodec.models.config import DeepTransformConfig
 from vqcodec.models.packed import AnalysisWeights
-from vqcodec.models.photo_model import PhotoModel, read_fields
+from vqcodec.models.photo_model import PhotoModel, make_halves, read_fields
 from vqcodec.prior.layer import Float, take
 
 ARCHITECTURE = "photo-2"
@@ -65,10 +67,14 @@ def parse_model(
     synthesis = exact.synthesis(config.synthesis)
     integers = file.under(tensors, "synthesis.")
     exact.check(synthesis, integers)
+
+    def synthesis_weights(half: Network) -> Mapping[str, NDArray]:
+        return {name: integers[name] for name in tensor_shapes(half)}
+
     return Photo2(
         **fields,
         config=config,
-        analysis=make_engine(analysis, AnalysisWeights(analysis, tensors), device),
-        synthesis=make_engine(synthesis, integers, device),
+        analysis=make_halves(analysis, partial(AnalysisWeights, tensors=tensors), device),
+        synthesis=make_halves(synthesis, synthesis_weights, device),
         scales=scales,
     )

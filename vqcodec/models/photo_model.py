@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.container import Medium
-from vqcodec.engines.engine import Engine
+from vqcodec.engines.engine import Engine, make_engine
+from vqcodec.engines.halves import halves
+from vqcodec.engines.layers import Network
 from vqcodec.grid import Box
 from vqcodec.models import file
 from vqcodec.models.config import LatentPriorConfig, ProductConfig, TransformConfig
@@ -24,12 +26,14 @@ from vqcodec.prior.layer import Float, Tensors
 class PhotoModel(ProductModel):
     """What `vqcodec.load_model` returns for it; see `model.PictureModel`."""
 
-    analysis: Engine
-    synthesis: Engine
+    analysis: tuple[Engine, Engine]
+    """The halves of the network: fine layers, then coarse ones."""
+    synthesis: tuple[Engine, Engine]
+    """Coarse layers, then fine ones."""
     encoder_halo: int
-    """Positions around a window whose pixels can change its latents."""
+    fine_encoder_halo: int
     decoder_halo: int
-    """Positions around a window that can change its pixels."""
+    fine_decoder_halo: int
 
     @property
     def medium(self) -> Medium:
@@ -43,25 +47,43 @@ class PhotoModel(ProductModel):
 
     @property
     def window(self) -> int:
-        """80 positions are 1280 pixels."""
-        return 80
+        """56 positions are 896 pixels."""
+        return 56
 
     @property
     def is_concurrent(self) -> bool:
         """As the engine of its networks is."""
-        return self.synthesis.is_concurrent
+        return self.synthesis[1].is_concurrent
 
-    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
-        """Map some of pixels (3, H, W) in 0..1, whole strides, to latents (n, m, D)."""
-        return self.analysis.run(pixels, inner=inner).transpose(1, 2, 0)
+    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray[np.float32]:
+        """Map some of pixels (3, H, W) in 0..1, whole strides, to features (C, n, m)."""
+        return self.analysis[0].run(pixels, inner=inner)
 
-    def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
-        """Map indices (N, M, G) to the pixels of some of them, (3, 16 n, 16 m).
+    def measure(self, features: NDArray[np.float32], inner: Box) -> NDArray[np.float32]:
+        """Map some of fine features (C, N, M) to latents (n, m, D)."""
+        return self.analysis[1].run(features, inner=inner).transpose(1, 2, 0)
 
-        Raises CorruptError.
-        """
+    def coarse_features(
+        self, indices: NDArray[np.integer], quality: int, inner: Box
+    ) -> NDArray[np.float32]:
+        """Map indices (N, M, G) to features of some of them, (C, n, m). Raises CorruptError."""
         latents = self.latents(indices, quality)
-        return self.synthesis.run(latents.transpose(2, 0, 1), inner=inner)
+        return self.synthesis[0].run(latents.transpose(2, 0, 1), inner=inner)
+
+    def pixels(self, features: NDArray[np.float32], inner: Box) -> NDArray[np.float32]:
+        """Map coarse features (C, N, M) to the pixels of some of them, (3, 16 n, 16 m)."""
+        return self.synthesis[1].run(features, inner=inner)
+
+
+def make_halves(
+    network: Network, weights: Callable[[Network], Mapping[str, NDArray]], device: str
+) -> tuple[Engine, Engine]:
+    """Make what runs the halves of a network, each with the weights that are given for it.
+
+    Raises as `engine.make_engine`, and what `weights` raises.
+    """
+    first, second = (make_engine(half, weights(half), device) for half in halves(network))
+    return first, second
 
 
 class Fields(TypedDict):
@@ -74,7 +96,9 @@ class Fields(TypedDict):
     priors: tuple[Prior, ...]
     codebooks: tuple[Codebooks, ...]
     encoder_halo: int
+    fine_encoder_halo: int
     decoder_halo: int
+    fine_decoder_halo: int
 
 
 def read_fields(
@@ -108,5 +132,7 @@ def read_fields(
         priors=parts.priors,
         codebooks=parts.codebooks,
         encoder_halo=encoder.encoder_halo,
+        fine_encoder_halo=encoder.fine_encoder_halo,
         decoder_halo=decoder.decoder_halo,
+        fine_decoder_halo=decoder.fine_decoder_halo,
     )

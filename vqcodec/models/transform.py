@@ -21,6 +21,7 @@ from vqcodec.engines.layers import (
     Layer,
     Network,
     Rectifier,
+    Seam,
     Shuffle,
     Sum,
     cropped,
@@ -40,11 +41,11 @@ def analysis(config: TransformConfig) -> Network:
         Crop(),
         *cropped(_blocks(a + 2, b, middle)),
         Conv(f"layers.{a + b + 2}", middle, coarse, 4, stride=2, padding=1),
-        Crop(),
+        Seam(coarse),
         *cropped(_blocks(a + b + 3, c, coarse)),
         Conv(f"layers.{a + b + c + 3}", coarse, config.latents - config.details, 1),
     )
-    details = (Crop(), Conv("details", 3, config.details, 16, stride=16))
+    details = (Crop(), Conv("details", 3, config.details, 16, stride=16), Seam(config.details))
     return Network(3, config.latents, (TO_SIGNED, Concatenation((transform, details))))
 
 
@@ -56,6 +57,7 @@ def synthesis(config: TransformConfig) -> Network:
         Channels(0, first_detail),
         Conv("layers.0", first_detail, coarse, 3, padding=1),
         *cropped(_blocks(1, c, coarse)),
+        Seam(coarse),
         Conv(f"layers.{c + 1}", coarse, 4 * middle, 1),
         Shuffle(2),
         *cropped(_blocks(c + 3, b, middle)),
@@ -68,7 +70,7 @@ def synthesis(config: TransformConfig) -> Network:
     )
     details = (
         Channels(first_detail, config.latents),
-        Crop(),
+        Seam(config.details),
         Conv("details.0", config.details, 3 * 16 * 16, 1, bias=False),
         Shuffle(16),
     )

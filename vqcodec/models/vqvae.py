@@ -51,6 +51,16 @@ class VqVae(CodebookModel):
         return self.config.decoder_halo
 
     @property
+    def fine_encoder_halo(self) -> int:
+        """No layers are coarse ones."""
+        return self.encoder_halo
+
+    @property
+    def fine_decoder_halo(self) -> int:
+        """No layers are coarse ones."""
+        return self.decoder_halo
+
+    @property
     def window(self) -> int:
         """96 indices are 384 pixels."""
         return 96
@@ -60,15 +70,25 @@ class VqVae(CodebookModel):
         """As the engine of its networks is."""
         return self.decoder.is_concurrent
 
-    def measure(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
-        """Map some of pixels (3, H, W) in 0..1, whole strides, to nearest indices (n, m, 1)."""
+    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray[np.int32]:
+        """Map some of pixels (3, H, W) in 0..1, whole strides, to nearest indices (1, n, m)."""
         latents = self.encoder.run(pixels, inner=inner)
         indices = nearest(self.codebook, latents.reshape(len(latents), -1).T)
-        return indices.astype(np.int32).reshape(*latents.shape[1:], 1)
+        return indices.astype(np.int32).reshape(1, *latents.shape[1:])
 
-    def pixels(self, indices: NDArray[np.integer], quality: int, inner: Box) -> NDArray[np.float32]:
-        """Map indices (N, M, 1) to the pixels of some of them, (3, 4 n, 4 m)."""
-        codewords = self.codebook[indices[:, :, 0]]
+    def measure(self, features: NDArray[np.int32], inner: Box) -> NDArray[np.int32]:
+        """Return some of the indices (1, N, M), as (n, m, 1)."""
+        return features.transpose(1, 2, 0)[inner]
+
+    def coarse_features(
+        self, indices: NDArray[np.integer], quality: int, inner: Box
+    ) -> NDArray[np.integer]:
+        """Return some of the indices (N, M, 1), as (1, n, m)."""
+        return indices[inner].transpose(2, 0, 1)
+
+    def pixels(self, features: NDArray[np.integer], inner: Box) -> NDArray[np.float32]:
+        """Map indices (1, N, M) to the pixels of some of them, (3, 4 n, 4 m)."""
+        codewords = self.codebook[features[0]]
         return self.decoder.run(codewords.transpose(2, 0, 1), inner=inner)
 
 
