@@ -84,8 +84,9 @@ class ProductModel:
 
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to latents (..., D). Raises CorruptError."""
+        latents = self.scaled(indices, quality)
         with np.errstate(over="ignore"):  # hostile gains may be very small
-            latents: NDArray[np.float32] = self.scaled(indices, quality) / self.gains[quality - 1]
+            latents /= self.gains[quality - 1]
         return latents
 
     def _scaled(self, latents: NDArray, quality: int) -> Latents:

@@ -119,19 +119,22 @@ class Codebooks:
         return np.concatenate([np.empty((len(latents), 0), np.intp), *picked], axis=1)
 
     def values(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Map indices (P, G) to scaled latents (P, D).
+        """Map indices (P, G) to scaled latents (P, D), channel by channel in memory.
 
         Raises CorruptError if an index has no codeword.
         """
-        out = np.repeat(self._rest[None], len(indices), axis=0)
+        out = np.repeat(self._rest[:, None], len(indices), axis=1)
         stops = list(accumulate(groups for groups, _ in self.parts))
         for block, stop in zip(self.blocks, stops, strict=True):
             groups, size = block.shape
-            picked = indices[:, stop - groups : stop]
+            picked = np.ascontiguousarray(indices[:, stop - groups : stop].T)
             if picked.max() >= size:
                 raise CorruptError(f"index {picked.max()} in a codebook of {size}")
-            out[:, block.places] += _vectors(block.read(block.vectors, picked))
-        return out
+            places = block.places.reshape(groups, -1)
+            for group, own in enumerate(picked):
+                for place, table in zip(places[group], block.coordinates[:, group, 0], strict=True):
+                    out[place] += table[own]
+        return out.T
 
 
 def block_names(tensors: Container[str], s: int) -> list[str]:
