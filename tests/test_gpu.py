@@ -13,6 +13,7 @@ import lease
 import needs
 import numpy as np
 import pack
+import probe
 import pytest
 import slim
 import speed
@@ -449,6 +450,41 @@ def test_diverging_leaves_the_checkpoint_before(
     with pytest.raises(SystemExit, match="no numbers"):
         rent(monkeypatch, place, "--factor", "1e30")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_steps_are_timed(
+    first: DeepPhotoRecipe,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (place / "tiny.toml").write_text(BOTH_STAGES)
+    options = ("--batches", 2, 3, "--count", 1, "--device", "cpu")
+    command(monkeypatch, probe, place / "tiny.toml", *options)
+    told = [line.partition(" crops")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["transform, 2", "transform, 3", "exact, 2", "exact, 3"]
+
+
+def test_stages_follow_each_other(
+    first: DeepPhotoRecipe, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one lease; what the first ended with is kept."""
+    (place / "tiny.toml").write_text(BOTH_STAGES)
+    parcel = parcel_of(recipe(place), place)
+    out = place / "out"
+    options = ("--minutes", 9, 9, "--steps", 2, "--batch", 3, "--device", "cpu")
+    command(monkeypatch, lease, place / "tiny.toml", parcel, "--out", out, *options)
+    for folder, expected in (
+        (parcel / "ended/transform", ("transform", 3)),
+        (out, ("exact", 0)),
+    ):
+        manifest, _ = slim.load_slim(folder)
+        assert (manifest.stage, manifest.start) == expected
+        assert manifest.step == recipe(place).train.stages[manifest.stage].steps
+        take.take(folder, place / "first.run")
+    rows = [json.loads(row) for row in (place / "first.run/log.jsonl").read_text().splitlines()]
+    ended = {(row["stage"], row["step"]) for row in rows if row["kind"] == "validation"}
+    assert {("transform", 8), ("exact", 8)} <= ended
 
 
 def test_a_parcel_of_another_recipe_is_refused(first: DeepPhotoRecipe, place: Path) -> None:
