@@ -8,7 +8,7 @@ from typing import TypeAlias
 from vqcodec.codec.coding import Indices, decode_whole_grid
 from vqcodec.container import Container, Header, Medium, Mode
 from vqcodec.errors import CorruptError, ModelError
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, takes
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import default_model, find_by_prefix
 
@@ -57,6 +57,8 @@ def model_of(header: Header, model: ModelLike, device: str) -> Model | None:
         raise CorruptError(f"quality is {header.quality}, the model has {least} to {most}")
     if 1 << header.stride_log2 != loaded.stride:
         raise CorruptError(f"stride_log2 is {header.stride_log2}, the model's stride differs")
+    if not takes(loaded, header.shape):
+        raise CorruptError(f"shape is {header.shape}, the model's are at most {loaded.largest}")
     return loaded
 
 

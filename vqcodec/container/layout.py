@@ -17,7 +17,7 @@ NO_MODEL = bytes(MODEL_BYTES)
 """What literal files, which need no model, have in their place."""
 CRC_BYTES = 4
 
-STRIDE_LOG2_MAX = 6
+STRIDE_LOG2_MAX = 7
 TILE_LOG2_MIN = 4
 TILE_LOG2_MAX = 10
 SIDE_MAX = (1 << 24) - 1

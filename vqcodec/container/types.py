@@ -33,7 +33,7 @@ class Header:
     model: bytes
     """First 8 bytes of the model file's SHA-256; zeros in literal files."""
     stride_log2: int
-    """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..6; the
+    """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..7; the
     frames of sound are its positions.
     """
     tile_log2: int

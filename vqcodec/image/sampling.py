@@ -19,7 +19,7 @@ from vqcodec.grid import divided
 from vqcodec.image.pipeline import picture_model
 from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.transform import decode_indices, measure_pixels
-from vqcodec.models.model import PictureModel
+from vqcodec.models.model import PictureModel, takes
 
 SIDE = 128
 """Width and height of samples in pixels unless others are asked for."""
@@ -43,7 +43,7 @@ def sample(
 ) -> list[Image.Image]:
     """Draw pictures from a model's prior; return `count` Pillow images, RGB.
 
-    `size` is (width, height) in pixels, by default 128x128. The indices that a seed draws are the
+    `size` is (width, height) in pixels, by default 128x128, or the model's largest. The indices that a seed draws are the
     same on every machine, and those of picture n do not depend on `count`. `temperature` divides
     the logits: below 1 samples are likelier and more alike. `quality` is as for `compress`.
 
@@ -64,8 +64,9 @@ def sample(
         known = _upper(loaded, pixels, level, rows)
     elif rows is not None:
         raise ValueError("rows are those of a picture to be like, and none is given")
-    width, height = size or (SIDE, SIDE)
-    if width < 1 or height < 1:
+    largest = loaded.largest or (SIDE, SIDE)
+    width, height = size or (largest[1], largest[0])
+    if width < 1 or height < 1 or not takes(loaded, (height, width)):
         raise ValueError(f"pictures of {width}x{height} pixels cannot be drawn")
     if count * width * height > max_pixels:
         raise ValueError(

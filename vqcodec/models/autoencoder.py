@@ -34,7 +34,7 @@ def encoder(config: AutoencoderConfig) -> Network:
         Conv("down1", 3, hidden, 4, stride=2, padding=1),
         Rectifier(),
         Conv("down2", hidden, hidden, 4, stride=2, padding=1),
-        *_blocks(config),
+        *residual_blocks(hidden, config.residual_blocks),
         Crop(),
         Rectifier(),
         Conv("project", hidden, config.code_dim, 1),
@@ -47,7 +47,7 @@ def decoder(config: AutoencoderConfig) -> Network:
     hidden = config.hidden
     layers = (
         Conv("project", config.code_dim, hidden, 3, padding=1),
-        *_blocks(config),
+        *residual_blocks(hidden, config.residual_blocks),
         Rectifier(),
         Crop(),
         TransposedConv("up1", hidden, hidden),
@@ -59,14 +59,14 @@ def decoder(config: AutoencoderConfig) -> Network:
     return Network(config.code_dim, 3, layers)
 
 
-def _blocks(config: AutoencoderConfig) -> tuple[Layer, ...]:
-    hidden = config.hidden
+def residual_blocks(channels: int, count: int) -> tuple[Layer, ...]:
+    """Make blocks of ReLU, 3x3 convolution, ReLU and 1x1 convolution, named blocks.0, blocks.1, .."""
     return tuple(
         residual(
             Rectifier(),
-            Conv(f"blocks.{number}.spatial", hidden, hidden, 3, padding=1),
+            Conv(f"blocks.{number}.spatial", channels, channels, 3, padding=1),
             Rectifier(),
-            Conv(f"blocks.{number}.pointwise", hidden, hidden, 1),
+            Conv(f"blocks.{number}.pointwise", channels, channels, 1),
         )
-        for number in range(config.residual_blocks)
+        for number in range(count)
     )

@@ -40,6 +40,11 @@ class CodebookModel:
         return 0
 
     @property
+    def largest(self) -> None:
+        """Shapes are of any size."""
+        return None
+
+    @property
     def codebook_size(self) -> int:
         """Number K of codewords."""
         return len(self.codebook)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.container import Medium
-from vqcodec.grid import Box
+from vqcodec.grid import Box, Size
 from vqcodec.prior.chooser import Chooser
 from vqcodec.prior.context import Prior
 
@@ -52,6 +52,11 @@ class Model(Protocol):
         """Elements of a header's shape per position along each axis, a power of two: pixels;
         1 of sound, whose shape is in frames.
         """
+        ...
+
+    @property
+    def largest(self) -> Size | None:
+        """The largest shape of a header; None if there is none."""
         ...
 
     @property
@@ -183,3 +188,9 @@ class SoundModel(Model, Protocol):
         Raises CorruptError if an index has no codeword.
         """
         ...
+
+
+def takes(model: Model, shape: Size) -> bool:
+    """Tell whether a model has files of a shape."""
+    largest = model.largest
+    return largest is None or all(a <= b for a, b in zip(shape, largest, strict=True))

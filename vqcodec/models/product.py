@@ -47,6 +47,11 @@ class ProductModel:
         return len(self.codebooks)
 
     @property
+    def largest(self) -> None:
+        """Shapes are of any size."""
+        return None
+
+    @property
     def codebook_size(self) -> int:
         """Codewords of a group, at most."""
         return self.product.codebook_size

@@ -36,14 +36,17 @@ class IndexPrior(Trunk):
         self.hidden = Pointwise(channels, channels, units.FRACTION_STREAM)
         self.output = Pointwise(channels, config.codebook_size, units.FRACTION_LOGIT)
 
-    def forward(self, indices: Tensor, *, integer: bool = False) -> Tensor:
+    def forward(
+        self, indices: Tensor, offset: Tensor | None = None, *, integer: bool = False
+    ) -> Tensor:
         """Map int64 indices (B, ...) to logits (B, K, ...) in bits: p ~ 2^logit.
 
-        "..." is the grid: N rows and M columns, or M positions of one dimension.
+        "..." is the grid: N rows and M columns, or M positions of one dimension. `offset`,
+        (B, C, ...), is what each position is told besides the indices before it.
         """
         embedding = self._embedding() if integer else self.embedding
         read = F.embedding(indices, embedding).movedim(-1, 1)  # (B, E, ...)
-        hidden = self.hidden(self.features(read, integer=integer), integer=integer)
+        hidden = self.hidden(self.features(read, offset, integer=integer), integer=integer)
         # Under autocast layers answer in bfloat16.
         active = fx.fake_activate(hidden.to(read.dtype), integer=integer)
         logits: Tensor = self.output(active, integer=integer)

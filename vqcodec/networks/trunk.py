@@ -133,7 +133,7 @@ class Trunk(nn.Module):
         """Map what is read of positions, (B, reads, ...), to what is known of each before it is
         coded, (B, C, ...).
 
-        `offset`, (B, C, 1, ..), is added to the output of the first layer.
+        `offset`, (B, C, 1, ..) or (B, C, ...), is added to the output of the first layer.
         """
         # Under autocast layers answer in bfloat16, which is too coarse for the stream.
         stream = self.first(read, integer=integer).to(read.dtype)

@@ -52,10 +52,13 @@ class Prior:
 class Context:
     """Logits of a batch of tiles, in coding order."""
 
-    def __init__(self, prior: Prior, sizes: Sequence[Size]) -> None:
+    def __init__(
+        self, prior: Prior, sizes: Sequence[Size], offsets: Floats | None = None
+    ) -> None:
+        """`offsets` are those of `trunk.Features`."""
         self._head = prior.head
         self._sizes = sizes
-        self._features = Features(prior.trunk, sizes)
+        self._features = Features(prior.trunk, sizes, offsets)
         self._positions: Positions | None = None
 
     def steps(self) -> Iterator[Step]:

@@ -82,8 +82,12 @@ class Trunk:
 class Features:
     """Features of a batch of tiles, step by step."""
 
-    def __init__(self, trunk: Trunk, sizes: Sequence[Size]) -> None:
+    def __init__(
+        self, trunk: Trunk, sizes: Sequence[Size], offsets: Floats | None = None
+    ) -> None:
+        """`offsets`, (places, C), replace the trunk's: each position of all tiles has its own."""
         self._trunk = trunk
+        self._offsets = offsets
         self._read = StepCache(trunk.taps.first, sizes, trunk.reads, trunk.dtype)
         self._activations = [
             StepCache(taps, sizes, trunk.channels, trunk.dtype) for taps in trunk.taps.layers
@@ -94,7 +98,8 @@ class Features:
         followed by `put`.
         """
         trunk = self._trunk
-        stream = limit(trunk.first(self._read.neighbours(step)) + trunk.offset)
+        offset = trunk.offset if self._offsets is None else self._offsets[step.place]
+        stream = limit(trunk.first(self._read.neighbours(step)) + offset)
         for layer, cache in zip(trunk.layers, self._activations, strict=True):
             cache.put(step, activate(stream))
             stream = limit(stream + layer(cache.neighbours(step)))

@@ -19,7 +19,7 @@ from vqcodec.image.pipeline import TILE_LOG2, picture_model
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of, read_picture
 from vqcodec.image.transform import decode_indices, measure_pixels
-from vqcodec.models.model import Model, PictureModel
+from vqcodec.models.model import Model, PictureModel, takes
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import bytes_of
@@ -159,8 +159,10 @@ def _fitting_header(tokens: Tokens, model: PictureModel) -> Header:
     quality, indices = tokens.quality, tokens.indices
     header = _header(model, quality, tokens.shape)
     expected = (*header.grid, model.groups(quality))
+    height, width = tokens.shape
+    if not takes(model, header.shape):
+        raise TokensError(f"{width}x{height} pixels are more than {model.name} takes")
     if indices.shape != expected:
-        height, width = tokens.shape
         raise TokensError(
             f"{width}x{height} pixels have indices {expected} with {model.name}, "
             f"not {indices.shape}"

@@ -18,6 +18,7 @@ from vqcodec.networks.model_files.sound_vqvae import (
     write_sound_vqvae,
 )
 from vqcodec.networks.model_files.speech import SpeechParts, write_speech
+from vqcodec.networks.model_files.two_stage import TwoStageParts, write_two_stage
 from vqcodec.networks.model_files.vqvae import VqVaeParts, read_vqvae, write_vqvae
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PhotoParts",
     "SoundVqVaeParts",
     "SpeechParts",
+    "TwoStageParts",
     "VqVaeParts",
     "read_photo",
     "read_photo2",
@@ -35,5 +37,6 @@ __all__ = [
     "write_photo2",
     "write_sound_vqvae",
     "write_speech",
+    "write_two_stage",
     "write_vqvae",
 ]
