@@ -1,8 +1,8 @@
 """The second of two stages (arXiv 1711.00937, section 4.2): a grid of indices in a few latents.
 
-Its decoder is a PixelCNN over the grid that is told at each position what the latents say. What
-can be said of an index by those before it costs the latents nothing, and still they are used: the
-commitment loss holds nothing against it, unlike a divergence from a prior.
+Its decoder is a PixelCNN over the grid that is told at each position what the latents say. A VAE's
+posterior collapses beside so strong a decoder: its divergence from the prior is a price for every
+bit that the latents carry. Indices of codewords have no such price.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ class Condition(nn.Module):
             said, places = (self._rounded(numbers) for numbers in (said, places))
         stream = said.sum(1)[:, :, None, None] + places
         active = fx.fake_activate(stream, integer=integer)
-        active = fx.fake_activate(self.hidden(active, integer=integer), integer=integer)
-        offsets: Tensor = self.output(active, integer=integer)
+        # Under autocast layers answer in bfloat16.
+        hidden = self.hidden(active, integer=integer).float()
+        active = fx.fake_activate(hidden, integer=integer)
+        offsets: Tensor = self.output(active, integer=integer).float()
         return offsets.clamp(-_REACH, _REACH)
 
     @torch.no_grad()
@@ -82,7 +84,7 @@ class Condition(nn.Module):
 
     def _said(self, codewords: Tensor) -> Tensor:
         """Map (B, G, D) to what each says, (B, G, H)."""
-        return torch.einsum("bgd,ghd->bgh", codewords, self.latents)
+        return torch.einsum("bgd,ghd->bgh", codewords, self.latents).float()
 
     @staticmethod
     def _rounded(numbers: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Condition:
     def offsets(self, indices: NDArray[np.integer]) -> Floats:
         """Map the indices of latents, (G,) below K, to offsets of all positions, (positions, C)."""
         said = self.latents[np.arange(len(indices)), indices].sum(0, dtype=np.int64)
-        stream = limit((self.places + said).astype(self.hidden.matrix.dtype))
+        stream = (self.places + said).astype(self.hidden.matrix.dtype)
         return limit(self.output(activate(self.hidden(activate(stream)))))
 
 

@@ -14,6 +14,7 @@ from vqcodec.training.config_custom import CustomRecipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
 from vqcodec.training.config_speech import SpeechRecipe
+from vqcodec.training.config_two_stage import TwoStageRecipe
 from vqcodec.training.start import Run
 
 if sys.version_info >= (3, 11):
@@ -23,6 +24,7 @@ else:
 
 AnyRecipe = (
     Recipe
+    | TwoStageRecipe
     | PhotoRecipe
     | DeepPhotoRecipe
     | CustomRecipe
@@ -33,6 +35,7 @@ AnyRecipe = (
 
 _ROWS = {
     "vqvae-pixelcnn-1": "vqcodec.training.run_vqvae",
+    "vqvae-two-stage-1": "vqcodec.training.run_two_stage",
     "photo-1": "vqcodec.training.run_photo",
     "photo-2": "vqcodec.training.run_deep_photo",
     "custom": "vqcodec.training.run_custom",

@@ -42,23 +42,33 @@ class PriorStage(IndexPriorStage[PixelCNN]):
         The first weights are those of `start`, or else come from the codebook.
         """
         crop = recipe.train.prior.crop
-        tiles = np.stack([tile for grid in validation for tile in _tiles(grid, crop)])
-        super().__init__(recipe, PixelCNN, tiles, codebook, device, start)
+        pieces = cut_tiles(validation, crop)
+        super().__init__(recipe, PixelCNN, pieces, codebook, device, start)
         self._grids = grids
         self._pictures = pictures
 
     def batch(self, step: int) -> Tensor:
         """Draw tiles: int64 (B, crop, crop)."""
         rng = draws(self._seed, 2, step)
-        side = self.schedule.crop
-        tiles = []
-        for _ in range(self._share):
-            views = self._grids[self._pictures.draw(rng)]
-            grid = views[int(rng.integers(len(views)))]
-            top = int(rng.integers(grid.shape[0] - side + 1))
-            left = int(rng.integers(grid.shape[1] - side + 1))
-            tiles.append(grid[top : top + side, left : left + side])
-        return torch.from_numpy(np.stack(tiles).astype(np.int64))
+        return draw_tiles(self._grids, self._pictures, self._share, self.schedule.crop, rng)
+
+
+def draw_tiles(
+    grids: list[list[Indices]],
+    pictures: Pictures,
+    count: int,
+    side: int,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Draw tiles of the grids, the views of each of the pictures: int64 (count, side, side)."""
+    drawn = []
+    for _ in range(count):
+        views = grids[pictures.draw(rng)]
+        grid = views[int(rng.integers(len(views)))]
+        top = int(rng.integers(grid.shape[0] - side + 1))
+        left = int(rng.integers(grid.shape[1] - side + 1))
+        drawn.append(grid[top : top + side, left : left + side])
+    return torch.from_numpy(np.stack(drawn).astype(np.int64))
 
 
 def index_pictures(
@@ -134,10 +144,13 @@ def index_pixels(
     return indices.cpu().numpy().astype(np.uint16)
 
 
-def _tiles(grid: Indices, side: int) -> list[Indices]:
-    rows, columns = grid.shape[0] // side, grid.shape[1] // side
-    return [
-        grid[i * side : (i + 1) * side, j * side : (j + 1) * side]
-        for i in range(rows)
-        for j in range(columns)
-    ]
+def cut_tiles(grids: list[Indices], side: int) -> Indices:
+    """Cut grids into tiles, as many as are whole: (tiles, side, side)."""
+    return np.stack(
+        [
+            grid[i * side : (i + 1) * side, j * side : (j + 1) * side]
+            for grid in grids
+            for i in range(grid.shape[0] // side)
+            for j in range(grid.shape[1] // side)
+        ]
+    )
