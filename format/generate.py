@@ -28,6 +28,7 @@ from cases import (
     sound,
     speakers,
     streams,
+    two_stage,
     valid,
 )
 from cases.build import Case, png
@@ -43,13 +44,21 @@ MODELS = {
         *exact.MODELS,
         models.VOICE,
         *speakers.MODELS,
+        *two_stage.MODELS,
         *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
     )
 }
 GROUPS = {
-    "valid": (valid.cases, exact.valid, literal.valid, sound.valid, speakers.valid),
+    "valid": (
+        valid.cases,
+        exact.valid,
+        literal.valid,
+        sound.valid,
+        speakers.valid,
+        two_stage.valid,
+    ),
     "limits": (
         limits.cases,
         limits_of_models.cases,
@@ -57,6 +66,7 @@ GROUPS = {
         literal.limits,
         sound.limits,
         speakers.limits,
+        two_stage.limits,
     ),
     "faulty": (
         faulty_headers.cases,
@@ -68,6 +78,7 @@ GROUPS = {
         streams.faulty,
         sound.faulty,
         speakers.faulty,
+        two_stage.faulty,
     ),
     "streams": (streams.cases,),
 }

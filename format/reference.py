@@ -121,7 +121,7 @@ def parse(data):
     if mode == 2 and model != bytes(8):
         raise Corrupt("model of a literal file")
     stride_log2 = r.u8()
-    if stride_log2 > 6:
+    if stride_log2 > 7:
         raise Corrupt("stride_log2")
     tile_log2 = r.u8()
     if not 4 <= tile_log2 <= 10:
@@ -279,6 +279,7 @@ class Model:
 
     media_type = 1
     speakers = 1
+    largest = 2**24  # pixels along an axis
 
     def wedge(self, prior):
         """The offsets of each layer in two dimensions."""
@@ -291,6 +292,10 @@ class Model:
             raise ModelError("dilations")
         self.offsets = [[(0, -k) for k in range(f, 0, -1)]]
         self.offsets += [[(0, -k * d) for k in range(t - 1, -1, -1)] for d in r]
+
+    def offset(self, quality, i, j):
+        """What is added to the sums of first at positions (i, j)."""
+        return self.quality[quality]
 
     def read_layers(self, file):
         first, *others = self.offsets
@@ -341,6 +346,86 @@ class VqVae(Model):
     def read(self, quality, b, indices, y):
         """Put what the indices of block b mean into y."""
         y[:] = self.embedding[indices[:, 0]]
+
+
+class TwoStage(Model):
+    """Architecture vqvae-two-stage-1: one block, of which nothing is known."""
+
+    stride_log2 = 7
+    offsets = [FIRST]
+    inputs = seen = channels = 0
+    layers = ()
+    quality = {0: 0}
+
+    def __init__(self, file):
+        second = file.table(
+            "second",
+            side=(4, 32),
+            latents=(1, 16),
+            codebook_size=(2, 4096),
+            code_dim=(1, 1024),
+            hidden=(1, 1024),
+            residual_blocks=(0, 16),
+            condition=(1, 192),
+        )
+        self.side, self.k, self.g = second["side"], second["codebook_size"], second["latents"]
+        self.largest = 4 * self.side
+        self.grid = Grid(file, second)
+
+    def first(self, e):
+        return e
+
+    def blocks(self, quality):
+        return [(self.g, self.k)]
+
+    def logits(self, quality, b, x, y):
+        return np.zeros((len(x), self.g, self.k), np.int64)
+
+    def read(self, quality, b, indices, y):
+        pass
+
+    def draw(self, latents):
+        """The indices of the grid, section 9: side x side."""
+        self.grid.tell(latents)
+        quantiles = draws()
+
+        def code(logits, _):
+            ends = np.cumsum(frequencies(logits))
+            return int(np.searchsorted(ends, next(quantiles), side="right"))
+
+        tile = np.zeros((self.side, self.side, 1), np.int64)
+        walk(tile, self.grid, 0, code)
+        return tile[:, :, 0]
+
+
+class Grid(VqVae):
+    """The prior of the grid of indices that is drawn given latents."""
+
+    def __init__(self, file, second):
+        super().__init__(file)
+        self.side, k, h = second["side"], second["codebook_size"], second["condition"]
+        self.latents = file.tensor("condition.latents", "I16", (second["latents"], k, h))
+        self.places = file.tensor("condition.places", "I16", (self.side**2, h))
+        self.told_hidden = file.linear("condition.hidden", h, h)
+        self.told_output = file.linear("condition.output", self.channels, h)
+
+    def tell(self, latents):
+        a = activate(self.latents[np.arange(len(latents)), latents].sum(0) + self.places)
+        self.told = clamp(self.told_output(activate(self.told_hidden(a))))
+
+    def offset(self, quality, i, j):
+        return self.told[self.side * i + j]
+
+
+def draws():
+    """Numbers below 2^24 that look random: Philox 4x64-10, section 9."""
+    for block in itertools.count(1):
+        w, k, m = (block, 0, 0, 0), 0, 0
+        for _ in range(10):
+            x, y = w[0] * 0xD2E7470EE14C6C93, w[2] * 0xCA5A826395121157
+            w = (y >> 64 ^ w[1] ^ k, y % 2**64, x >> 64 ^ w[3] ^ m, x % 2**64)
+            k, m = (k + 0x9E3779B97F4A7C15) % 2**64, (m + 0xBB67AE8584CAA73B) % 2**64
+        yield from (word >> 40 for word in w)
 
 
 DEPTHS = [(0, 16)] * 3
@@ -495,6 +580,7 @@ def block_names(file, q, s):
 
 ARCHITECTURES = {
     "vqvae-pixelcnn-1": VqVae,
+    "vqvae-two-stage-1": TwoStage,
     "photo-1": Photo,
     "photo-2": Photo2,
     "vqvae-wavenet-1": WaveNet,
@@ -674,7 +760,7 @@ def walk(tile, model, quality, code):
     read = Field(n, m, model.seen, first)
     fields = [Field(n, m, model.channels, own) for own in others]
     for i, j in wavefronts(n, m):
-        h = clamp(model.first(read.gather(i, j)) + model.quality[quality])
+        h = clamp(model.first(read.gather(i, j)) + model.offset(quality, i, j))
         for field, layer in zip(fields, model.layers):
             field.put(i, j, activate(h))
             h = clamp(h + layer(field.gather(i, j)))
@@ -767,6 +853,8 @@ def decode(file_bytes, model_file_bytes):
         raise Corrupt("quality is not one of the model's")
     if file["stride_log2"] != model.stride_log2:
         raise Corrupt("stride_log2 is not the model's")
+    if max(file["width"], file["height"]) > model.largest:
+        raise Corrupt("a picture larger than the model's")
     if file["medium"] == SOUND:
         wave = read_wave(file)
         at_model_rate = -(-wave["samples"] * model.rate // wave["rate"])

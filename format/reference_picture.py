@@ -11,6 +11,7 @@ import struct
 import zlib
 
 import numpy as np
+import reference
 from reference import SOUND, Corrupt, Limit, block_names, read_model, tiles
 from reference_exact import Synthesis, shuffle
 from reference_literal import decode_literal
@@ -223,6 +224,16 @@ class VqVae:
         return rounded(self.up2(relu(self.up1(relu(x)))))
 
 
+class TwoStage:
+    def __init__(self, file):
+        self.second = reference.TwoStage(file)
+        self.first = VqVae(file)
+
+    def samples(self, indices, quality):
+        drawn = self.second.draw(indices[0, 0])
+        return self.first.samples(drawn[:, :, None], quality)
+
+
 class Photo:
     def __init__(self, file):
         config = file.config["transform"]
@@ -312,9 +323,17 @@ def rounded(x):
     return np.clip(np.rint(255 * (x / 2 + 0.5)), 0, 255)
 
 
+KINDS = {
+    "vqvae-pixelcnn-1": VqVae,
+    "vqvae-two-stage-1": TwoStage,
+    "photo-1": Photo,
+    "photo-2": Photo2,
+}
+
+
 def load(data):
     """The half of a model that pixels need. Raises ModelError."""
-    return read_model(data, {"vqvae-pixelcnn-1": VqVae, "photo-1": Photo, "photo-2": Photo2})
+    return read_model(data, KINDS)
 
 
 def pixels(indices, file, model):

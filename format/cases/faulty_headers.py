@@ -142,9 +142,9 @@ def header() -> Iterator[Case]:
         height=varint(2**14 + 1),
     )
     yield small(
-        "stride-log2-7", "Corrupt", "A stride of 128.", "u8 | stride_log2 | 0 to 6", stride_log2=7
+        "stride-log2-8", "Corrupt", "A stride of 256.", "u8 | stride_log2 | 0 to 7", stride_log2=8
     )
-    for value in (0, 1, 3, 6):
+    for value in (0, 1, 3, 6, 7):
         yield small(
             f"stride-log2-{value}-not-the-models",
             "Corrupt",

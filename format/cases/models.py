@@ -178,6 +178,42 @@ def vqvae(
     return model
 
 
+def two_stage(
+    name: str,
+    *,
+    side: int = 8,
+    latents: int = 3,
+    size: int = 12,
+    condition: int = 6,
+    first: int = 24,
+    layers: int = 1,
+) -> Model:
+    """A model of architecture vqvae-two-stage-1 whose first stage has `first` codewords."""
+    dim, hidden = 2, 4
+    model = vqvae(name, size=first, layers=layers, hidden=hidden)
+    model.config["architecture"] = "vqvae-two-stage-1"
+    model.config["second"] = {
+        "side": side,
+        "latents": latents,
+        "codebook_size": size,
+        "code_dim": dim,
+        "hidden": hidden,
+        "residual_blocks": 0,
+        "condition": condition,
+    }
+    depth = model.config["autoencoder"]["code_dim"]
+    model.convolution("second.encoder.down1", hidden, depth, 4, 4)
+    model.convolution("second.encoder.down2", hidden, hidden, 4, 4)
+    window = max(1, side // 4)
+    model.convolution("second.encoder.project", latents * dim, hidden, window, window)
+    model.numbers("second.codebooks", "F32", (latents, size, dim), 512)
+    model.numbers("condition.latents", "I16", (latents, size, condition), 900)
+    model.numbers("condition.places", "I16", (side**2, condition), 900)
+    model.linear("condition.hidden", condition, condition, 60, 9000, (3, 5))
+    model.linear("condition.output", model.config["prior"]["channels"], condition, 60, 9000, (2, 3))
+    return model
+
+
 Blocks = dict[int, list[tuple[list[list[int]], int]]]
 """Slice -> channels (n, d) and codewords k of each of its blocks."""
 
@@ -403,6 +439,8 @@ def random_indices(model: Model, name: str, rows: int, columns: int, quality: in
 
 PAPER = vqvae("paper")
 """24 codewords, so an index of 5 bits may have none."""
+TWO_STAGE = two_stage("two-stage")
+"""12 codewords of each latent, so an index of 4 bits may have none."""
 PHOTO = photo(
     "photo",
     [

@@ -260,7 +260,7 @@ def faulty_headers() -> Iterator[Case]:
     yield case(
         "stride",
         "Frames are positions: stride_log2 is 0.",
-        "u8 | stride_log2 | 0 to 6; must be the model's, if there is one; of sound 0",
+        "u8 | stride_log2 | 0 to 7; must be the model's, if there is one; of sound 0",
         3,
         good,
         expect="Corrupt",

@@ -44,7 +44,11 @@ class _Size(click.ParamType):
     show_default=True,
     help="How many pictures.",
 )
-@click.option("--size", type=_Size(), help="Width and height in pixels. Default: 128x128, or the model's largest.")
+@click.option(
+    "--size",
+    type=_Size(),
+    help="Width and height in pixels. Default: 128x128, or the model's largest.",
+)
 @click.option("-q", "--quality", type=float, help="As for compress. Default: the middle.")
 @click.option(
     "--seed",

@@ -193,9 +193,7 @@ def parse_model(
         ),
         encoder=file.read_engine(autoencoder.encoder(first), "encoder", tensors, device),
         decoder=file.read_engine(autoencoder.decoder(first), "decoder", tensors, device),
-        codebooks=file.floats(
-            tensors, "second.codebooks", np.float32, (*books, second.code_dim)
-        ),
+        codebooks=file.floats(tensors, "second.codebooks", np.float32, (*books, second.code_dim)),
         second_encoder=file.read_engine(
             second_stage.encoder(second, first.code_dim), "second.encoder", tensors, device
         ),

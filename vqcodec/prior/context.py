@@ -52,9 +52,7 @@ class Prior:
 class Context:
     """Logits of a batch of tiles, in coding order."""
 
-    def __init__(
-        self, prior: Prior, sizes: Sequence[Size], offsets: Floats | None = None
-    ) -> None:
+    def __init__(self, prior: Prior, sizes: Sequence[Size], offsets: Floats | None = None) -> None:
         """`offsets` are those of `trunk.Features`."""
         self._head = prior.head
         self._sizes = sizes

@@ -82,9 +82,7 @@ class Trunk:
 class Features:
     """Features of a batch of tiles, step by step."""
 
-    def __init__(
-        self, trunk: Trunk, sizes: Sequence[Size], offsets: Floats | None = None
-    ) -> None:
+    def __init__(self, trunk: Trunk, sizes: Sequence[Size], offsets: Floats | None = None) -> None:
         """`offsets`, (places, C), replace the trunk's: each position of all tiles has its own."""
         self._trunk = trunk
         self._offsets = offsets

@@ -37,8 +37,7 @@ class SecondNetworks(nn.Module):
         sizes = AutoencoderConfig(codebook_size=config.codebook_size, code_dim=config.code_dim)
         self.encoder = SecondEncoder(config, recipe.autoencoder.code_dim)
         self.codebooks = nn.ModuleList(
-            Codebook(sizes, beta=settings.beta, gamma=settings.gamma)
-            for _ in range(config.latents)
+            Codebook(sizes, beta=settings.beta, gamma=settings.gamma) for _ in range(config.latents)
         )
         self.decoder = SecondDecoder(config, recipe.prior)
 

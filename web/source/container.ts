@@ -114,7 +114,7 @@ class Reader {
       width,
       height,
       model: hexadecimal(model),
-      strideLog2: this.byte('stride_log2', 0, 6),
+      strideLog2: this.byte('stride_log2', 0, 7),
       tileLog2: this.byte('tile_log2', TILE_LOG2_MIN, 10),
     };
     return { header, chunkCount: this.byte('chunk count', 0, CHUNKS_MAX) };

@@ -99,7 +99,10 @@ def show(model: TwoStage, paths: Sequence[Path], folder: Path) -> None:
     rows = [rows[at : at + COLUMNS] for at in (0, COLUMNS) for rows in (frames, alone, decoded)]
     save(rows, folder / "reconstructions.png")
     samples = [np.asarray(image) for image in vqcodec.sample(model, count=4 * COLUMNS)]
-    save([samples[at : at + COLUMNS] for at in range(0, 4 * COLUMNS, COLUMNS)], folder / "samples.png")
+    save(
+        [samples[at : at + COLUMNS] for at in range(0, 4 * COLUMNS, COLUMNS)],
+        folder / "samples.png",
+    )
 
 
 def save(rows: Sequence[Sequence[Pixels]], path: Path) -> None:

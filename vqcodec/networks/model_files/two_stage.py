@@ -32,9 +32,7 @@ class TwoStageParts:
     second_decoder: SecondDecoder
 
 
-def write_two_stage(
-    parts: TwoStageParts, *, name: str, licence: str, description: str
-) -> bytes:
+def write_two_stage(parts: TwoStageParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     decoder = parts.second_decoder
     tensors = {"codebook": parts.codebook.float(), "second.codebooks": parts.codebooks.float()}
