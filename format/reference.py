@@ -352,12 +352,10 @@ class TwoStage(Model):
     """Architecture vqvae-two-stage-1: one block, of which nothing is known."""
 
     stride_log2 = 7
-    offsets = [FIRST]
     inputs = seen = channels = 0
-    layers = ()
-    quality = {0: 0}
 
     def __init__(self, file):
+        self.offsets, self.layers, self.quality = [FIRST], [], {0: 0}
         second = file.table(
             "second",
             side=(4, 32),

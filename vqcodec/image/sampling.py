@@ -43,9 +43,10 @@ def sample(
 ) -> list[Image.Image]:
     """Draw pictures from a model's prior; return `count` Pillow images, RGB.
 
-    `size` is (width, height) in pixels, by default 128x128, or the model's largest. The indices that a seed draws are the
-    same on every machine, and those of picture n do not depend on `count`. `temperature` divides
-    the logits: below 1 samples are likelier and more alike. `quality` is as for `compress`.
+    `size` is (width, height) in pixels, by default 128x128, or the model's largest. The indices
+    that a seed draws are the same on every machine, and those of picture n do not depend on
+    `count`. `temperature` divides the logits: below 1 samples are likelier and more alike.
+    `quality` is as for `compress`.
 
     With a picture `like`, as `compress` takes it, samples have its size, keep the first `rows` rows
     of its indices (None: half of them), and are drawn from there on.

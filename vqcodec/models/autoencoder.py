@@ -60,7 +60,7 @@ def decoder(config: AutoencoderConfig) -> Network:
 
 
 def residual_blocks(channels: int, count: int) -> tuple[Layer, ...]:
-    """Make blocks of ReLU, 3x3 convolution, ReLU and 1x1 convolution, named blocks.0, blocks.1, .."""
+    """Make blocks of ReLU, 3x3 convolution, ReLU and 1x1 convolution: blocks.0, blocks.1, .."""
     return tuple(
         residual(
             Rectifier(),

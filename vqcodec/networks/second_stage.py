@@ -54,9 +54,10 @@ class Condition(nn.Module):
 
     def forward(self, codewords: Tensor, *, integer: bool) -> Tensor:
         """Map codewords of the latents, (B, G, D), to offsets (B, C, side, side)."""
-        said, places = self._said(codewords), self.places
+        said: Tensor = self._said(codewords)
+        places: Tensor = self.places
         if integer:
-            said, places = (self._rounded(numbers) for numbers in (said, places))
+            said, places = self._rounded(said), self._rounded(places)
         stream = said.sum(1)[:, :, None, None] + places
         active = fx.fake_activate(stream, integer=integer)
         # Under autocast layers answer in bfloat16.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqcodec.prior import units
 from vqcodec.prior.codebooks import Codebooks
@@ -24,13 +25,13 @@ def uniform_prior(groups: int, size: int, dtype: Float = np.float32) -> Prior:
         "hidden.0": (1, 1),
         "output.0": (2 * groups, 1),
     }
-    tensors = {
+    tensors: dict[str, NDArray] = {
         f"{name}.{key}": np.zeros(shape[: 2 if key == "weight" else 1], kind)
         for name, shape in shapes.items()
         for key, kind in (("weight", np.int8), ("bias", np.int32), ("shift", np.uint8))
     }
     tensors["precisions"] = np.zeros(units.SCALE_COUNT, np.int32)
-    books = {
+    books: dict[str, NDArray] = {
         "rest": np.zeros(groups, np.int16),
         "0.0.channels": np.arange(groups, dtype=np.int16)[:, None],
         "0.0.vectors": np.zeros((groups, size, 1), np.int16),

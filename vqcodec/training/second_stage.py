@@ -8,7 +8,6 @@ part of the steps the decoder runs on its integer grid.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqcodec.models.config import AutoencoderConfig

@@ -11,7 +11,6 @@ its number alone; those that are there are not made again. 24,000 frames take ab
 from __future__ import annotations
 
 import argparse
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ SIDE = 84
 SCENARIOS = ("my_way_home", "health_gathering_supreme", "deathmatch", "deadly_corridor", "basic")
 BUTTONS = (vizdoom.Button.MOVE_FORWARD, vizdoom.Button.TURN_LEFT, vizdoom.Button.TURN_RIGHT)
 ACTIONS = ([1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1])
+"""Which buttons are pressed; to walk straight on is twice as likely."""
 TICS = 12
 """Between two frames, of which there are 35 a second: frames that follow differ."""
 KEPT_ACTIONS = 4
@@ -31,7 +31,7 @@ KEPT_ACTIONS = 4
 
 
 def start(scenario: str, seed: int) -> vizdoom.DoomGame:
-    """Start a scenario, at most 120x160 pixels and without anything drawn over the view."""
+    """Start a scenario, 120 rows by 160 columns, with nothing drawn over the view."""
     game = vizdoom.DoomGame()
     game.load_config(str(Path(vizdoom.scenarios_path, f"{scenario}.cfg")))
     game.set_doom_game_path(str(Path(vizdoom.__file__).parent / "freedoom2.wad"))
@@ -51,14 +51,14 @@ def start(scenario: str, seed: int) -> vizdoom.DoomGame:
 
 def walk(scenario: str, seed: int, count: int) -> Iterator[NDArray[np.uint8]]:
     """Yield `count` frames, uint8 (84, 84, 3), of a random walk."""
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
     game = start(scenario, seed)
     action = ACTIONS[0]
     for number in range(count):
         if game.is_episode_finished():
             game.new_episode()
         if number % KEPT_ACTIONS == 0:
-            action = rng.choice(ACTIONS)
+            action = ACTIONS[rng.integers(len(ACTIONS))]
         square = Image.fromarray(game.get_state().screen_buffer[:, 20:140])
         yield np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX))
         game.make_action(action, TICS)

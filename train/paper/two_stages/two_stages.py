@@ -1,8 +1,7 @@
 """A whole picture in 27 bits (arXiv 1711.00937, section 4.2 and figure 5).
 
     python train/paper/two_stages/frames.py --out build/doom
-    python train/paper/two_stages/two_stages.py --data build/doom/train \\
-        --validation build/doom/validation --out build/two_stages
+    python train/paper/two_stages/two_stages.py --frames build/doom --out build/two_stages
 
 Trains the recipe `doom27.toml`, or goes on where it was stopped: a VQ-VAE makes 21x21 indices of
 frames of 84x84 pixels, and a second one makes 3 latents of these, whose decoder is a PixelCNN.
@@ -57,6 +56,8 @@ SMOKE = {
     "train.latents.pool": "16",
 }
 COLUMNS = 8
+MEASURED = 128
+"""Held-out frames that PSNR is measured on."""
 
 
 class Lines:
@@ -96,13 +97,12 @@ def show(model: TwoStage, paths: Sequence[Path], folder: Path) -> None:
     for name, shown in (("first stage alone", alone), ("27 bits", decoded)):
         each = [psnr(frame, other) for frame, other in zip(frames, shown, strict=True)]
         print(f"{name}: {np.mean(each):.2f} dB")
-    rows = [rows[at : at + COLUMNS] for at in (0, COLUMNS) for rows in (frames, alone, decoded)]
-    save(rows, folder / "reconstructions.png")
-    samples = [np.asarray(image) for image in vqcodec.sample(model, count=4 * COLUMNS)]
     save(
-        [samples[at : at + COLUMNS] for at in range(0, 4 * COLUMNS, COLUMNS)],
-        folder / "samples.png",
+        [row[at : at + COLUMNS] for at in (0, COLUMNS) for row in (frames, alone, decoded)],
+        folder / "reconstructions.png",
     )
+    drawn = [np.asarray(image) for image in vqcodec.sample(model, count=4 * COLUMNS)]
+    save([drawn[at : at + COLUMNS] for at in range(0, len(drawn), COLUMNS)], folder / "samples.png")
 
 
 def save(rows: Sequence[Sequence[Pixels]], path: Path) -> None:
@@ -114,39 +114,40 @@ def save(rows: Sequence[Sequence[Pixels]], path: Path) -> None:
 def main() -> None:
     """Train and show."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of frames to train on")
-    parser.add_argument("--validation", type=Path, help="folder of frames of other walks")
+    parser.add_argument("--frames", type=Path, help="folder that frames.py made")
     parser.add_argument("--out", type=Path, default=Path("build/two_stages"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--smoke", action="store_true", help="only show that it runs")
     given = parser.parse_args()
-    if not given.smoke and not (given.data and given.validation):
-        parser.error("--data and --validation are needed")
+    if not given.smoke and not given.frames:
+        parser.error("--frames is needed")
     with tempfile.TemporaryDirectory() as noise:
         if given.smoke:
-            given.data = given.validation = Path(noise)
-            for number in range(2 * COLUMNS):
-                pixels = np.random.default_rng(number).integers(0, 256, (84, 84, 3), np.uint8)
-                Image.fromarray(pixels).save(Path(noise, f"{number}.png"))
-        changes = {f"{key}": value for key, value in SMOKE.items()} if given.smoke else {}
+            given.frames = Path(noise)
+            for name in ("train", "validation"):
+                make_noise(Path(noise, name))
         path = train(
-            load_recipe(RECIPE, changes),
-            data=given.data,
-            validation=given.validation,
+            load_recipe(RECIPE, SMOKE if given.smoke else {}),
+            data=given.frames / "train",
+            validation=given.frames / "validation",
             out=given.out / "doom27.safetensors",
             run=given.out,
             resume=True,
             device=torch.device(given.device),
             reporter=Lines(),
         )
-        held_out = sorted(given.validation.glob("*.png"))
-        chosen = held_out[:: -(-len(held_out) // 64)]  # of all walks, at most 64
-        show(cast(TwoStage, vqcodec.load_model(path)), spread(chosen), given.out)
+        held_out = sorted((given.frames / "validation").glob("*.png"))
+        order = np.random.default_rng(0).permutation(len(held_out))[:MEASURED]
+        model = cast(TwoStage, vqcodec.load_model(path))
+        show(model, [held_out[number] for number in order], given.out)
 
 
-def spread(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths in an order whose beginning is of all of them."""
-    return [path for first in range(5) for path in paths[first::5]]
+def make_noise(folder: Path) -> None:
+    """Make frames for a run that only shows that it runs."""
+    folder.mkdir()
+    for number in range(2 * COLUMNS):
+        pixels = np.random.default_rng(number).integers(0, 256, (84, 84, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
 if __name__ == "__main__":
