@@ -1,5 +1,4 @@
-"""Make the seed corpus: two tiny random models, small files that they decode, and
-picture files.
+"""Make the seed corpus: tiny models, small files that they decode, and picture files.
 
     python fuzz/seeds.py
 
@@ -226,6 +225,16 @@ def write_sound(name: str) -> None:
         (CORPUS / "container" / f"{name}-{case}.vqc").write_bytes(file)
 
 
+def write_two_stage() -> None:
+    """Write the vectors' model of two stages, and its files."""
+    data = (CORPUS.parent.parent / "format/vectors/models/two-stage.safetensors").read_bytes()
+    (CORPUS / "model" / "two-stage.safetensors").write_bytes(data)
+    model = cast(PictureModel, parse_model(data, sha256=hashlib.sha256(data).hexdigest()))
+    for case, prior in (("prior", True), ("fixed", False)):
+        file = compress(picture(32, 21), model=model, prior=prior)
+        (CORPUS / "container" / f"two-stage-{case}.vqc").write_bytes(file)
+
+
 def main() -> None:
     """Write the corpus."""
     (CORPUS / "inventory").mkdir(parents=True, exist_ok=True)
@@ -233,7 +242,8 @@ def main() -> None:
         (CORPUS / "inventory" / name).write_bytes(data)
     for folder in ("container", "model"):
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
-    # A picture's networks are torch's here; those of sound are the vectors', fixed numbers.
+    # Networks are torch's here, or the vectors', fixed numbers.
+    write_two_stage()
     for name in ("voice", "speakers"):
         write_sound(name)
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):

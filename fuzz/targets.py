@@ -36,7 +36,7 @@ from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, decompress
 from vqcodec.image.salvage import salvage as salvaged
 from vqcodec.image.writing import write_picture
-from vqcodec.models.model import Model
+from vqcodec.models.model import Model, takes
 from vqcodec.registry.load import parse_model
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -111,6 +111,8 @@ def model(data: bytes) -> None:
     try:
         loaded = parse_model(data, sha256=hashlib.sha256(data).hexdigest())
     except VqcError:
+        return
+    if loaded.medium is Medium.PICTURE and not takes(loaded, _PICTURE.shape[:2]):
         return
     for prior in (True, False):
         if loaded.medium is Medium.SOUND:

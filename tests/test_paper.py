@@ -14,7 +14,13 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("comparisons", "comparisons.png"), ("likelihood", "reconstructions.png")]
+    ("name", "made"),
+    [
+        ("comparisons", "comparisons.png"),
+        ("likelihood", "reconstructions.png"),
+        ("two_stages/two_stages", "reconstructions.png"),
+        ("two_stages/two_stages", "samples.png"),
+    ],
 )
 def test_smoke(name: str, made: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")

@@ -23,7 +23,7 @@ from vqcodec.training.precision import autocast
 from vqcodec.training.prior import cut_tiles, draw_tiles
 from vqcodec.training.quantisation import usage
 
-_VALIDATION_PICTURES = 512
+_VALIDATION_PICTURES = 256
 _VALIDATION_BATCH = 32
 
 
