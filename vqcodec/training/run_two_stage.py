@@ -17,7 +17,9 @@ RECIPE = TwoStageRecipe
 
 def train_stages(recipe: TwoStageRecipe, run: Run) -> bytes:
     """Train the first stage, then the second."""
-    share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
+    # An error now, not after the first stage.
+    share(recipe.train.prior.batch, "train.prior.batch")
+    share(recipe.train.latents.pool, "train.latents.pool")
     pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     least = recipe.second.side * recipe.autoencoder.stride
     if not any(min(picture_size(path)) >= least for path in held_out):

@@ -131,7 +131,7 @@ class SecondStage:
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Bits per index of held-out pictures in real numbers, in integers, and given the latents
-        of another picture; how the indices of the latents spread, all of them taken together.
+        of another picture; how the indices of a latent spread, the mean of all latents.
         """
         module = self.module
         names = ("float_bits", "integer_bits", "other_bits")
@@ -145,8 +145,13 @@ class SecondStage:
                 logits = module.decoder(indices, told, integer=name != "float_bits")
                 totals[name] += float(bits_per_index(logits, indices)) * len(part)
         figures = {name: total / len(self._validation) for name, total in totals.items()}
-        spread = usage(torch.cat(chosen), self._recipe.second.codebook_size)
-        return figures | {"perplexity": spread["perplexity"], "used": spread["used"]}
+        size = self._recipe.second.codebook_size
+        spreads = [usage(each, size) for each in torch.cat(chosen).unbind(1)]
+        means = {
+            name: sum(spread[name] for spread in spreads) / len(spreads)
+            for name in ("perplexity", "used")
+        }
+        return figures | means
 
     def _latents(self, indices: Tensor) -> Tensor:
         """Map int64 indices (B, side, side) to latents (B, G, D)."""
