@@ -177,7 +177,7 @@ def test_every_bit_flip_is_detected() -> None:
         (CorruptError, {"width": b"\xff\xff\xff\xff\x1f"}),
         (PixelLimitError, {"width": varint(1 << 23), "height": varint(1 << 6)}),
         (TruncatedError, {"width": varint(1 << 20), "height": varint(1 << 8)}),
-        (CorruptError, {"stride_log2": b"\7"}),
+        (CorruptError, {"stride_log2": b"\x08"}),
         (CorruptError, {"tile_log2": b"\3"}),
         (CorruptError, {"tile_log2": b"\x0b"}),
         (CorruptError, {"chunk_count": varint(65)}),

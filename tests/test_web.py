@@ -161,11 +161,7 @@ def is_known(vector: Vector) -> bool:
 
 pictures = pytest.mark.parametrize(
     "vector",
-    [
-        v
-        for v in vectors("valid", "limits")
-        if not is_sound(v.values[0]) and is_known(v.values[0])
-    ],
+    [v for v in vectors("valid", "limits") if not is_sound(v.values[0]) and is_known(v.values[0])],
 )
 
 

@@ -130,8 +130,8 @@ class SecondStage:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Bits per index of held-out pictures in real numbers, in integers, and given the latents
-        of another picture; how the indices of a latent spread, the mean of all latents.
+        """Bits per index of held-out pictures in real numbers, in integers, and in real numbers
+        given the latents of another picture; how the indices of a latent spread, the mean of all latents.
         """
         module = self.module
         names = ("float_bits", "integer_bits", "other_bits")
@@ -142,7 +142,7 @@ class SecondStage:
             chosen.append(own)
             for name in names:
                 told = codewords.roll(1, 0) if name == "other_bits" else codewords
-                logits = module.decoder(indices, told, integer=name != "float_bits")
+                logits = module.decoder(indices, told, integer=name == "integer_bits")
                 totals[name] += float(bits_per_index(logits, indices)) * len(part)
         figures = {name: total / len(self._validation) for name, total in totals.items()}
         size = self._recipe.second.codebook_size
