@@ -25,6 +25,7 @@ from vqcodec.networks.second_stage import SecondDecoder, SecondEncoder
 from vqcodec.prior import units
 from vqcodec.prior.context import Context
 from vqcodec.prior.uniform import uniform_prior
+from vqcodec.tokens.coding import to_image, to_vqc, tokenize
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.config import DataConfig
 from vqcodec.training.config_two_stage import TwoStageRecipe
@@ -33,7 +34,6 @@ from vqcodec.training.index_cache import Indices
 from vqcodec.training.loop import InterruptedRunError
 from vqcodec.training.run import train
 from vqcodec.training.second_stage import SecondStage
-from vqcodec.tokens.coding import to_image, to_vqc, tokenize
 
 CPU = torch.device("cpu")
 FIRST = AutoencoderConfig(hidden=8, residual_blocks=1, code_dim=6, codebook_size=20)
@@ -185,6 +185,19 @@ def test_training_computes_the_same_integers(model: TwoStage, parts: TwoStagePar
     expected = logits[0].numpy() * 2.0**units.FRACTION_LOGIT
     assert np.ptp(expected) > 100
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_blind_decoder_sees_the_latents_alone(parts: TwoStageParts) -> None:
+    grids, codewords = torch.randint(20, (4, 9, 9)), torch.randn(2, 3, 5).repeat(2, 1, 1)
+    with torch.inference_mode():
+        logits = parts.second_decoder(
+            grids, codewords, seen=torch.tensor([0.0, 0.0, 0.0, 1.0]), integer=True
+        )
+        seeing = parts.second_decoder(grids, codewords, integer=True)
+    assert torch.equal(logits[0], logits[2])
+    assert not torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[1], logits[3])
+    assert torch.equal(logits[3], seeing[3])
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
@@ -370,6 +383,7 @@ def test_latents_are_used_beside_a_strong_decoder() -> None:
         ("train.prior.crop", "7", r"train\.prior\.crop"),
         ("train.latents.pool", "7", r"train\.latents\.pool"),
         ("train.latents.gamma", "1.0", "gamma"),
+        ("train.latents.blind", "1.5", "blind"),
         ("start", "'x.safetensors'", "start"),
     ],
 )

@@ -37,15 +37,23 @@ class IndexPrior(Trunk):
         self.output = Pointwise(channels, config.codebook_size, units.FRACTION_LOGIT)
 
     def forward(
-        self, indices: Tensor, offset: Tensor | None = None, *, integer: bool = False
+        self,
+        indices: Tensor,
+        offset: Tensor | None = None,
+        *,
+        seen: Tensor | None = None,
+        integer: bool = False,
     ) -> Tensor:
         """Map int64 indices (B, ...) to logits (B, K, ...) in bits: p ~ 2^logit.
 
         "..." is the grid: N rows and M columns, or M positions of one dimension. `offset`,
-        (B, C, ...), is what each position is told besides the indices before it.
+        (B, C, ...), is what each position is told besides the indices before it; where `seen`,
+        (B,), is 0 it is told nothing else.
         """
         embedding = self._embedding() if integer else self.embedding
         read = F.embedding(indices, embedding).movedim(-1, 1)  # (B, E, ...)
+        if seen is not None:
+            read = read * seen.view(-1, *[1] * (read.dim() - 1))
         hidden = self.hidden(self.features(read, offset, integer=integer), integer=integer)
         # Under autocast layers answer in bfloat16.
         active = fx.fake_activate(hidden.to(read.dtype), integer=integer)

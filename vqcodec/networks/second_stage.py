@@ -104,12 +104,19 @@ class SecondDecoder(nn.Module):
         self.condition = Condition(config, prior.channels)
         self.prior = PixelCNN(prior)
 
-    def forward(self, indices: Tensor, codewords: Tensor, *, integer: bool = False) -> Tensor:
+    def forward(
+        self,
+        indices: Tensor,
+        codewords: Tensor,
+        *,
+        seen: Tensor | None = None,
+        integer: bool = False,
+    ) -> Tensor:
         """Map int64 indices (B, side, side) and codewords of the latents, (B, G, D), to logits
-        (B, K, side, side) in bits.
+        (B, K, side, side) in bits; where `seen`, (B,), is 0 no index tells anything of others.
         """
         offset = self.condition(codewords, integer=integer)
-        logits: Tensor = self.prior(indices, offset, integer=integer)
+        logits: Tensor = self.prior(indices, offset, seen=seen, integer=integer)
         return logits
 
 

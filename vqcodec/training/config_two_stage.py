@@ -22,12 +22,17 @@ class LatentsTraining:
     """Steps between revivals of unused codewords; 0 never revives."""
     revive_below: float = 0.1
     """A codeword used less often than this part of the mean is unused."""
+    blind: float = 0.25
+    """Part of the pictures of which the decoder sees the latents alone, no indices (word dropout,
+    Bowman et al., arXiv 1511.06349, section 3.1): the latents then learn sooner."""
     pool: int = 4096
     """Pictures whose latents codewords start from and are revived from."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma < 1.0 or self.plain_steps < 0:
             raise ValueError("train.latents: gamma must be 0 to less than 1, plain_steps >= 0")
+        if not 0.0 <= self.blind <= 1.0:
+            raise ValueError("train.latents.blind must be 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,8 +112,10 @@ class SecondStage:
         commitment = codewords.new_zeros(())
         if step >= settings.plain_steps:
             codewords, _, commitment = module.quantise(codewords)
+        blind = draws(self._recipe.seed, 5, step).random(len(indices)) < settings.blind
+        seen = torch.from_numpy(~blind).to(codewords)
         with self._autocast():
-            logits = module.decoder(indices, codewords, integer=integer)
+            logits = module.decoder(indices, codewords, seen=seen, integer=integer)
         bits = bits_per_index(logits.float(), indices)
         figures = {"bits": float(bits.detach()), "commitment": float(commitment.detach())}
         return bits + commitment, figures
