@@ -118,4 +118,4 @@ def temperature_at(done: float, ends: tuple[float, float]) -> float:
     ends to the last.
     """
     first, last = ends
-    return first * (last / first) ** done
+    return float(first * (last / first) ** done)

@@ -93,10 +93,9 @@ class DistilTraining(ScheduleConfig):
     """As for `TransformTraining`."""
     pages: float = 0.08
     """As for `DeepTransformTraining`."""
-    temperatures: tuple[float, float] = (0.3, 0.1)
+    temperatures: tuple[float, float] = (0.2, 0.06)
     """How softly a latent passes from one codeword to the other, at the first step and at the
-    last; in between it falls exponentially. At most 0.4, with which refinement begins, is sensible,
-    and least 0.06, with which it ends."""
+    last; in between it falls exponentially."""
 
     def __post_init__(self) -> None:
         ScheduleConfig.__post_init__(self)

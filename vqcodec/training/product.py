@@ -1,5 +1,5 @@
-"""Last stage of `photo`, `photo-2` and `speech`: codebooks on the latents, trained with hard
-indices.
+"""Stage of `photo`, `photo-2` and `speech` that makes a model: codebooks on the latents, trained
+with hard indices.
 
 The codebooks start on the latents of the stage before (`cells`) and the prior where
 its conditional Gaussians ended (`networks.product`). From then on synthesis, prior and codebooks

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.networks.model_files import Photo2Parts, write_photo2
+from vqcodec.networks.product import Codebooks
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.codebooks import start_all
 from vqcodec.training.config_deep import (
@@ -92,18 +93,14 @@ def open_stage(
 
     Raises ModelCorruptError if there are none where they should have been learnt.
     """
-    settings = recipe.train.stages[name]
+    settings, device = recipe.train.stages[name], medium.device
     if isinstance(settings, DeepTransformTraining):
-        return DeepTransformStage(name, settings, recipe.seed, medium, medium.device), learnt
-    distils = isinstance(settings, DistilTraining)
-    if distils or cache is None:
-        if learnt.codebooks is None:
-            raise ModelCorruptError(f"the checkpoint of the stage {name} has no codebooks")
-        given = medium, learnt.codebooks, medium.device
-        if distils:
-            return DistilStage(recipe, settings, *given), learnt
-        return ProductStage(recipe, settings, *given), learnt
-    given = learnt.codebooks and [books.to(medium.device) for books in learnt.codebooks]
+        return DeepTransformStage(name, settings, recipe.seed, medium, device), learnt
+    if isinstance(settings, DistilTraining):
+        return DistilStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
+    if cache is None:
+        return ProductStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
+    given = learnt.codebooks and [books.to(device) for books in learnt.codebooks]
     reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
         recipe,
@@ -113,8 +110,14 @@ def open_stage(
         cache,
         lambda done: reporter.step("codebooks", done, {}),
     )
-    stage = ProductStage(recipe, settings, medium, codebooks, medium.device)
+    stage = ProductStage(recipe, settings, medium, codebooks, device)
     return stage, Learnt(learnt.networks, codebooks)
+
+
+def _codebooks(stage: str, learnt: Learnt) -> list[Codebooks]:
+    if learnt.codebooks is None:
+        raise ModelCorruptError(f"the checkpoint of the stage {stage} has no codebooks")
+    return learnt.codebooks
 
 
 def _model(recipe: DeepPhotoRecipe, learnt: Learnt) -> bytes:
