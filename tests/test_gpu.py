@@ -386,6 +386,7 @@ ms_ssim = 0.0
 pages = 0.4
 average = 0.9
 """
+DISTIL = "\n" + PRODUCT.replace("product", "distil")
 
 
 @pytest.mark.parametrize(
@@ -394,6 +395,7 @@ average = 0.9
         (("exact", 3), "exact", (3, 6)),
         (None, "product", (0, 6)),
         (("product", 2), "product", (2, 6)),
+        (("distil", 2), "distil", (2, 6)),
     ],
 )
 def test_later_stages_go_there_and_back(
@@ -404,10 +406,11 @@ def test_later_stages_go_there_and_back(
     steps: tuple[int, int],
 ) -> None:
     """A stage that has ended when it is packed is followed by the next."""
-    (place / "tiny.toml").write_text(BOTH_STAGES if stopped is None else BOTH_STAGES + PRODUCT)
+    every = BOTH_STAGES + PRODUCT + (DISTIL if trained == "distil" else "")
+    (place / "tiny.toml").write_text(BOTH_STAGES if stopped is None else every)
     if stopped is None:
         run(recipe(place), place, "first", Silent())
-        (place / "tiny.toml").write_text(BOTH_STAGES + PRODUCT)
+        (place / "tiny.toml").write_text(every)
     else:
         with pytest.raises(InterruptedRunError):
             run(recipe(place), place, "first", Silent(stopped))
@@ -458,11 +461,11 @@ def test_steps_are_timed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (place / "tiny.toml").write_text(BOTH_STAGES)
+    (place / "tiny.toml").write_text(BOTH_STAGES + PRODUCT + DISTIL)
     options = ("--batches", 2, 3, "--count", 1, "--device", "cpu")
     command(monkeypatch, probe, place / "tiny.toml", *options)
     told = [line.partition(" crops")[0] for line in capsys.readouterr().out.splitlines()]
-    assert told == ["transform, 2", "transform, 3", "exact, 2", "exact, 3"]
+    assert told == [f"{stage}, {n}" for stage in ("transform", "exact", "distil") for n in (2, 3)]
 
 
 def test_stages_follow_each_other(

@@ -7,14 +7,18 @@ step that is alike. What differs between replays lies in tensors: crops, rate, r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from vqcodec.training.deep import Cost, DeepTransformStage
+from vqcodec.training.distil import DistilStage, Layout
 from vqcodec.training.optimise import Optimisers
 from vqcodec.training.product import ProductStage
+from vqcodec.training.run_deep_photo import DeepStage
 from vqcodec.training.transform import spread_qualities
 
 _WARM_STEPS = 3
@@ -29,18 +33,15 @@ class Kind:
 
     shape: torch.Size
     """Of the crops."""
-    noisy: bool
-    with_analysis: bool
-    slope: float
 
 
-class Steps:
-    """Takes steps of the first two stages."""
+KindOfStep = TypeVar("KindOfStep", bound=Kind)
 
-    def __init__(
-        self, stage: DeepTransformStage, optimisers: Optimisers, device: torch.device
-    ) -> None:
-        self._stage = stage
+
+class Steps(ABC, Generic[KindOfStep]):
+    """Takes steps of a stage that lets the host wait for nothing."""
+
+    def __init__(self, optimisers: Optimisers, device: torch.device) -> None:
         self._optimisers = optimisers
         self._graphs = device.type == "cuda"
         self._rate = torch.zeros((), device=device)
@@ -49,12 +50,24 @@ class Steps:
             if self._graphs
             else torch.default_generator
         )
-        self._kind: Kind | None = None
+        self._kind: KindOfStep | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._warm = 0
         self._crops = torch.empty(0)
         self._cost: Cost | None = None
         self._norm = torch.empty(0)
+
+    @abstractmethod
+    def _kind_of(self, crops: Tensor, step: int) -> KindOfStep:
+        """Return what a step is."""
+
+    @abstractmethod
+    def _prepare(self, kind: KindOfStep) -> None:
+        """Make ready for steps of a kind."""
+
+    @abstractmethod
+    def _weigh(self, kind: KindOfStep) -> Cost:
+        """Return what the crops cost: a part of the graph."""
 
     def use_graphs(self, use: bool) -> None:
         """Say whether graphs are recorded, as is the rule on a GPU."""
@@ -89,32 +102,19 @@ class Steps:
             "gradient": float(self._norm),
         }
 
-    def _kind_of(self, crops: Tensor, step: int) -> Kind:
-        stage = self._stage
-        grain = max(1, stage.schedule.steps // _GRAIN)
-        return Kind(
-            crops.shape,
-            stage.is_noisy(step),
-            step >= stage.schedule.decoder_steps,
-            stage.slope(step // grain * grain),
-        )
-
-    def _begin(self, kind: Kind, crops: Tensor) -> None:
+    def _begin(self, kind: KindOfStep, crops: Tensor) -> None:
         self._kind = kind
-        self._stage.set_slope(kind.slope)
+        self._prepare(kind)
         # Its memory is the next one's.
         self._graph = self._cost = None
         self._warm = 0
         self._crops = crops.clone(memory_format=torch.channels_last)
 
-    def _step(self, kind: Kind) -> None:
-        stage, crops = self._stage, self._crops
-        qualities = spread_qualities(len(crops), stage.qualities, self._generator)
-        noise = stage.noise(crops, self._generator) if kind.noisy else None
-        self._cost = stage.cost(crops, qualities, noise, with_analysis=kind.with_analysis)
+    def _step(self, kind: KindOfStep) -> None:
+        self._cost = self._weigh(kind)
         self._norm = self._optimisers.step(self._cost.loss, self._rate)
 
-    def _beside(self, kind: Kind) -> None:
+    def _beside(self, kind: KindOfStep) -> None:
         """Take a step on a stream of its own, as it will be recorded on one."""
         current = torch.cuda.current_stream()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -123,7 +123,7 @@ class Steps:
             self._step(kind)
         current.wait_stream(stream)
 
-    def _record(self, kind: Kind) -> None:
+    def _record(self, kind: KindOfStep) -> None:
         """Record a step. If that cannot be done, it is said, and steps go on one operation at a
         time.
         """
@@ -139,8 +139,84 @@ class Steps:
             self._graph = graph
 
 
+@dataclass(frozen=True, slots=True)
+class TransformKind(Kind):
+    """Of the first two stages."""
+
+    noisy: bool
+    with_analysis: bool
+    slope: float
+
+
+class TransformSteps(Steps[TransformKind]):
+    """Takes steps of the first two stages."""
+
+    def __init__(
+        self, stage: DeepTransformStage, optimisers: Optimisers, device: torch.device
+    ) -> None:
+        super().__init__(optimisers, device)
+        self._stage = stage
+
+    def _kind_of(self, crops: Tensor, step: int) -> TransformKind:
+        stage = self._stage
+        grain = max(1, stage.schedule.steps // _GRAIN)
+        return TransformKind(
+            crops.shape,
+            stage.is_noisy(step),
+            step >= stage.schedule.decoder_steps,
+            stage.slope(step // grain * grain),
+        )
+
+    def _prepare(self, kind: TransformKind) -> None:
+        self._stage.set_slope(kind.slope)
+
+    def _weigh(self, kind: TransformKind) -> Cost:
+        stage, crops = self._stage, self._crops
+        qualities = spread_qualities(len(crops), stage.qualities, self._generator)
+        noise = stage.noise(crops, self._generator) if kind.noisy else None
+        return stage.cost(crops, qualities, noise, with_analysis=kind.with_analysis)
+
+
+@dataclass(frozen=True, slots=True)
+class DistilKind(Kind):
+    """Of the last stage."""
+
+    qualities: tuple[int, ...]
+    """Of the crops. Codebooks of each have other shapes. They are the same at every step if the
+    batch is a multiple of their number; else hardly any step is like the one before, and there
+    are no graphs.
+    """
+
+
+class DistilSteps(Steps[DistilKind]):
+    """Takes steps of the last stage."""
+
+    def __init__(self, stage: DistilStage, optimisers: Optimisers, device: torch.device) -> None:
+        super().__init__(optimisers, device)
+        self._stage = stage
+        self._temperature = torch.ones((), device=device)
+        self._layout: Layout | None = None
+
+    def take(self, crops: Tensor, step: int, rate: float) -> None:
+        """As `Steps.take`."""
+        self._temperature.fill_(self._stage.temperature(step))
+        super().take(crops, step, rate)
+
+    def _kind_of(self, crops: Tensor, step: int) -> DistilKind:
+        return DistilKind(crops.shape, self._stage.qualities(step))
+
+    def _prepare(self, kind: DistilKind) -> None:
+        self._layout = self._stage.layout(kind.qualities)
+
+    def _weigh(self, kind: DistilKind) -> Cost:
+        assert self._layout is not None
+        return self._stage.cost(self._crops, self._layout, self._temperature, self._generator)
+
+
 class PlainSteps:
-    """Takes steps of the last stage, one operation at a time: it looks at what it computes."""
+    """Takes steps of the stage with codebooks, one operation at a time: it looks at what it
+    computes.
+    """
 
     def __init__(self, stage: ProductStage, optimisers: Optimisers) -> None:
         self._stage = stage
@@ -159,9 +235,11 @@ class PlainSteps:
 
 
 def steps_of(
-    stage: DeepTransformStage | ProductStage, optimisers: Optimisers, device: torch.device
-) -> Steps | PlainSteps:
+    stage: DeepStage, optimisers: Optimisers, device: torch.device
+) -> TransformSteps | PlainSteps | DistilSteps:
     """Return what takes a stage's steps."""
     if isinstance(stage, ProductStage):
         return PlainSteps(stage, optimisers)
-    return Steps(stage, optimisers, device)
+    if isinstance(stage, DistilStage):
+        return DistilSteps(stage, optimisers, device)
+    return TransformSteps(stage, optimisers, device)

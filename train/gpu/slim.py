@@ -30,7 +30,7 @@ PART = 15 << 20
 """Bytes of a part: machines for rent are given, and give back, small files only."""
 _MANIFEST = "checkpoint.json"
 _CODEBOOKS, _NETWORKS = "codebooks.", "networks."
-"""What names begin with in checkpoints of the last stage, which hold both."""
+"""What names begin with in checkpoints of the stages with codebooks, which hold both."""
 
 
 @dataclass(frozen=True, slots=True)

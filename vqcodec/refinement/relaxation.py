@@ -1,14 +1,8 @@
 """Refinement of the indices of one window by gradient descent.
 
-Stochastic Gumbel annealing (Yang, Bamler and Mandt, arXiv 2006.04240, section 3.2), which rounds
-each latent up or down at random, ever more surely, with codewords in place of integers. Of each
-group two codewords take part, the nearest, a, and the second nearest, b, to a point z that moves:
-
-    t = <z - a, b - a> / |b - a|^2,    p = sigmoid((atanh t - atanh(1 - t)) / T + noise)
-
-is the share of b, 0 to 1. Synthesis and prior see a + p (b - a), and what the group costs is
-(1 - p) bits_a + p bits_b. Gradients of bits + lambda distortion reach z through p. As the
-temperature T falls, p becomes 0 or 1; in the end the nearest codewords are taken.
+A point z of each position moves, and chooses between the two codewords next to it (`candidates`),
+ever more surely. Gradients of bits + lambda distortion move it. In the end the nearest codewords
+are taken.
 
 Shapes: the window has F positions of P that are computed with it, of D latents each; a block of a
 codebook has G groups of K codewords with d channels each.
@@ -27,12 +21,18 @@ from vqcodec.grid import Box
 from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Block, take
+from vqcodec.refinement.candidates import (
+    Choice,
+    candidates,
+    choose,
+    idle,
+    nats,
+    temperature_at,
+)
 from vqcodec.refinement.networks import ProductModel, gains_of
 
 _TEMPERATURES = 0.4, 0.06
-"""T of the first and of the last step; in between it falls exponentially."""
-_SHARPEST = 0.1
-"""The noise is divided by T too, but by no less than this, or gradients vanish."""
+"""T of the first and of the last step (`candidates.temperature_at`)."""
 _RATE, _MOMENTA = 0.035, (0.9, 0.99)
 """Of Adam, in the unit of scaled latents."""
 _COOLING, _LAST_RATE = 0.7, 0.05
@@ -41,10 +41,6 @@ _LEAN, _FARTHEST = 0.5, 0.45
 """z starts at the chosen codeword, moved toward the latents by so much of the way, which counts
 at most as so much in each channel.
 """
-_INSIDE = 1e-4
-"""t is kept so far from 0 and 1, where its atanh is infinite."""
-_IDLE = 1e6
-"""Squared distance of codewords that only fill a codebook up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,86 +101,54 @@ class Relaxation:
         toward = (self._around.latents - chosen).clamp(-_FARTHEST, _FARTHEST)
         point = (chosen + _LEAN * toward).requires_grad_()
         optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTA)
-        first, last = _TEMPERATURES
         for step in range(steps):
             done = step / steps
             slower = min(1.0, max(_LAST_RATE, (1.0 - done) / (1.0 - _COOLING)))
             optimiser.param_groups[0]["lr"] = _RATE * slower
             optimiser.zero_grad()
-            cost = self._cost(point, first * (last / first) ** done, generator)
+            temperature = torch.tensor(temperature_at(done, _TEMPERATURES), device=point.device)
+            cost = self._cost(point, temperature, generator)
             cost.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if tell is not None:
                 tell()
-        nearest = [pair[:, :, 0].T for pair in self._pairs(point.detach())]
+        last = [candidates(block, point, price) for block, price in self._priced()]
+        nearest = [pair[:, :, 0].T for pair in last]
         return torch.cat(nearest, dim=1)
 
-    def _cost(self, point: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    def _cost(self, point: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
         """Return the bits and the weighed distortion of the window for points (F, D)."""
-        pairs = self._pairs(point)
-        shares, values, reads = [], [], []
-        for block, pair in zip(self._blocks, pairs, strict=True):
-            one, other = (take(block.vectors, pair[:, :, i]) for i in (0, 1))
-            share = self._share(block.of(point), one, other, temperature, generator)
-            shares.append(share)
-            values.append(torch.lerp(one, other, share[:, :, None]))
-            one, other = (take(block.embedding, pair[:, :, i]) for i in (0, 1))
-            reads.append(torch.lerp(one, other, share[:, :, None]))
-        drawn = self._values.index_copy(0, self._inner, self._place(values))
-        read = self._reads.index_copy(0, self._inner, self._place(reads, 0.0))
+        choices = [
+            choose(block, point, price, temperature, generator) for block, price in self._priced()
+        ]
+        values = self._place([choice.values for choice in choices])
+        reads = self._place([choice.reads for choice in choices], 0.0)
+        drawn = self._values.index_copy(0, self._inner, values)
+        read = self._reads.index_copy(0, self._inner, reads)
         decoded: Tensor = self._model.synthesis(self._picture(drawn) / self._gains)
         rows, columns = self._around.judged
         judged = decoded[:, :, rows, columns]
-        bits = self._bits(read, pairs, shares)
+        bits = self._bits(read, choices)
         distance = judge(judged, self._around.original, self._weights)
         area = judged.shape[2] * judged.shape[3]
         return bits + self._multiplier * area * distance
 
-    def _bits(self, read: Tensor, pairs: list[Tensor], shares: list[Tensor]) -> Tensor:
+    def _bits(self, read: Tensor, choices: list[Choice]) -> Tensor:
         """Return what the coded positions cost, those around the window by their fixed indices."""
         rows, columns = self._around.coded
         means, scales = self._model.prior(self._picture(read)[:, :, rows, columns], self._quality)
         mean, precision = (x[0].flatten(1).T.contiguous() for x in (means, precision_of(scales)))
-        nats = read.new_zeros(())
-        for block, fixed, pair, share in zip(self._blocks, self._fixed, pairs, shares, strict=True):
-            # In nats: scaling the small operands saves passes over all codewords.
-            logits = block.logits(block.of(mean), block.of(precision), math.log(2.0))
-            both = fixed[:, :, None].repeat(1, 1, 2).index_copy(1, self._inner, pair)
-            part = share.new_zeros(fixed.shape).index_copy(1, self._inner, share)
-            likely = logits.gather(2, both[:, self._coded])
-            nats = (
-                nats
-                + (
-                    torch.logsumexp(logits, dim=2)
-                    - torch.lerp(likely[:, :, 0], likely[:, :, 1], part[:, self._coded])
-                ).sum()
-            )
-        return nats / math.log(2.0)
+        total = read.new_zeros(())
+        for block, fixed, choice in zip(self._blocks, self._fixed, choices, strict=True):
+            both = fixed[:, :, None].repeat(1, 1, 2).index_copy(1, self._inner, choice.pairs)
+            part = choice.shares.new_zeros(fixed.shape)
+            part = part.index_copy(1, self._inner, choice.shares)
+            own = both[:, self._coded], part[:, self._coded]
+            total = total + nats(block, mean, precision, *own).sum()
+        return total / math.log(2.0)
 
-    @torch.no_grad()
-    def _pairs(self, point: Tensor) -> list[Tensor]:
-        """Return each block's nearest and second nearest codewords of points, (G, F, 2)."""
-        return [
-            (block.distances(block.of(point)) + idle).topk(2, dim=2, largest=False).indices
-            for block, idle in zip(self._blocks, self._idle, strict=True)
-        ]
-
-    def _share(
-        self,
-        point: Tensor,
-        one: Tensor,
-        other: Tensor,
-        temperature: float,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Return p of points (G, F, d) between two codewords: (G, F)."""
-        line = other - one
-        along = ((point - one) * line).sum(2) / line.square().sum(2).clamp_min(1e-3)
-        along = along.clamp(_INSIDE, 1.0 - _INSIDE)
-        sure = (torch.atanh(along) - torch.atanh(1.0 - along)) / temperature
-        chance = torch.rand(along.shape, generator=generator, device=along.device)
-        noise = torch.logit(chance, eps=1e-6)
-        return torch.sigmoid((sure + noise) / max(temperature, _SHARPEST))
+    def _priced(self) -> list[tuple[Block, Tensor]]:
+        return list(zip(self._blocks, self._idle, strict=True))
 
     def _split(self, indices: Tensor) -> list[Tensor]:
         """Cut indices (..., G in all) into those of each block, (G, P)."""
@@ -204,20 +168,6 @@ class Relaxation:
         """(P, D) to (1, D, n, m)."""
         rows, columns, _ = self._around.indices.shape
         return flat.T.reshape(1, -1, rows, columns)
-
-
-def idle(block: Block, distance_bits: float) -> Tensor:
-    """Return 0 for a block's codewords, and a large distance for those that only fill its
-    codebook up: (G, 1, K).
-
-    These cost more than another one by more bits than the distance between the two is worth, and
-    most repeat the first codeword. An encoder that weighs both never takes them.
-    """
-    worth = distance_bits * torch.cdist(block.vectors, block.vectors).square()  # (G, K, K)
-    dearer = block.bias[:, None, :] - block.bias[:, :, None]
-    # Of repeats that cost the same the first one counts.
-    repeats = ((worth == 0.0) & (dearer == 0.0)).tril(-1)
-    return _IDLE * ((dearer > worth) | repeats).any(2)[:, None].float()
 
 
 def judge(decoded: Tensor, original: Tensor, weights: tuple[float, float]) -> Tensor:

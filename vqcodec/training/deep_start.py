@@ -90,13 +90,18 @@ def advance(
 ) -> Learnt:
     """Make what a stage, by its name, trains, on the CPU.
 
-    The stages that move latents begin with gains that leave these within the codewords' reach,
-    and forget codebooks; the last one takes the analysis as a model file will hold it.
+    The stages before codebooks move latents: they begin with gains that leave these within the
+    codewords' reach, and forget codebooks. `product` takes the analysis as a model file will hold
+    it.
 
-    Raises ValueError if the last one is given a synthesis of real numbers.
+    Raises ValueError if `product` is given a synthesis of real numbers, or `distil` no codebooks.
     """
     networks = learnt.networks.cpu()
     exact = isinstance(networks.synthesis, ExactSynthesis)
+    if stage == "distil":
+        if learnt.codebooks is None:
+            raise ValueError("train.product: missing, or start: without codebooks")
+        return Learnt(networks, [books.cpu() for books in learnt.codebooks])
     if stage == "product":
         if not exact:
             raise ValueError("train.exact: missing, or start: without a synthesis of integers")

@@ -1,5 +1,5 @@
 """The stages of architecture photo-2: the transform in real numbers, then with a synthesis of
-integers, then everything with codebooks.
+integers, then everything with codebooks, then the analysis alone.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from typing import TypeAlias
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.networks.model_files import Photo2Parts, write_photo2
+from vqcodec.networks.product import Codebooks
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.codebooks import start_all
 from vqcodec.training.config_deep import (
     DeepPhotoRecipe,
-    DeepProductTraining,
+    DeepTransformTraining,
+    DistilTraining,
 )
 from vqcodec.training.data import Pictures, open_pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.deep_start import Learnt, advance, begin, learnt_of
+from vqcodec.training.distil import DistilStage
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Reporter, Trainer
 from vqcodec.training.precision import lower_dtype
@@ -27,7 +30,7 @@ from vqcodec.training.start import Run
 from vqcodec.training.weights import read_average
 
 RECIPE = DeepPhotoRecipe
-DeepStage: TypeAlias = "DeepTransformStage | ProductStage"
+DeepStage: TypeAlias = "DeepTransformStage | ProductStage | DistilStage"
 CODEBOOKS = "codebooks.safetensors"
 """In a run's folder: how its codebooks begin."""
 
@@ -35,8 +38,7 @@ CODEBOOKS = "codebooks.safetensors"
 def train_stages(recipe: DeepPhotoRecipe, run: Run) -> bytes | Path:
     """Train the stages that the recipe has, on resumption from the last one that was begun.
 
-    Returns a model's file; or, if the stage that makes one is not among them, the checkpoint of
-    the last.
+    Returns a model's file; or, if the last stage is one before codebooks, its checkpoint.
     """
     return train_on(recipe, run, *open_pictures(run.data, run.validation, recipe.data))
 
@@ -74,9 +76,7 @@ def train_on(
             trainer.log.note("fonts", {"fonts": fonts})
         trainer.run(resume=run.resume)
     assert learnt is not None
-    if "product" not in stages:
-        return checkpoints[name]
-    return _model(recipe, learnt)
+    return checkpoints[name] if learnt.codebooks is None else _model(recipe, learnt)
 
 
 def open_stage(
@@ -87,20 +87,20 @@ def open_stage(
     cache: Path | None,
     reporter: Reporter,
 ) -> tuple[DeepStage, Learnt]:
-    """Make a stage by its name, and return what it trains: the medium's networks, and in the last
-    stage codebooks. These are as learnt if there is no `cache`; else they begin there
-    (`codebooks.start_all`).
+    """Make a stage by its name, and return what it trains: the medium's networks, and from
+    `product` on codebooks. These are as learnt; those of `product` begin in `cache`, if there is
+    one (`codebooks.start_all`).
 
-    Raises ModelCorruptError if there are none and no cache.
+    Raises ModelCorruptError if there are none where they should have been learnt.
     """
-    settings = recipe.train.stages[name]
-    if not isinstance(settings, DeepProductTraining):
-        return DeepTransformStage(name, settings, recipe.seed, medium, medium.device), learnt
+    settings, device = recipe.train.stages[name], medium.device
+    if isinstance(settings, DeepTransformTraining):
+        return DeepTransformStage(name, settings, recipe.seed, medium, device), learnt
+    if isinstance(settings, DistilTraining):
+        return DistilStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
     if cache is None:
-        if learnt.codebooks is None:
-            raise ModelCorruptError(f"the checkpoint of the stage {name} has no codebooks")
-        return ProductStage(recipe, settings, medium, learnt.codebooks, medium.device), learnt
-    given = learnt.codebooks and [books.to(medium.device) for books in learnt.codebooks]
+        return ProductStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
+    given = learnt.codebooks and [books.to(device) for books in learnt.codebooks]
     reporter.start("codebooks", 0, recipe.transform.qualities)
     codebooks = start_all(
         recipe,
@@ -110,8 +110,14 @@ def open_stage(
         cache,
         lambda done: reporter.step("codebooks", done, {}),
     )
-    stage = ProductStage(recipe, settings, medium, codebooks, medium.device)
+    stage = ProductStage(recipe, settings, medium, codebooks, device)
     return stage, Learnt(learnt.networks, codebooks)
+
+
+def _codebooks(stage: str, learnt: Learnt) -> list[Codebooks]:
+    if learnt.codebooks is None:
+        raise ModelCorruptError(f"the checkpoint of the stage {stage} has no codebooks")
+    return learnt.codebooks
 
 
 def _model(recipe: DeepPhotoRecipe, learnt: Learnt) -> bytes:

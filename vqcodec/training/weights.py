@@ -3,7 +3,7 @@
 A checkpoint holds float32 weights, moments and averages, 340 MB of photo-2. What another run
 begins with, with fresh moments, is the weights alone: files in a folder,
 `analysis.safetensors` with the gains and `synthesis.safetensors` with the prior, of photo-2 about
-15 MiB each, and of the last stage `codebooks.safetensors`. Convolutions inside
+15 MiB each, and from `product` on `codebooks.safetensors`. Convolutions inside
 blocks, most of the weights, are integers -127..127 with a scale for each output channel
 (`NAME` int8, `NAME.scale` float32). What scales others is float32: gains, codewords, vectors of
 numbers such as biases and units of integers. Everything else is float16.
@@ -28,7 +28,7 @@ _FILES = {
     "codebooks": ("codebooks.",),
 }
 _LAST = "codebooks"
-"""The file that there is after the last stage only."""
+"""The file that there is only once there are codebooks."""
 _NETWORKS = "networks."
 """What names of networks begin with in checkpoints that hold codebooks too."""
 _SCALE = ".scale"

@@ -10,6 +10,7 @@ from vqcodec.networks.model_files.photo2 import (
     Photo2Parts,
     read_photo2,
     round_analysis,
+    rounded_weight,
     write_photo2,
 )
 from vqcodec.networks.model_files.sound_vqvae import (
@@ -33,6 +34,7 @@ __all__ = [
     "read_sound_vqvae",
     "read_vqvae",
     "round_analysis",
+    "rounded_weight",
     "write_photo",
     "write_photo2",
     "write_sound_vqvae",

@@ -76,11 +76,19 @@ def read_photo2(data: bytes) -> Photo2Parts:
 def round_analysis(analysis: Analysis) -> None:
     """Give an analysis the weights that it will have in a model file."""
     for key, value in analysis.state_dict().items():
-        if packed.is_packed(key):
-            rounded = packed.restore(*packed.quantise(array(value.float())))
-            value.copy_(torch.from_numpy(rounded))
-        else:
-            value.copy_(value.half())
+        value.copy_(rounded_weight(key, value))
+
+
+@torch.no_grad()
+def rounded_weight(name: str, weight: Tensor) -> Tensor:
+    """Return a weight of an analysis, float32, by its name, as it will be in a model file, on the
+    weight's device. The arithmetic is that of `packed.quantise` and `packed.restore`.
+    """
+    if not packed.is_packed(name):
+        return weight.half().float()
+    largest = weight.abs().amax((1, 2, 3), keepdim=True) / packed.LEVEL_MAX
+    scales = largest.clamp_min(torch.finfo(torch.float32).tiny)
+    return (weight / scales).round() * scales
 
 
 def _packed(analysis: Analysis, prefix: str) -> dict[str, Tensor]:

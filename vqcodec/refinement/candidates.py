@@ -1,0 +1,121 @@
+"""A choice between two codewords that gradients pass through.
+
+Stochastic Gumbel annealing (Yang, Bamler and Mandt, arXiv 2006.04240, section 3.2), which rounds
+each latent up or down at random, ever more surely, with codewords in place of integers. Of each
+group two codewords take part, the nearest, a, and the second nearest, b, to a point z:
+
+    t = <z - a, b - a> / |b - a|^2,    p = sigmoid((atanh t - atanh(1 - t)) / T + noise)
+
+is the share of b, 0 to 1. Synthesis and prior see a + p (b - a), and what the group costs is
+(1 - p) bits_a + p bits_b. Gradients of bits + lambda distortion reach z through p. As the
+temperature T falls, p becomes 0 or 1.
+
+An encoder that chooses indices one by one weighs a codeword's bits beside its distance. So
+codewords may have prices, in the unit of squared distances: a and b are then those of least
+distance and price together, and t is moved so that it is 1/2 where the two cost the same.
+
+Shapes: F points of D latents; a block has G groups of K codewords with d channels each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqcodec.networks.product import Block, take
+
+_SHARPEST = 0.1
+"""The noise is divided by T too, but by no less than this, or gradients vanish."""
+_INSIDE = 1e-4
+"""t is kept so far from 0 and 1, where its atanh is infinite."""
+_NARROWEST = 1e-3
+"""Least squared distance between two codewords."""
+_IDLE = 1e6
+"""Price of codewords that only fill a codebook up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What points choose of one block."""
+
+    pairs: Tensor
+    """int64 (G, F, 2): a and b."""
+    shares: Tensor
+    """p, (G, F)."""
+    values: Tensor
+    """What the synthesis sees, (G, F, d)."""
+    reads: Tensor
+    """What the prior reads, (G, F, d)."""
+
+
+def choose(
+    block: Block,
+    points: Tensor,
+    prices: Tensor,
+    temperature: Tensor,
+    generator: torch.Generator,
+) -> Choice:
+    """Let points (F, D) choose at a temperature, (). Prices are (G, F or 1, K).
+
+    Lets the host wait for nothing, so that it can be part of a CUDA graph.
+    """
+    own = block.of(points)
+    pairs = candidates(block, points, prices)
+    one, other = (take(block.vectors, pairs[:, :, i]) for i in (0, 1))
+    ahead = prices.expand(*pairs.shape[:2], -1).gather(2, pairs)
+    line = other - one
+    gained = ((own - one) * line).sum(2) + 0.5 * (ahead[:, :, 0] - ahead[:, :, 1])
+    along = (gained / line.square().sum(2).clamp_min(_NARROWEST)).clamp(_INSIDE, 1.0 - _INSIDE)
+    sure = (torch.atanh(along) - torch.atanh(1.0 - along)) / temperature
+    chance = torch.rand(along.shape, generator=generator, device=along.device)
+    noise = torch.logit(chance, eps=1e-6)
+    shares = torch.sigmoid((sure + noise) / temperature.clamp_min(_SHARPEST))
+    values = torch.lerp(one, other, shares[:, :, None])
+    one, other = (take(block.embedding, pairs[:, :, i]) for i in (0, 1))
+    return Choice(pairs, shares, values, torch.lerp(one, other, shares[:, :, None]))
+
+
+@torch.no_grad()
+def candidates(block: Block, points: Tensor, prices: Tensor) -> Tensor:
+    """Return the two codewords of least squared distance and price, int64 (G, F, 2), of points
+    (F, D). Prices are as in `choose`.
+    """
+    costs = block.distances(block.of(points)) + prices
+    return costs.topk(2, dim=2, largest=False).indices
+
+
+def nats(block: Block, mean: Tensor, precision: Tensor, pairs: Tensor, shares: Tensor) -> Tensor:
+    """Return what a choice costs, of all groups together, (F,), where the prior expects `mean`
+    and `precision`, (F, D) each.
+    """
+    # In nats: scaling the small operands saves passes over all codewords.
+    logits = block.logits(block.of(mean), block.of(precision), math.log(2.0))
+    likely = logits.gather(2, pairs)
+    mixed = torch.lerp(likely[:, :, 0], likely[:, :, 1], shares)
+    return (torch.logsumexp(logits, dim=2) - mixed).sum(0)
+
+
+@torch.no_grad()
+def idle(block: Block, distance_bits: float) -> Tensor:
+    """Return prices, (G, 1, K): 0 for a block's codewords, and a large one for those that only
+    fill its codebook up.
+
+    These cost more than another one by more bits than the distance between the two is worth, and
+    most repeat the first codeword. An encoder that weighs both never takes them.
+    """
+    worth = distance_bits * torch.cdist(block.vectors, block.vectors).square()  # (G, K, K)
+    dearer = block.bias[:, None, :] - block.bias[:, :, None]
+    # Of repeats that cost the same the first one counts.
+    repeats = ((worth == 0.0) & (dearer == 0.0)).tril(-1)
+    return _IDLE * ((dearer > worth) | repeats).any(2)[:, None].float()
+
+
+def temperature_at(done: float, ends: tuple[float, float]) -> float:
+    """Return T when a part of the steps is done: it falls exponentially from the first of the
+    ends to the last.
+    """
+    first, last = ends
+    return float(first * (last / first) ** done)
