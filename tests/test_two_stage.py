@@ -15,7 +15,7 @@ from test_training import Silent
 import vqcodec
 from vqcodec.container import Header, Mode, parse
 from vqcodec.engines.engine import VARIABLE
-from vqcodec.errors import CorruptError, PictureSizeError, TokensError
+from vqcodec.errors import CorruptError, PictureShapeError, TokensError
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.config_two_stage import SecondStageConfig
 from vqcodec.models.two_stage import TwoStage, parse_model
@@ -237,7 +237,7 @@ def test_the_second_encoder_is_torchs(
 
 @pytest.mark.parametrize("size", [(37, 36), (36, 37), (500, 400)])
 def test_larger_pictures_are_refused(model: TwoStage, size: tuple[int, int]) -> None:
-    with pytest.raises(PictureSizeError, match="tiny takes at most 36x36"):
+    with pytest.raises(PictureShapeError, match="tiny takes at most 36x36"):
         vqcodec.compress(photo(*size), model=model)
     with pytest.raises(ValueError, match="cannot be drawn"):
         vqcodec.sample(model, size=size)

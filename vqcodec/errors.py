@@ -86,7 +86,11 @@ class PictureError(VqcError):
 
 
 class PictureSizeError(PictureError):
-    """A picture to be compressed is larger than the caller allows, or than the model takes."""
+    """A picture to be compressed has more pixels than the caller allows."""
+
+
+class PictureShapeError(PictureError):
+    """A picture to be compressed is wider or higher than any that the model takes."""
 
 
 class SampleRangeError(PictureError):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vqcodec.codec.coding import Indices, Progress
 from vqcodec.codec.threads import in_threads
 from vqcodec.engines.samples import to_samples, to_unit
-from vqcodec.errors import PictureSizeError
+from vqcodec.errors import PictureShapeError
 from vqcodec.grid import (
     Box,
     Size,
@@ -56,13 +56,16 @@ def measure_pixels(
     """Return what encoding needs to know of a picture, (rows, columns, C).
 
     Sides that are no multiple of the stride are filled up by repeating the last row or
-    column. `window` is the side of a window in positions. Raises PictureSizeError for a picture
+    column. `window` is the side of a window in positions. Raises PictureShapeError for a picture
     that is larger than any of the model's.
     """
     (height, width), largest = pixels.shape[:2], model.largest
     if largest is not None and not takes(model, (height, width)):
         most = f"{largest[1]}x{largest[0]}"
-        raise PictureSizeError(f"{width}x{height} pixels: {model.name} takes at most {most}")
+        raise PictureShapeError(
+            f"{width}x{height} pixels: {model.name} takes at most {most}",
+            hint="scale the picture down, or take another model",
+        )
     stride, halo = model.stride, model.fine_encoder_halo
     window = window or model.window
     size = divided(pixels.shape[:2], stride)

@@ -133,7 +133,8 @@ class SecondStage:
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Bits per index of held-out pictures in real numbers, in integers, and in real numbers
-        given the latents of another picture; how the indices of a latent spread, the mean of all latents.
+        given the latents of another picture; how the indices of a latent spread, the mean of all
+        latents.
         """
         module = self.module
         names = ("float_bits", "integer_bits", "other_bits")
