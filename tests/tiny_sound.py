@@ -71,6 +71,10 @@ class TinySound:
     def codebook_size(self) -> int:
         return self.photo.codebook_size
 
+    @property
+    def largest(self) -> None:
+        return None
+
     def groups(self, quality: int) -> int:
         return self.photo.groups(quality)
 
