@@ -325,16 +325,19 @@ class Page:
         self.browser.find_element("id", "canvas").send_keys(keys)
 
     def colours(self) -> int:
-        """Return how many colours the canvas has, roughly."""
-        script = """(() => {
+        """Return how many colours the canvas has, roughly, once it is drawn.
+
+        The page draws in the next frame, before what is asked for later.
+        """
+        script = """requestAnimationFrame(() => {
             const {width, height} = canvas;
             const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
             const found = new Set();
             for (let at = 0; at < data.length; at += 4 * 97)
                 found.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
-            return found.size;
-        })()"""
-        found: int = self.run(script)
+            arguments[0](found.size);
+        })"""
+        found: int = self.browser.execute_async_script(script)
         return found
 
 
