@@ -67,6 +67,7 @@ def random_weights(network: Network) -> dict[str, NDArray[np.float32]]:
 def test_one_half_after_the_other_makes_what_the_network_makes(
     make: Maker, depths: tuple[int, int, int], engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip(engine)
     monkeypatch.setenv(VARIABLE, engine)
     network = make(config_of(depths))
     weights = random_weights(network)
