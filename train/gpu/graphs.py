@@ -105,7 +105,7 @@ class Steps(ABC, Generic[KindOfStep]):
     def _begin(self, kind: KindOfStep, crops: Tensor) -> None:
         self._kind = kind
         self._prepare(kind)
-        # Its memory is the next one's.
+        # What the graph before holds is given back, before the next one takes as much.
         self._graph = self._cost = None
         self._warm = 0
         self._crops = crops.clone(memory_format=torch.channels_last)

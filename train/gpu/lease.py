@@ -45,9 +45,10 @@ _SAVE_EVERY = 120.0
 _RESERVE = 15.0
 """Seconds kept for the last validation and checkpoint."""
 _ENDED = "ended"
+"""Folder of the parcel for what stages before the last one end with."""
 _FACTOR_MAX = 2.0
-"""Muon's rate grows with the square root of the batch, but a rate far above the recipe's has
-not been tried with it.
+"""Muon's rate grows with the square root of the batch, but rates more than 2.4 times the recipe's
+have not been tried.
 """
 
 
