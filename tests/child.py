@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -42,6 +45,34 @@ def finish(folder: Path, *arguments: object, **conditions: int | bool) -> int:
 
 def output(folder: Path) -> str:
     return (folder / "output.txt").read_text()
+
+
+def kill_at_random_moments(
+    folder: Path, arguments: list[str], kills: int, add: Callable[[int], None]
+) -> Iterator[None]:
+    """Run `vqcodec` in a folder again and again, and kill it; yield after each run.
+
+    `add` puts so many sources into `pictures`; a moment is counted from a result there. Where
+    a process ends before it is killed, as on a busy machine, the next ones have more to do.
+    """
+    random_ = random.Random(0)
+    results = folder / "pictures"
+    killed, count = 0, 4
+    while killed < kills:
+        add(count)
+        process = start(folder, *arguments)
+        enough = len(list(results.glob("*.vqc"))) + random_.randint(1, 3)
+        while process.is_alive() and len(list(results.glob("*.vqc"))) < enough:
+            time.sleep(0.003)
+        time.sleep(random_.uniform(0.0, 0.03))
+        process.kill()
+        process.join()
+        assert process.exitcode in (-signal.SIGKILL, 0), output(folder)
+        if process.exitcode:
+            killed += 1
+        else:
+            count *= 2
+        yield
 
 
 def _command(

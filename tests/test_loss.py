@@ -6,7 +6,6 @@ VQCODEC_LONG=1 has 100 kills at random moments instead of 6.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -65,7 +64,6 @@ def nothing_is_lost(
 
 
 def test_killed_at_random_moments(folder: Path, model: VqVae) -> None:
-    random_ = random.Random(0)
     pictures = folder / "pictures"
     originals = {}
     verified: set[bytes] = set()
@@ -76,20 +74,8 @@ def test_killed_at_random_moments(folder: Path, model: VqVae) -> None:
             photo(240 + number % 9, 180, seed=number).save(path)
             originals[path.stem] = path.read_bytes()
 
-    killed = 0
-    while killed < KILLS:
-        add(4)  # so that every process has something to lose
-        process = child.start(folder, *removing("--skip-existing"))
-        enough = len(list(pictures.glob("*.vqc"))) + random_.randint(1, 3)
-        while process.is_alive() and len(list(pictures.glob("*.vqc"))) < enough:
-            time.sleep(0.003)
-        time.sleep(random_.uniform(0.0, 0.03))
-        process.kill()
-        process.join()
-        assert process.exitcode in (-signal.SIGKILL, 0), child.output(folder)
-        killed += process.exitcode == -signal.SIGKILL
+    for _ in child.kill_at_random_moments(folder, removing("--skip-existing"), KILLS, add):
         nothing_is_lost(pictures, model, originals, verified)
-        assert len(originals) < 20 * KILLS, "processes end before they can be killed"
     add(1)
     assert child.finish(folder, *removing("--skip-existing")) == 0, child.output(folder)
     nothing_is_lost(pictures, model, originals, verified)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,26 +64,17 @@ def nothing_is_lost(
 
 
 def test_killed_at_random_moments(folder: Path, voice: Model) -> None:
-    random_ = random.Random(1)
     sounds = folder / "pictures"
     originals: dict[str, bytes] = {}
     verified: set[bytes] = set()
-    killed = 0
-    while killed < KILLS:
-        for number in range(len(originals), len(originals) + 4):
+
+    def add(count: int) -> None:
+        for number in range(len(originals), len(originals) + count):
             save(sounds, number)
             originals[f"{number:03}"] = (sounds / f"{number:03}.wav").read_bytes()
-        process = child.start(folder, *removing("--skip-existing"))
-        enough = len(list(sounds.glob("*.vqc"))) + random_.randint(1, 3)
-        while process.is_alive() and len(list(sounds.glob("*.vqc"))) < enough:
-            time.sleep(0.003)
-        time.sleep(random_.uniform(0.0, 0.03))
-        process.kill()
-        process.join()
-        assert process.exitcode in (-signal.SIGKILL, 0), child.output(folder)
-        killed += process.exitcode == -signal.SIGKILL
+
+    for _ in child.kill_at_random_moments(folder, removing("--skip-existing"), KILLS, add):
         nothing_is_lost(sounds, voice, originals, verified)
-        assert len(originals) < 20 * KILLS, "processes end before they can be killed"
     assert child.finish(folder, *removing("--skip-existing")) == 0, child.output(folder)
     nothing_is_lost(sounds, voice, originals, verified)
     assert {path.name for path in sounds.glob("[!.]*")} == {f"{n}.vqc" for n in originals}
