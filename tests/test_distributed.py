@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import socket
 import time
 from pathlib import Path
@@ -192,6 +193,21 @@ def command(folder: Path) -> str:
     return printed.read_text()
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens to, below those that systems give to outgoing connections.
+
+    One of those could be gone before the processes listen to it.
+    """
+    found: list[int] = []
+    for port in random.Random().sample(range(20000, 32000), 200):
+        with socket.socket() as candidate, contextlib.suppress(OSError):
+            candidate.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("no free port")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("together")
@@ -199,10 +215,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k in range(5):
         photo(70, 66, seed=k).save(folder / "data" / f"{'ab'[k % 2]}-{k}.png")
     (folder / "tiny.toml").write_text(RECIPE)
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in (one, two)]
+    ports = free_ports(2)
     processes = torch.multiprocessing.spawn(
         work, (ports, folder), nprocs=PROCESSES, join=False, daemon=True
     )
