@@ -64,6 +64,16 @@ optimiser = "muon"
 integer_from = 0.5
 validate_every = 2
 checkpoint_every = 1
+[train.adversarial]
+steps = 4
+batch = 3
+crop = 3200
+sizes = [64, 128]
+channels = 4
+alone = 1
+average = 0.5
+validate_every = 2
+checkpoint_every = 1
 [product]
 codebook_size = 16
 """
@@ -121,14 +131,14 @@ def test_a_run_makes_a_model_of_what_it_trained(place: Path) -> None:
     reporter = Silent()
     data = trained(place, "x", reporter).read_bytes()
     [*_, (name, step, figures)] = reporter.figures
-    assert (name, step) == ("product", 4)
+    assert (name, step) == ("adversarial", 4)
     for quality in (1, 2, 3):
         assert figures[f"kbps{quality}"] > 0.0
         assert figures[f"integer{quality}"] == pytest.approx(figures[f"kbps{quality}"], rel=0.2)
         assert figures[f"log_mel{quality}"] > 0.0
     rows = [json.loads(row) for row in (place / "x.run/log.jsonl").read_text().splitlines()]
     validations = [row["step"] for row in rows if row["kind"] == "validation"]
-    assert validations == [3, 6, 2, 4]
+    assert validations == [3, 6, 2, 4, 2, 4]
 
     model = parse_model(data, sha256="")
     samples = voice(7)[: 40 * model.hop]
@@ -146,9 +156,9 @@ def test_a_run_makes_a_model_of_what_it_trained(place: Path) -> None:
 
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(place: Path) -> None:
     whole = trained(place, "whole", Silent()).read_bytes()
-    for stop_at in (("transform", 4), ("product", 2)):
+    for stop_at in (("transform", 4), ("product", 2), ("adversarial", 2)):
         with pytest.raises(InterruptedRunError):
-            trained(place, "cut", Silent(stop_at=stop_at), resume=stop_at[0] == "product")
+            trained(place, "cut", Silent(stop_at=stop_at), resume=stop_at[0] != "transform")
     assert trained(place, "cut", Silent(), resume=True).read_bytes() == whole
 
 

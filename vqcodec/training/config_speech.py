@@ -68,12 +68,51 @@ class SpeechTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdversarialTraining(ScheduleConfig):
+    """Training of the synthesis against discriminators (`adversarial`)."""
+
+    crop: int = 16000
+    """Samples of a crop, whole frames."""
+    sizes: tuple[int, ...] = (256, 512, 1024)
+    """Windows of the discriminators, samples."""
+    channels: int = 16
+    """Width of a discriminator."""
+    alone: int = 200
+    """First steps, in which the synthesis does not heed the discriminators yet."""
+    deceived: float = 0.03
+    """Weight of being taken for a recording, beside the distortion."""
+    alike: float = 0.1
+    """Weight of what the discriminators' layers see of the difference."""
+
+    def __post_init__(self) -> None:
+        ScheduleConfig.__post_init__(self)
+        if not self.sizes or any(size < 16 or size % 4 for size in self.sizes):
+            raise ValueError("train.adversarial.sizes must be multiples of 4 from 16 on")
+        if self.channels < 1 or self.alone < 0 or min(self.deceived, self.alike) < 0.0:
+            raise ValueError(
+                "train.adversarial: channels must be 1 at least, alone, deceived and alike 0"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechTrainConfig(StagesConfig):
-    """The stages of `speech`, and what both compare sound by."""
+    """The stages of `speech`, and what all compare sound by."""
 
     transform: SpeechTraining
     product: ProductTraining
+    adversarial: AdversarialTraining | None = None
+    """Left out: the model is what `product` ends with."""
     distortion: SpeechDistortionConfig = field(default_factory=SpeechDistortionConfig)
+
+    @property
+    def stages(self) -> dict[str, ScheduleConfig]:
+        """Stages that there are, by name."""
+        every = {
+            "transform": self.transform,
+            "product": self.product,
+            "adversarial": self.adversarial,
+        }
+        return {name: settings for name, settings in every.items() if settings is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +130,7 @@ class SpeechRecipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         BaseRecipe.__post_init__(self)
-        for name, stage in (("transform", self.train.transform), ("product", self.train.product)):
+        for name, stage in self.train.stages.items():
             if stage.crop % HOP or stage.crop < HOP:
                 raise ValueError(f"train.{name}.crop must be a multiple of {HOP}")
         if sum(self.latent_prior.slices) != self.transform.latents:

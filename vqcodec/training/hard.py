@@ -88,6 +88,14 @@ class HardIndices:
             rows.append(codebooks.place(parts, torch.zeros_like(flat)))
         return grid_of(torch.stack(rows), scaled)
 
+    def values(self, indices: list[list[Tensor]], scaled: Tensor, qualities: Tensor) -> Tensor:
+        """Return the quantised latents that indices stand for: (B, D, ...)."""
+        rows = []
+        for (codebooks, flat), picked in zip(self._each(scaled, qualities), indices, strict=True):
+            parts = [take(b.vectors, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
+            rows.append(codebooks.place(parts, codebooks.rest.expand(len(flat), -1)))
+        return grid_of(torch.stack(rows), scaled)
+
     @torch.inference_mode()
     def validate(self, latents: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Rate and figures per quality, and the loss of all; the rate of the integer prior too.

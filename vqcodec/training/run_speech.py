@@ -1,5 +1,5 @@
 """The stages of architecture speech-1: the transform in real numbers, then everything with
-codebooks.
+codebooks, then the synthesis against discriminators.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqcodec.networks.model_files import SpeechParts, write_speech
+from vqcodec.training.adversarial import AdversarialStage
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Trainer
@@ -21,8 +22,11 @@ RECIPE = SpeechRecipe
 
 
 def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
-    """Train the transform, then everything with codebooks."""
-    share(recipe.train.product.batch, "train.product.batch")
+    """Train the transform, then everything with codebooks, then the synthesis if the recipe says
+    so.
+    """
+    for name, settings in recipe.train.stages.items():
+        share(settings.batch, f"train.{name}.batch")
     cache = run.folder / "codebooks.safetensors"
     if not run.resume and rank() == 0:
         cache.unlink(missing_ok=True)
@@ -34,6 +38,9 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
         load_weights(medium.networks, Path(recipe.start))
     Trainer(first, run.folder, run.reporter).run(resume=run.resume)
     codebooks = train_product(recipe, medium, None, cache, run)
+    if recipe.train.adversarial:
+        last = AdversarialStage(recipe, recipe.train.adversarial, medium, codebooks, run.device)
+        Trainer(last, run.folder, run.reporter).run(resume=run.resume)
     networks = medium.networks
     parts = SpeechParts(
         config=recipe.transform,
