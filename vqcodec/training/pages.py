@@ -25,6 +25,7 @@ def page(rng: np.random.Generator, side: int, fonts: Fonts) -> NDArray[np.uint8]
     factor = int(rng.choice([1, 1, 1, 2, 3, 4]))
     canvas = Canvas(rng, side * factor, factor, fonts)
     kinds = [_document, _document, _document, _screen, _table, _chart, _lines, _poster, _sprites]
+    kinds += [_fields, _fields]
     kinds[int(rng.integers(len(kinds)))](canvas, (0, 0, canvas.side, canvas.side))
     image = canvas.image
     return np.array(image.reduce(factor) if factor > 1 else image)
@@ -209,6 +210,17 @@ def _poster(c: Canvas, box: Box) -> None:
             c.draw.polygon([c.point(box) for _ in range(int(c.rng.integers(3, 6)))], c.colour())
     for _ in range(int(c.rng.integers(4))):
         c.draw.text(c.point(box), c.words(2), c.colour(), c.font(16, 90))
+
+
+def _fields(c: Canvas, box: Box) -> None:
+    """Nothing but a few large rectangles of flat colours."""
+    left, top, right, bottom = box
+    c.draw.rectangle(box, c.colour())
+    for _ in range(int(c.rng.integers(4))):
+        x, y = c.point(box)
+        ends = (right if c.chance(0.7) else left, bottom if c.chance(0.7) else top)
+        xs, ys = sorted((x, ends[0])), sorted((y, ends[1]))
+        c.draw.rectangle((xs[0], ys[0], xs[1], ys[1]), c.colour())
 
 
 def _sprites(c: Canvas, box: Box) -> None:
