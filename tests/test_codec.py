@@ -10,6 +10,7 @@ import vqcodec
 from vqcodec import processors
 from vqcodec.codec.coding import _batches, decode_grid, encode_grid
 from vqcodec.codec.literal import tiles_needed
+from vqcodec.codec.search import setting, usual
 from vqcodec.container import Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -236,3 +237,11 @@ def test_batches_are_bounded_by_what_is_kept_of_them(
     monkeypatch.setattr("vqcodec.codec.coding._BATCH_NUMBERS", 2 * sum(kept))
     prior = Prior(trunk, None)  # type: ignore[arg-type]
     assert list(_batches([whole(size)] * 5, range(5), prior)) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize(
+    ("qualities", "expected"), [(1, 1.0), (3, 2.0), (6, 4.0), (8, 5.0), (12, 7.5)]
+)
+def test_default_quality(qualities: int, expected: float) -> None:
+    assert usual(qualities) == expected
+    assert setting(None, qualities) == setting(expected, qualities)

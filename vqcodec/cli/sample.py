@@ -49,7 +49,7 @@ class _Size(click.ParamType):
     type=_Size(),
     help="Width and height in pixels. Default: 128x128, or the model's largest.",
 )
-@click.option("-q", "--quality", type=float, help="As for compress. Default: the middle.")
+@click.option("-q", "--quality", type=float, help="As for compress.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),

@@ -104,7 +104,7 @@ class Setting:
 
 
 def setting(quality: float | None, qualities: int) -> Setting:
-    """Turn a quality from 1 to `qualities` into a setting; None is the middle.
+    """Turn a quality from 1 to `qualities` into a setting; None is `usual`.
 
     Raises ValueError if it is out of range, or given for a model without qualities.
     """
@@ -113,10 +113,18 @@ def setting(quality: float | None, qualities: int) -> Setting:
             raise ValueError("the model has no qualities to choose from")
         return Setting(0, 1.0)
     if quality is None:
-        quality = qualities // 2 + 1
+        quality = usual(qualities)
     if not 1 <= quality <= qualities:
         raise ValueError(f"quality is {quality:g}, not 1 to {qualities}")
     return between(quality, qualities)
+
+
+def usual(qualities: int) -> float:
+    """Return the default quality of a model of so many: five eighths of the way up, by halves.
+
+    5 of `photo`'s 8 was chosen by looking, and so was 7.5 of `photo-2`'s 12.
+    """
+    return max(1.0, math.floor(1.25 * qualities + 0.5) / 2.0)
 
 
 def between(quality: float, qualities: int) -> Setting:

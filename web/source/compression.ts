@@ -59,7 +59,7 @@ export class Compression {
     });
   }
 
-  /** Takes a picture, and compresses it at the model's middle quality. */
+  /** Takes a picture, and compresses it at the model's usual quality. */
   async begin(image: ImageBitmap, stem: string): Promise<void> {
     this.stem = stem;
     this.original = new OffscreenCanvas(image.width, image.height);
@@ -117,7 +117,8 @@ export class Compression {
     if (!qualities) return;
     quality.max = String(qualities);
     quality.step = String(STEP);
-    quality.value = String(Math.floor(qualities / 2) + 1);
+    // As `usual` of vqcodec/codec/search.py.
+    quality.value = String(Math.max(1, Math.floor(1.25 * qualities + 0.5) / 2));
     this.showQuality();
   }
 
