@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vqcodec.training.config_speech import SpeechDistortionConfig
+from vqcodec.training.envelopes import third_octaves
 from vqcodec.training.sound_distortion import _MEL_BANDS, mel_filters, sound_distortion
 
 CONFIG = SpeechDistortionConfig()
@@ -61,3 +62,28 @@ def test_mel_bands_ascend_and_add_up_to_one(size: int, bands: int) -> None:
     torch.testing.assert_close(filters.sum(1), torch.ones(bands))
     centres = filters @ torch.arange(size // 2 + 1.0)
     assert bool((centres.diff() >= 0.0).all())
+
+
+def test_envelopes_are_those_of_stoi() -> None:
+    """Bands that rise and fall as before are alike, however loud; others are not."""
+    times = torch.arange(16000) / 16000
+    slow = 0.1 * noise_of(1) * torch.sin(2 * torch.pi * 3 * times) ** 2
+    found = [
+        float(sound_distortion(decoded[None], slow[None], CONFIG).envelope)
+        for decoded in (slow, 0.3 * slow, slow + 0.02 * noise_of(2), 0.05 * noise_of(3))
+    ]
+    assert found[0] == 0.0
+    assert found == sorted(found)
+    assert found[1] < 0.01
+    assert found[3] > 0.5
+
+
+def noise_of(seed: int) -> Tensor:
+    return torch.randn(16000, generator=torch.Generator().manual_seed(seed))
+
+
+def test_third_octaves_do_not_overlap() -> None:
+    bands = third_octaves(512)
+    assert bands.shape == (15, 257)
+    assert bool((bands.sum(1) >= 1.0).all())
+    assert float(bands.sum(0).max()) == 1.0

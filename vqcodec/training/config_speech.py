@@ -39,10 +39,15 @@ class SpeechDistortionConfig:
     """Share of the complex difference of compressed spectra; the rest is that of magnitudes."""
     log_mel: float = 1.0
     """Weight of the difference of logarithmic mel spectra beside that of compressed ones."""
+    envelope: float = 1.0
+    """Weight of how differently bands rise and fall."""
 
     def __post_init__(self) -> None:
-        if not (0.0 <= self.phase <= 1.0 and 0.0 <= self.log_mel < 1e6):
-            raise ValueError("train.distortion: phase must be 0 to 1, log_mel 0 to 1e6")
+        weights = (self.log_mel, self.envelope)
+        if not (0.0 <= self.phase <= 1.0 and all(0.0 <= weight < 1e6 for weight in weights)):
+            raise ValueError(
+                "train.distortion: phase must be 0 to 1, log_mel and envelope 0 to 1e6"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

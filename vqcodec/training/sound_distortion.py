@@ -5,6 +5,7 @@
   2009.12286, eq. 5). Phases that are not worth their bits would silence the sound without the
   latter.
 - Logarithms of mel spectra of seven sizes (as in Kumar et al., arXiv 2306.06546, section 3.5).
+- The rise and fall of bands, which makes speech intelligible (`envelopes`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from torch import Tensor
 from vqcodec.models.stft import POWER, RATE
 from vqcodec.networks.spectrum import compressed
 from vqcodec.training.config_speech import SpeechDistortionConfig
+from vqcodec.training.envelopes import envelope_distance
 
 _SIZES = (512, 1024, 2048)
 """Of windows of compressed spectra, samples."""
 _MEL_BANDS = {32: 5, 64: 10, 128: 20, 256: 40, 512: 80, 1024: 160, 2048: 320}
 """Bands for each size of windows of mel spectra."""
+_ENVELOPE_SIZE = 512
+"""Of windows whose energies make envelopes."""
 _ENERGY = 0.025
 """Mean square of compressed spectra of speech at a usual level."""
 _FLOOR = 1e-3
@@ -38,14 +42,17 @@ class SoundDistortion:
     """Mean squared difference of compressed spectra; 1 is about what silence has."""
     log_mel: Tensor
     """Mean absolute difference of mel spectra's natural logarithms."""
+    envelope: Tensor
+    """1 less the mean correlation of the envelopes of bands."""
     total: Tensor
-    """Both, as weighed."""
+    """All three, as weighed."""
 
     def figures(self) -> dict[str, float]:
-        """Return both means."""
+        """Return the means of the three."""
         return {
             "spectral": float(self.spectral.detach().mean()),
             "log_mel": float(self.log_mel.detach().mean()),
+            "envelope": float(self.envelope.detach().mean()),
         }
 
 
@@ -55,15 +62,20 @@ def sound_distortion(
     """Compare sounds float32 (B, n) in -1..1."""
     spectral: list[Tensor] = []
     mel: list[Tensor] = []
+    envelope = decoded.new_zeros(len(decoded))
     for size, bands in _MEL_BANDS.items():
         spectra = _spectra(decoded, size), _spectra(original, size)
         if size in _SIZES:
             spectral.append(_compressed_difference(*spectra, config.phase))
+        if size == _ENVELOPE_SIZE:
+            energies = _energies(spectra[0]), _energies(spectra[1])
+            envelope = envelope_distance(*energies, size // 4)
         filters = mel_filters(size, bands).to(decoded.device)
         logarithms = [torch.log(filters @ _magnitudes(each) + _FLOOR) for each in spectra]
         mel.append((logarithms[0] - logarithms[1]).abs().mean((1, 2)))
     means = torch.stack(spectral).mean(0), torch.stack(mel).mean(0)
-    return SoundDistortion(*means, means[0] + config.log_mel * means[1])
+    total = means[0] + config.log_mel * means[1] + config.envelope * envelope
+    return SoundDistortion(*means, envelope, total)
 
 
 @cache
@@ -101,9 +113,13 @@ def _spectra(samples: Tensor, size: int) -> Tensor:
     return spectra * scale
 
 
+def _energies(spectra: Tensor) -> Tensor:
+    return spectra.real.square() + spectra.imag.square()
+
+
 def _magnitudes(spectra: Tensor) -> Tensor:
     # The root has no slope at 0.
-    return (spectra.real.square() + spectra.imag.square() + 1e-8).sqrt()
+    return (_energies(spectra) + 1e-8).sqrt()
 
 
 def _compressed_difference(decoded: Tensor, original: Tensor, phase: float) -> Tensor:
