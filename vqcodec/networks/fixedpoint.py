@@ -17,7 +17,9 @@ from vqcodec.prior.units import (
     ACTIVATION_MAX,
     EXACT_BOUND,
     FRACTION_ACTIVATION,
+    FRACTION_STREAM,
     SHIFT_MAX,
+    STREAM_MAX,
     WEIGHT_MAX,
 )
 
@@ -63,6 +65,20 @@ def fake_round(x: Tensor, fraction: int) -> Tensor:
     """Round half up to `fraction` fractional bits; gradients pass."""
     rounded: Tensor = _FloorThrough.apply(x, fraction, 0.5)  # type: ignore[no-untyped-call]
     return rounded
+
+
+def fake_table(table: Tensor, fraction: int, largest: int) -> Tensor:
+    """Round numbers that are stored as they are, and clamp them to integers of -largest..largest;
+    gradients pass.
+    """
+    reach = largest * 2.0**-fraction
+    return fake_round(table, fraction).clamp(-reach, reach)
+
+
+def fake_limit(stream: Tensor, *, integer: bool) -> Tensor:
+    """Clamp the residual stream, if `integer`."""
+    reach = STREAM_MAX * 2.0**-FRACTION_STREAM
+    return stream.clamp(-reach, reach) if integer else stream
 
 
 def fake_activate(stream: Tensor, *, integer: bool) -> Tensor:

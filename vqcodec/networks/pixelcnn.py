@@ -77,9 +77,7 @@ class IndexPrior(Trunk):
         self.output.weight.copy_(components @ mix / (size * self.config.channels) ** 0.5)
 
     def _embedding(self) -> Tensor:
-        rounded = fx.fake_round(self.embedding, units.FRACTION_EMBEDDING)
-        reach = units.ACTIVATION_MAX * 2.0**-units.FRACTION_EMBEDDING
-        return rounded.clamp(-reach, reach)
+        return fx.fake_table(self.embedding, units.FRACTION_EMBEDDING, units.ACTIVATION_MAX)
 
     @torch.no_grad()
     def export(self) -> dict[str, Tensor]:

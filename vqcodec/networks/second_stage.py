@@ -64,7 +64,7 @@ class Condition(nn.Module):
         hidden = self.hidden(active, integer=integer).float()
         active = fx.fake_activate(hidden, integer=integer)
         offsets: Tensor = self.output(active, integer=integer).float()
-        return offsets.clamp(-_REACH, _REACH)
+        return fx.fake_limit(offsets, integer=True)
 
     @torch.no_grad()
     def export(self, codebooks: Tensor) -> dict[str, Tensor]:
@@ -89,7 +89,7 @@ class Condition(nn.Module):
 
     @staticmethod
     def _rounded(numbers: Tensor) -> Tensor:
-        return fx.fake_round(numbers, units.FRACTION_STREAM).clamp(-_REACH, _REACH)
+        return fx.fake_table(numbers, units.FRACTION_STREAM, units.STREAM_MAX)
 
     def _layers(self) -> Iterator[tuple[str, Pointwise]]:
         yield "hidden", self.hidden
@@ -118,6 +118,3 @@ class SecondDecoder(nn.Module):
         offset = self.condition(codewords, integer=integer)
         logits: Tensor = self.prior(indices, offset, seen=seen, integer=integer)
         return logits
-
-
-_REACH = units.STREAM_MAX * 2.0**-units.FRACTION_STREAM

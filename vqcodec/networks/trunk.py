@@ -139,10 +139,10 @@ class Trunk(nn.Module):
         stream = self.first(read, integer=integer).to(read.dtype)
         if offset is not None:
             stream = stream + offset
-        stream = _limit(stream, integer)
+        stream = fx.fake_limit(stream, integer=integer)
         for layer in self.layers:
             active = fx.fake_activate(stream, integer=integer)
-            stream = _limit(stream + layer(active, integer=integer), integer)
+            stream = fx.fake_limit(stream + layer(active, integer=integer), integer=integer)
         return fx.fake_activate(stream, integer=integer)
 
     def parts(self) -> Iterator[tuple[str, TapConv | Pointwise]]:
@@ -175,8 +175,3 @@ class Trunk(nn.Module):
             fx.load_layer(
                 tensors, name, layer.weight, layer.bias, layer.fraction_in, layer.fraction_out
             )
-
-
-def _limit(stream: Tensor, integer: bool) -> Tensor:
-    reach = units.STREAM_MAX * 2.0**-units.FRACTION_STREAM
-    return stream.clamp(-reach, reach) if integer else stream

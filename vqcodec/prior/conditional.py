@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vqcodec.entropy.sampler import UNKNOWN, Sampler
-from vqcodec.entropy.tables import surpluses
-from vqcodec.prior.context import Context, Prior
+from vqcodec.entropy.sampler import Sampler
+from vqcodec.prior.context import Prior, ToldPrior
 from vqcodec.prior.layer import Float, Floats, Layer, Tensors, activate, limit, take
+from vqcodec.prior.likelihood import draw
 
 _SEED = 0
 """Of the random bits of every picture."""
@@ -74,12 +74,6 @@ class ConditionalPrior:
 
     def draw(self, latents: NDArray[np.integer]) -> NDArray[np.int32]:
         """Map the indices of latents, (G,), to those of the grid, (side, side)."""
-        drawn = np.zeros((self.side, self.side), dtype=np.int32)
-        context = Context(self.prior, [drawn.shape], self.condition.offsets(latents))
-        sampler = Sampler(_SEED)
-        for step in context.steps():
-            tables = surpluses(context.logits(0, slice(None)))[:, 0]
-            indices = sampler.code(tables, np.full(len(tables), UNKNOWN, dtype=np.int32))
-            context.put(0, indices[:, None])
-            drawn[step.row, step.column] = indices
-        return drawn
+        offsets = self.condition.offsets(latents)
+        prior = ToldPrior(self.prior.trunk, self.prior.head, offsets)
+        return draw(prior, (self.side, self.side), Sampler(_SEED))

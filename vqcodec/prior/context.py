@@ -49,6 +49,21 @@ class Prior:
         return pack(self.trunk, self.head)
 
 
+@dataclass(frozen=True, eq=False)
+class ToldPrior(Prior):
+    """The prior of one grid, each position of which is told something of its own."""
+
+    offsets: Floats
+    """(positions, C), instead of the trunk's offset; row by row."""
+
+    def context(self, sizes: Sequence[Size]) -> Context:
+        """Begin the grid, whose size is the only one of `sizes`, with NumPy."""
+        return Context(self, sizes, self.offsets)
+
+    def kernel(self) -> None:
+        """Return None: the kernel adds one offset at all positions."""
+
+
 class Context:
     """Logits of a batch of tiles, in coding order."""
 

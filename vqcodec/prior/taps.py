@@ -7,6 +7,9 @@ right than up (dj <= -di), so in the coordinate
 
 every offset points to a smaller t, except a position's own features. Positions of equal t
 form a step (`wavefront`). A grid of one dimension is one row, whose offsets are (0, -d).
+
+A grid that is known as a whole, such as the frame before in a clip, is read all around: the
+offsets are those of squares.
 """
 
 from __future__ import annotations
@@ -36,6 +39,13 @@ class TrunkTaps:
     """Of every further layer: its own position may be among them."""
 
 
+def squares(layers: int) -> TrunkTaps:
+    """Return the taps of a first layer, 5x5, and so many further ones, 3x3: all positions around
+    the own one, row by row.
+    """
+    return TrunkTaps(_square(2), (_square(1),) * layers)
+
+
 def wedge(layers: int) -> TrunkTaps:
     """Return the taps in two dimensions of a first layer and so many further ones."""
     return TrunkTaps(FIRST_TAPS, (INNER_TAPS,) * layers)
@@ -54,3 +64,9 @@ def dilated(first_kernel_size: int, kernel_size: int, dilations: Iterable[int]) 
             for dilation in dilations
         ),
     )
+
+
+def _square(reach: int) -> Taps:
+    """Return the offsets of up to `reach` rows and columns."""
+    around = range(-reach, reach + 1)
+    return tuple((di, dj) for di in around for dj in around)

@@ -20,6 +20,7 @@ class Architecture:
 ARCHITECTURES = {
     "vqvae-pixelcnn-1": Architecture(Medium.PICTURE, "vqcodec.models.vqvae"),
     "vqvae-two-stage-1": Architecture(Medium.PICTURE, "vqcodec.models.two_stage"),
+    "vqvae-clip-1": Architecture(Medium.CLIP, "vqcodec.models.clip"),
     "photo-1": Architecture(Medium.PICTURE, "vqcodec.models.photo"),
     "photo-2": Architecture(Medium.PICTURE, "vqcodec.models.photo2"),
     "vqvae-wavenet-1": Architecture(Medium.SOUND, "vqcodec.models.sound_vqvae"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from vqcodec.tables import from_table
 from vqcodec.training.config import PhotoRecipe, Recipe
+from vqcodec.training.config_clip import ClipRecipe
 from vqcodec.training.config_custom import CustomRecipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
@@ -25,6 +26,7 @@ else:
 AnyRecipe = (
     Recipe
     | TwoStageRecipe
+    | ClipRecipe
     | PhotoRecipe
     | DeepPhotoRecipe
     | CustomRecipe
@@ -36,6 +38,7 @@ AnyRecipe = (
 _ROWS = {
     "vqvae-pixelcnn-1": "vqcodec.training.run_vqvae",
     "vqvae-two-stage-1": "vqcodec.training.run_two_stage",
+    "vqvae-clip-1": "vqcodec.training.run_clip",
     "photo-1": "vqcodec.training.run_photo",
     "photo-2": "vqcodec.training.run_deep_photo",
     "custom": "vqcodec.training.run_custom",

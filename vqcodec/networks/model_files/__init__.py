@@ -5,6 +5,7 @@ written and read. They are named as those of `vqcodec.models`, which read the sa
 with them.
 """
 
+from vqcodec.networks.model_files.clip import ClipParts, write_clip
 from vqcodec.networks.model_files.photo import PhotoParts, read_photo, write_photo
 from vqcodec.networks.model_files.photo2 import (
     Photo2Parts,
@@ -23,6 +24,7 @@ from vqcodec.networks.model_files.two_stage import TwoStageParts, write_two_stag
 from vqcodec.networks.model_files.vqvae import VqVaeParts, read_vqvae, write_vqvae
 
 __all__ = [
+    "ClipParts",
     "Photo2Parts",
     "PhotoParts",
     "SoundVqVaeParts",
@@ -35,6 +37,7 @@ __all__ = [
     "read_vqvae",
     "round_analysis",
     "rounded_weight",
+    "write_clip",
     "write_photo",
     "write_photo2",
     "write_sound_vqvae",
