@@ -32,7 +32,7 @@ from vqcodec.models.photo import Photo
 from vqcodec.prior import kernel
 from vqcodec.prior.chooser import Chooser, KnownIndices, LeastCost, bounded
 from vqcodec.prior.codebooks import Codebooks
-from vqcodec.prior.context import Prior
+from vqcodec.prior.context import Prior, ToldPrior
 from vqcodec.prior.heads import Categorical, Gaussian, Slices
 from vqcodec.prior.kernel import Kernel, pack
 from vqcodec.prior.taps import TrunkTaps, dilated, wedge
@@ -49,7 +49,8 @@ SAMPLES = [each for each in (*frozen(), *vectors()) if parse(each.data).header.m
 
 def kernels(prior: Prior) -> Iterator[Kernel]:
     network, groups = pack(prior.trunk, prior.head), sum(groups for groups, _ in prior.parts)
-    return (Kernel(network, level, groups) for level in LEVELS)
+    offsets = prior.offsets.astype(np.int32) if isinstance(prior, ToldPrior) else None
+    return (Kernel(network, level, groups, offsets) for level in LEVELS)
 
 
 def with_numpy(prior: Prior, chooser: Chooser, size: Size) -> tuple[bytes, Indices]:
@@ -101,7 +102,7 @@ def the_same_everywhere(prior: Prior, indices: Indices, stream: bytes) -> None:
     known = KnownIndices(prior.parts, flat(indices))
     for each in kernels(prior):
         found = np.empty_like(expected[0]), np.empty_like(expected[1])
-        each.network.tables(each.level, rows, columns, indices.copy(), *found)
+        each.network.tables(each.level, rows, columns, indices.copy(), *found, each.offsets)
         assert np.array_equal(found[0], expected[0]), each.level
         assert np.array_equal(found[1], expected[1]), each.level
         written, coded = each.encode(known, size)
@@ -249,6 +250,22 @@ def test_random_models(kind: Kind, taps: Taps, seed: int) -> None:
     the_same_everywhere(prior, indices, stream)
 
 
+@every_dimension
+@every_kind
+@given(seed=seeds)
+def test_priors_that_each_position_is_told_something_else(
+    kind: Kind, taps: Taps, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    prior = kind(rng, taps)
+    size = random_size(rng, taps)
+    offsets = integers(rng, np.int16, 32767, math.prod(size), prior.trunk.channels)
+    told = ToldPrior(prior.trunk, prior.head, offsets.astype(np.float64))
+    indices = random_indices(rng, prior, size)
+    stream, _ = with_numpy(told, KnownIndices(prior.parts, flat(indices)), size)
+    the_same_everywhere(told, indices, stream)
+
+
 @given(seed=seeds)
 def test_one_dimension_is_one_row(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -358,16 +375,20 @@ def test_networks_that_do_not_fit_are_refused(photo_like: Photo) -> None:
     """The extension looks after its own memory, whoever calls it."""
     each = next(kernels(photo_like.prior_of(1)))
     rows = np.zeros((3, 2, each.groups), dtype=np.int32)
+    few = np.zeros((5, photo_like.prior_of(1).trunk.channels), dtype=np.int32)
     for arguments in (
-        (each.level, 2, 2, b"", rows),
-        (each.level, 0, 2, b"", rows[:0]),
-        (each.level, -3, -2, b"", rows),
-        ("none", 3, 2, b"", rows),
+        (each.level, 2, 2, b"", rows, None),
+        (each.level, 0, 2, b"", rows[:0], None),
+        (each.level, -3, -2, b"", rows, None),
+        (each.level, 3, 2, b"", rows, few),
+        ("none", 3, 2, b"", rows, None),
     ):
         with pytest.raises(ValueError, match=r"tile|level"):
             each.network.decode(*arguments)
+    with pytest.raises(ValueError, match="size of the tile"):
+        each.network.encode(each.level, 3, 2, rows, None, 0.0, few)
     with pytest.raises(ValueError, match="codeword"):
-        each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0)
+        each.network.encode(each.level, 3, 2, rows + 4096, None, 0.0, None)
     layer = (1, 1, np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.uint8))
     short, wide = (2, 1, *layer[2:]), (2, 1, np.zeros(2, np.int8), *layer[3:])
     taps, one = (1, np.array([[0, -1]], np.int32)), np.ones(1, np.int32)

@@ -65,6 +65,14 @@ static int sides_are_right(const Tile *tile)
     return 0;
 }
 
+/* Take the offsets of a tile whose sides are right, if there are any. */
+static int take_offsets(Tile *tile, const Network *network, const Py_buffer *offsets)
+{
+    tile->offsets = offsets->buf;
+    return !offsets->buf
+           || has_items(offsets, (size_t)tile->rows * tile->columns, network->channels, 4);
+}
+
 static Outcome code(const Level *level, const Network *network, Tile *tile)
 {
     Outcome outcome;
@@ -81,13 +89,13 @@ static PyObject *network_decode(PyObject *self, PyObject *arguments)
     const Network *network = &((NetworkObject *)self)->network;
     Tile tile = {.task = DECODE};
     const char *name;
-    Py_buffer stream, indices;
-    if (!PyArg_ParseTuple(arguments, "siiy*w*", &name, &tile.rows, &tile.columns, &stream,
-                          &indices))
+    Py_buffer stream, indices, offsets = {0};
+    if (!PyArg_ParseTuple(arguments, "siiy*w*z*", &name, &tile.rows, &tile.columns, &stream,
+                          &indices, &offsets))
         return NULL;
     PyObject *result = NULL;
     const Level *level = find_level(name);
-    if (level && sides_are_right(&tile)
+    if (level && sides_are_right(&tile) && take_offsets(&tile, network, &offsets)
         && has_items(&indices, (size_t)tile.rows * tile.columns, network->groups, 4)) {
         tile.indices = indices.buf;
         tile.stream = stream.buf;
@@ -98,6 +106,7 @@ static PyObject *network_decode(PyObject *self, PyObject *arguments)
     }
     PyBuffer_Release(&stream);
     PyBuffer_Release(&indices);
+    PyBuffer_Release(&offsets);
     return result;
 }
 
@@ -106,14 +115,15 @@ static PyObject *network_encode(PyObject *self, PyObject *arguments)
     const Network *network = &((NetworkObject *)self)->network;
     Tile tile = {.task = ENCODE_KNOWN};
     const char *name;
-    Py_buffer indices, latents = {0};
-    if (!PyArg_ParseTuple(arguments, "siiw*z*f", &name, &tile.rows, &tile.columns, &indices,
-                          &latents, &tile.per_logit))
+    Py_buffer indices, latents = {0}, offsets = {0};
+    if (!PyArg_ParseTuple(arguments, "siiw*z*fz*", &name, &tile.rows, &tile.columns, &indices,
+                          &latents, &tile.per_logit, &offsets))
         return NULL;
     PyObject *result = NULL;
     const Level *level = find_level(name);
     size_t places = (size_t)tile.rows * tile.columns;
-    if (level && sides_are_right(&tile) && has_items(&indices, places, network->groups, 4)
+    if (level && sides_are_right(&tile) && take_offsets(&tile, network, &offsets)
+        && has_items(&indices, places, network->groups, 4)
         && (!latents.buf || has_items(&latents, places, network->numbers, sizeof(float)))) {
         tile.indices = indices.buf;
         tile.latents = latents.buf;
@@ -133,6 +143,7 @@ static PyObject *network_encode(PyObject *self, PyObject *arguments)
     }
     PyBuffer_Release(&indices);
     PyBuffer_Release(&latents);
+    PyBuffer_Release(&offsets);
     return result;
 }
 
@@ -141,14 +152,15 @@ static PyObject *network_tables(PyObject *self, PyObject *arguments)
     const Network *network = &((NetworkObject *)self)->network;
     Tile tile = {.task = TABLES};
     const char *name;
-    Py_buffer indices, logits, frequencies;
-    if (!PyArg_ParseTuple(arguments, "siiw*w*w*", &name, &tile.rows, &tile.columns, &indices,
-                          &logits, &frequencies))
+    Py_buffer indices, logits, frequencies, offsets = {0};
+    if (!PyArg_ParseTuple(arguments, "siiw*w*w*z*", &name, &tile.rows, &tile.columns, &indices,
+                          &logits, &frequencies, &offsets))
         return NULL;
     PyObject *result = NULL;
     const Level *level = find_level(name);
     size_t places = (size_t)tile.rows * tile.columns;
-    if (level && sides_are_right(&tile) && has_items(&indices, places, network->groups, 4)
+    if (level && sides_are_right(&tile) && take_offsets(&tile, network, &offsets)
+        && has_items(&indices, places, network->groups, 4)
         && has_items(&logits, places, network->logits, 4)
         && has_items(&frequencies, places, network->logits, 4)) {
         tile.indices = indices.buf;
@@ -168,6 +180,7 @@ static PyObject *network_tables(PyObject *self, PyObject *arguments)
     PyBuffer_Release(&indices);
     PyBuffer_Release(&logits);
     PyBuffer_Release(&frequencies);
+    PyBuffer_Release(&offsets);
     return result;
 }
 

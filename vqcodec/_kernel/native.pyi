@@ -42,7 +42,9 @@ def encode_pixels(
     """Return the stream of pixels uint8 (rows, columns, 3); the tables are int32."""
 
 class Network:
-    """A prior, copied."""
+    """A prior, copied. `offsets`, (rows, columns, channels), are added to what the first layer gives
+    at the positions of a tile, instead of the one offset of the prior.
+    """
 
     def __new__(
         cls,
@@ -63,7 +65,16 @@ class Network:
     ) -> Network:
         """Raises ValueError if the sizes do not fit each other."""
 
-    def decode(self, level: str, rows: int, columns: int, stream: bytes, indices: Array, /) -> bool:
+    def decode(
+        self,
+        level: str,
+        rows: int,
+        columns: int,
+        stream: bytes,
+        indices: Array,
+        offsets: Array | None,
+        /,
+    ) -> bool:
         """Read a tile's stream into indices (rows, columns, G).
 
         Returns whether an encoder writes such a stream; if not, the indices mean nothing.
@@ -77,6 +88,7 @@ class Network:
         indices: Array,
         latents: Array | None,
         per_logit: float,
+        offsets: Array | None,
         /,
     ) -> bytes:
         """Write a tile's indices (rows, columns, G); with latents (rows, columns, D) those of
@@ -93,6 +105,7 @@ class Network:
         indices: Array,
         logits: Array,
         frequencies: Array,
+        offsets: Array | None,
         /,
     ) -> None:
         """Write all logits and frequencies of a tile's indices, each (rows, columns, logits of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,8 +60,13 @@ class ToldPrior(Prior):
         """Begin the grid, whose size is the only one of `sizes`, with NumPy."""
         return Context(self, sizes, self.offsets)
 
-    def kernel(self) -> None:
-        """Return None: the kernel adds one offset at all positions."""
+    def kernel(self) -> Kernel | None:
+        """Return what codes the grid in C, or None where NumPy serves.
+
+        Raises ValueError if the environment asks for a level that is not there.
+        """
+        kernel = super().kernel()
+        return kernel and replace(kernel, offsets=self.offsets.astype(np.int32))
 
 
 class Context:

@@ -58,6 +58,8 @@ class Kernel:
     level: str
     groups: int
     """Indices of a position, G."""
+    offsets: NDArray[np.int32] | None = None
+    """(positions, C), instead of the prior's own offset, of the only tile that is then coded."""
 
     def decode(self, stream: bytes, indices: NDArray[np.int32]) -> None:
         """Put the indices of a tile into an array (..., G).
@@ -66,7 +68,7 @@ class Kernel:
         """
         rows, columns = rows_and_columns(indices.shape[:-1])
         whole = np.ascontiguousarray(indices)  # no copy where the tile is all of a grid
-        if not self.network.decode(self.level, rows, columns, stream, whole):
+        if not self.network.decode(self.level, rows, columns, stream, whole, self.offsets):
             raise CorruptError("a range-coded stream is none that an encoder writes")
         if whole is not indices:
             indices[:] = whole
@@ -78,11 +80,14 @@ class Kernel:
             indices = np.empty((*size, self.groups), dtype=np.int32)
             latents = np.ascontiguousarray(chooser.latents)
             weight = float(chooser.per_logit)
-            stream = self.network.encode(self.level, rows, columns, indices, latents, weight)
+            stream = self.network.encode(
+                self.level, rows, columns, indices, latents, weight, self.offsets
+            )
             return stream, indices
         indices = np.array(chooser.indices, dtype=np.int32, order="C")
         indices = indices.reshape(*size, self.groups)
-        return self.network.encode(self.level, rows, columns, indices, None, 0.0), indices
+        stream = self.network.encode(self.level, rows, columns, indices, None, 0.0, self.offsets)
+        return stream, indices
 
 
 def pack(trunk: Trunk, head: Head) -> Network:

@@ -1,6 +1,6 @@
 """A whole picture in 27 bits (arXiv 1711.00937, section 4.2 and figure 5).
 
-    python train/paper/two_stages/frames.py --out build/doom
+    python train/paper/frames.py --out build/doom
     python train/paper/two_stages/two_stages.py --frames build/doom --out build/two_stages
 
 Trains the recipe `doom27.toml`, or goes on where it was stopped: a VQ-VAE makes 21x21 indices of
@@ -136,7 +136,7 @@ def main() -> None:
             device=torch.device(given.device),
             reporter=Lines(),
         )
-        held_out = sorted((given.frames / "validation").glob("*.png"))
+        held_out = sorted((given.frames / "validation").rglob("*.png"))
         order = np.random.default_rng(0).permutation(len(held_out))[:MEASURED]
         model = cast(TwoStage, vqcodec.load_model(path))
         show(model, [held_out[number] for number in order], given.out)
