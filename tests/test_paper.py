@@ -20,6 +20,8 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
         ("likelihood", "reconstructions.png"),
         ("two_stages/two_stages", "reconstructions.png"),
         ("two_stages/two_stages", "samples.png"),
+        ("clips/clips", "clips.png"),
+        ("clips/clips", "turn-left.webp"),
     ],
 )
 def test_smoke(name: str, made: str, tmp_path: Path) -> None:

@@ -42,8 +42,10 @@ def encode_pixels(
     """Return the stream of pixels uint8 (rows, columns, 3); the tables are int32."""
 
 class Network:
-    """A prior, copied. `offsets`, (rows, columns, channels), are added to what the first layer gives
-    at the positions of a tile, instead of the one offset of the prior.
+    """A prior, copied.
+
+    `offsets`, (rows, columns, channels), are added to what the first layer gives at the positions
+    of a tile, instead of the one offset of the prior.
     """
 
     def __new__(

@@ -98,6 +98,22 @@ class _Silence:
         """Show nothing."""
 
 
+class Lines:
+    """A reporter of scripts: it prints a line for each stage and each validation."""
+
+    def start(self, stage: str, step: int, steps: int) -> None:
+        """Print where a stage begins."""
+        print(f"{stage}: step {step} of {steps}", flush=True)
+
+    def step(self, stage: str, step: int, metrics: Metrics) -> None:
+        """Print nothing."""
+
+    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
+        """Print the figures."""
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        print(f"{stage}, step {step}: {figures}", flush=True)
+
+
 SILENCE: Reporter = _Silence()
 
 

@@ -33,7 +33,7 @@ from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.metrics import psnr
 from vqcodec.models.two_stage import TwoStage
 from vqcodec.training.architectures import load_recipe
-from vqcodec.training.loop import Metrics
+from vqcodec.training.loop import Lines
 from vqcodec.training.run import train
 
 Pixels = NDArray[np.uint8]
@@ -58,22 +58,6 @@ SMOKE = {
 COLUMNS = 8
 MEASURED = 128
 """Held-out frames that PSNR is measured on."""
-
-
-class Lines:
-    """Prints a line for each validation."""
-
-    def start(self, stage: str, step: int, steps: int) -> None:
-        """Print where a stage begins."""
-        print(f"{stage}: step {step} of {steps}", flush=True)
-
-    def step(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print nothing."""
-
-    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print the figures."""
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        print(f"{stage}, step {step}: {figures}", flush=True)
 
 
 def first_stage(model: TwoStage, frame: Pixels) -> Pixels:
