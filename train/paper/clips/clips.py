@@ -167,7 +167,9 @@ def qualities(
     steps = []
     for at in range(GIVEN, GIVEN + DRAWN):
         frames = np.stack([clip.frames[at] for clip in clips])
-        bits = [model.bits(*clip.frames[[at, at - 1]], clip.actions[at]) for clip in clips]
+        bits = [
+            model.bits(clip.frames[at], clip.frames[at - 1], clip.actions[at]) for clip in clips
+        ]
         figures = {
             "bits": float(np.mean(bits)) / frames[0].size,
             "sharpness": float(np.mean([sharpness(model.frame_samples(f)) for f in frames])),
