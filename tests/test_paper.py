@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
         ("two_stages/two_stages", "reconstructions.png"),
         ("two_stages/two_stages", "samples.png"),
         ("clips/clips", "clips.png"),
-        ("clips/clips", "turn-left.webp"),
+        ("clips/clips", "figures.json"),
     ],
 )
 def test_smoke(name: str, made: str, tmp_path: Path) -> None:
