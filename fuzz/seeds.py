@@ -36,10 +36,19 @@ from vqcodec.models.config import (
     ProductConfig,
     TransformConfig,
 )
+from vqcodec.models.config_clip import ClipConfig, TemporalConfig
 from vqcodec.models.model import PictureModel, SoundModel
 from vqcodec.networks.autoencoder import Decoder, Encoder
+from vqcodec.networks.clip_prior import ClipPrior
 from vqcodec.networks.latent_prior import LatentPrior
-from vqcodec.networks.model_files import PhotoParts, VqVaeParts, write_photo, write_vqvae
+from vqcodec.networks.model_files import (
+    ClipParts,
+    PhotoParts,
+    VqVaeParts,
+    write_clip,
+    write_photo,
+    write_vqvae,
+)
 from vqcodec.networks.pixelcnn import PixelCNN
 from vqcodec.networks.product import Block, Codebooks
 from vqcodec.networks.transform import Analysis, Gains, Synthesis
@@ -69,6 +78,25 @@ def vqvae_bytes() -> bytes:
         prior=PixelCNN(PriorConfig(codebook_size=5, embedding=1, channels=2, layers=1)),
     )
     return write_vqvae(parts, name="tiny", licence="CC0-1.0", description="random")
+
+
+def clip_bytes() -> bytes:
+    """Architecture `vqvae-clip-1`."""
+    torch.manual_seed(3)
+    config = AutoencoderConfig(hidden=2, residual_blocks=1, code_dim=2, codebook_size=5)
+    prior = PriorConfig(codebook_size=5, embedding=1, channels=2, layers=1)
+    temporal = TemporalConfig(embedding=2, channels=3, layers=1)
+    parts = ClipParts(
+        autoencoder=config,
+        encoder=Encoder(config),
+        codebook=torch.randn(5, 2),
+        decoder=Decoder(config),
+        prior=prior,
+        temporal=temporal,
+        clip=ClipConfig(actions=("left", "right")),
+        network=ClipPrior(prior, temporal, 2),
+    )
+    return write_clip(parts, name="tiny-clip", licence="CC0-1.0", description="random")
 
 
 def photo_bytes() -> bytes:
@@ -244,6 +272,7 @@ def main() -> None:
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
     # Networks are torch's here, or the vectors', fixed numbers.
     write_two_stage()
+    (CORPUS / "model" / "clip.safetensors").write_bytes(clip_bytes())
     for name in ("voice", "speakers"):
         write_sound(name)
     for name, data in (("vqvae", vqvae_bytes()), ("photo", photo_bytes())):

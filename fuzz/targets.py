@@ -26,6 +26,7 @@ from vqcodec.container import (
     serialise,
     spans,
 )
+from vqcodec.entropy.sampler import Sampler
 from vqcodec.errors import FormatError, VqcError
 from vqcodec.image import exif_tags
 from vqcodec.image.accounting import Facts, account
@@ -36,6 +37,7 @@ from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, decompress
 from vqcodec.image.salvage import salvage as salvaged
 from vqcodec.image.writing import write_picture
+from vqcodec.models.clip import ClipVqVae
 from vqcodec.models.model import Model, takes
 from vqcodec.registry.load import parse_model
 
@@ -107,12 +109,20 @@ def _salvage_sound(data: bytes, model: Model, tiles: int) -> None:
 
 
 def model(data: bytes) -> None:
-    """Load a model, its hash being right; what it then writes, it must be able to read."""
+    """Load a model, its hash being right; what it then writes, it must be able to read, and of
+    clips what it draws it must be able to code.
+    """
     try:
         loaded = parse_model(data, sha256=hashlib.sha256(data).hexdigest())
     except VqcError:
         return
     if loaded.medium is Medium.PICTURE and not takes(loaded, _PICTURE.shape[:2]):
+        return
+    if isinstance(loaded, ClipVqVae):
+        before = loaded.frame_indices(_PICTURE[:16])
+        frame = loaded.draw(before, len(loaded.clip.actions), sampler=Sampler(0))
+        assert loaded.frame_samples(frame).shape == (16, 20, 3)
+        assert 0.0 <= loaded.bits(frame, before) <= 24.0 * frame.size
         return
     for prior in (True, False):
         if loaded.medium is Medium.SOUND:

@@ -264,6 +264,7 @@ _OF_SHIPPED_MODELS = Path(__file__).parent.parent / "train"
         *(_OF_SHIPPED_MODELS / f"{name}.toml" for name in ("paper-first", "paper", "photo")),
         _OF_SHIPPED_MODELS / "photo-2.toml",
         _OF_SHIPPED_MODELS / "paper/two_stages/doom27.toml",
+        _OF_SHIPPED_MODELS / "paper/clips/clips.toml",
         *map(find_recipe, recipe_names()),
     ],
     ids=lambda path: path.stem,

@@ -46,6 +46,7 @@ Pixels = NDArray[np.uint8]
 Frames = NDArray[np.int32]
 """Indices of frames, (T, N, M)."""
 RECIPE = Path(__file__).with_suffix(".toml")
+MODEL = "doom-clips"
 SMOKE = {
     "autoencoder.hidden": "8",
     "autoencoder.codebook_size": "32",
@@ -108,7 +109,7 @@ def trained_on_frames_alone(
     (out / "alone").mkdir(exist_ok=True)
     for name in ("autoencoder.safetensors", "indices.safetensors"):
         if not (out / "alone" / name).exists():
-            shutil.copy(out / "clips" / name, out / "alone" / name)
+            shutil.copy(out / MODEL / name, out / "alone" / name)
     return trained(frames, out, "alone", device, changes | {"train.prior.alone": "1.0"})
 
 
@@ -227,7 +228,7 @@ def main() -> None:
         if given.smoke:
             given.frames = Path(folder)
             make_clips(given.frames)
-        model = trained(given.frames, given.out, "clips", given.device, changes)
+        model = trained(given.frames, given.out, MODEL, given.device, changes)
         alone = trained_on_frames_alone(given.frames, given.out, given.device, changes)
         held_out = find_pictures(given.frames / "validation")
         files = clips_of(held_out, model.clip, model.stride)
