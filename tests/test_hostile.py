@@ -343,11 +343,13 @@ HUGE = """
 import resource, sys
 sys.path.insert(0, {fuzz!r})
 import targets, vqcodec
-from vqcodec.container import Container, Header, Mode, serialise
+from vqcodec.container import Container, Header, Medium, Mode, serialise
 from vqcodec.errors import CorruptError
 
 resident = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-prefix, model = next((p, m) for p, m in targets._models().items() if m.stride == 4)
+prefix, model = next(
+    (p, m) for p, m in targets._models().items() if (m.medium, m.stride) == (Medium.PICTURE, 4)
+)
 header = Header(mode=Mode.PRIOR, shape=(1 << 14, 1 << 14), model=prefix,
                 stride_log2=2, tile_log2=6)
 data = serialise(Container(header=header, tiles=(b"",) * header.tile_count))
