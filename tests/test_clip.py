@@ -126,12 +126,13 @@ def test_both_arithmetics_give_the_same(model: ClipVqVae, data: bytes) -> None:
 
 
 def test_integers_are_close_to_the_real_prior(model: ClipVqVae, parts: ClipParts) -> None:
-    before, frame = frames(2, 12, 15)
+    (before,) = frames(1, 12, 15)
+    frame = model.draw(before, 1, sampler=Sampler(0))
     logits = [torch_logits(parts, frame, before, 1, integer=kind) for kind in (False, True)]
     assert np.corrcoef([each.flatten().numpy() for each in logits])[0, 1] > 0.98
     targets = torch.from_numpy(frame.astype(np.int64))[None]
     real = float(bits_per_index(logits[0][None], targets))
-    assert model.bits(frame, before, 1) / frame.size == pytest.approx(real, rel=0.05)
+    assert model.bits(frame, before, 1) / frame.size == pytest.approx(real, rel=0.1)
 
 
 @pytest.mark.usefixtures("level")

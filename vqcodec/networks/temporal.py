@@ -25,6 +25,11 @@ class SquareConv(TapConv):
     def __init__(self, taps: Taps, inputs: int, outputs: int, fraction_in: int) -> None:
         super().__init__(taps, inputs, outputs, fraction_in)
         self._reach = taps[-1][0]
+        # What matters most is near: a bell over the square, of the same mean square, to begin with.
+        squares = torch.tensor(taps).square().sum(1)
+        bell = torch.exp(-2.0 * squares / self._reach**2)
+        with torch.no_grad():
+            self.weight.mul_((bell / bell.square().mean().sqrt())[:, None])
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         side = 2 * self._reach + 1
@@ -45,7 +50,7 @@ class Temporal(Trunk):
         """
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(codebook_size, config.embedding) * 0.5)
-        self.action_embedding = nn.Parameter(torch.zeros(actions + 1, config.channels))
+        self.action_embedding = nn.Parameter(torch.randn(actions + 1, config.channels))
         self.add_layers(config.taps, config.embedding, config.channels, units.FRACTION_EMBEDDING)
         self.output = Pointwise(config.channels, outputs, units.FRACTION_STREAM)
 
