@@ -36,7 +36,8 @@ def codebook_of(model: Model, quality: int) -> Codebook:
 
     `paper` has one group, whose codewords are what its decoder network reads. `photo`'s groups
     each have codewords of some channels of the latents, times the quality's gains; the channels
-    differ, so that codewords of two groups cannot be compared. Raises ModelError for a model
+    differ, so that codewords of two groups cannot be compared. Between whole qualities of `photo-2`
+    they are those of the nearest one. Raises ModelError for a model
     that keeps its codewords in another way.
     """
     if isinstance(model, VqVae):
