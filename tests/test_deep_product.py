@@ -265,7 +265,7 @@ def test_models_of_other_networks_are_no_start(place: Path) -> None:
             make(place, "x", of)
 
 
-@pytest.mark.parametrize("quality", [3.0, 2.4])
+@pytest.mark.parametrize("quality", [3.0, 3.4])
 def test_effort_refines_indices(
     place: Path, monkeypatch: pytest.MonkeyPatch, quality: float
 ) -> None:

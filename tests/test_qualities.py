@@ -169,7 +169,7 @@ def test_files_between_qualities(photo2_like: Photo2, quality: float, prior: boo
     assert np.array_equal(tokens.to_image(read, model=photo2_like), pixels)
 
 
-def test_sounds_between_qualities(tmp_path: Path) -> None:
+def test_sounds_between_qualities() -> None:
     samples = np.sin(np.arange(16000) / 9.0)[None].astype(np.float32)
     for quality, level in ((1.5, 1), (1.5625, 2), (2.3, 2)):
         data = vqcodec.compress_audio(samples, 16000, model=VOICE, quality=quality)
@@ -177,6 +177,8 @@ def test_sounds_between_qualities(tmp_path: Path) -> None:
         model = load_model(VOICE)
         assert vqcodec.indices(data, model=model).shape[2] == model.groups(16 * level)
         assert vqcodec.decompress_audio(data, model=model)[0].shape == samples.shape
+    finest = vqcodec.compress_audio(samples, 16000, model=VOICE, target_bitrate=1e6)
+    assert parse(finest).header.quality == 48
 
 
 @pytest.mark.parametrize("number", [0, 1, 15, 49, 255])
