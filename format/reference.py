@@ -470,6 +470,10 @@ class Photo(Model):
 
     stride_log2 = 4
 
+    def levels(self, q):
+        """For each quality of a header, which of 1..q has its codebooks and its prior."""
+        return {quality: quality for quality in range(1, q + 1)}
+
     def transform(self, file):
         return file.table("transform", **LATENTS, depths=DEPTHS, gain_octaves=float)
 
@@ -502,20 +506,23 @@ class Photo(Model):
             file.linear(f"prior.hidden.{s}", h, c + start) for s, start in enumerate(self.starts)
         ]
         self.output = [file.linear(f"prior.output.{s}", 2 * w, h) for s, w in enumerate(widths)]
-        self.quality = dict(enumerate(file.tensor("prior.quality", "I16", (q, c)), start=1))
+        offsets = file.tensor("prior.quality", "I16", (q, c))
         self.precisions = file.tensor("prior.precisions", "I32", (1024,), 0, 2**21 - 1)
-        self.books = {}  # quality -> (slice, channels, vectors, bias, embedding) of each block
-        for q in self.quality:
-            file.tensor(f"codebooks.{q}.rest", "I16", (d,))
-            self.books[q] = []
+        books = {}  # level -> (slice, channels, vectors, bias, embedding) of each block
+        for level in range(1, q + 1):
+            file.tensor(f"codebooks.{level}.rest", "I16", (d,))
+            books[level] = []
             for s, w in enumerate(widths):
                 used = []
-                for name in block_names(file, q, s):
+                for name in block_names(file, level, s):
                     block = self.block(file, name, w)
-                    self.books[q].append((s, *block))
+                    books[level].append((s, *block))
                     used += block[0].flatten().tolist()
                 if len(used) != len(set(used)):
-                    raise ModelError(f"slice {s} of quality {q} has a channel twice")
+                    raise ModelError(f"slice {s} of quality {level} has a channel twice")
+        levels = self.levels(q).items()
+        self.quality = {quality: offsets[level - 1] for quality, level in levels}
+        self.books = {quality: books[level] for quality, level in levels}
 
     def block(self, file, name, w):
         n, k, d = file.entries[name + ".vectors"]["shape"]
@@ -545,14 +552,27 @@ class Photo(Model):
             y[:, self.starts[s] + places] = embedding[g, indices[:, g]]
 
 
-class Photo2(Photo):
+class Sixteenths(Photo):
+    """What photo-2 and speech-1 have in common: headers count sixteenths of a quality."""
+
+    def levels(self, q):
+        return {quality: level_of(quality) for quality in range(16, 16 * q + 1)}
+
+
+def level_of(quality):
+    """The nearest of 1..Q."""
+    return (quality + 7) // 16
+
+
+class Photo2(Sixteenths):
     """Architecture photo-2: the same prior and codebooks."""
 
     def transform(self, file):
-        return file.table("transform", **LATENTS, analysis_depths=DEPTHS, synthesis_depths=DEPTHS)
+        table = LATENTS | {"qualities": (1, 15)}
+        return file.table("transform", **table, analysis_depths=DEPTHS, synthesis_depths=DEPTHS)
 
 
-class Speech(Photo):
+class Speech(Sixteenths):
     """Architecture speech-1."""
 
     media_type = 2
@@ -564,7 +584,7 @@ class Speech(Photo):
             "latent_prior", channels=(1, 512), slices=list, hidden=(1, 1024), **DILATED
         )
         q, _ = file.entries["prior.quality"]["shape"]
-        if not 1 <= q <= 64:
+        if not 1 <= q <= 15:
             raise ModelError("qualities")
         self.dilated(prior)
         self.read_latents(file, prior, sum(prior["slices"]), q)

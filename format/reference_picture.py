@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import reference
-from reference import SOUND, Corrupt, Limit, block_names, read_model, tiles
+from reference import SOUND, Corrupt, Limit, block_names, level_of, read_model, tiles
 from reference_exact import Synthesis, shuffle
 from reference_literal import decode_literal
 
@@ -296,9 +296,16 @@ class Photo2:
         )
 
     def samples(self, indices, quality):
-        v = codewords(self.file, indices, quality)
-        latent = v * self.scales[quality - 1][:, None, None] + 2**15 >> 16
+        v = codewords(self.file, indices, level_of(quality))
+        latent = v * self.scale(quality)[:, None, None] + 2**15 >> 16
         return self.synthesis.samples(np.clip(latent, -16384, 16383))
+
+    def scale(self, quality):
+        """Between those of two qualities, section 9."""
+        below, part = divmod(quality, 16)
+        if part == 0:
+            return self.scales[below - 1]
+        return (self.scales[below - 1] * (16 - part) + self.scales[below] * part + 8) >> 4
 
 
 def codewords(file, indices, quality):

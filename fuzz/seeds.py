@@ -228,6 +228,7 @@ def sound_files(model: SoundModel) -> dict[str, bytes]:
     }
     if model.qualities:
         found["lowest"] = compress_audio(wave, 16000, model=model, quality=2)
+        found["between"] = compress_audio(wave, 16000, model=model, quality=1.6)
     if model.speakers:
         last = model.speakers[-1]
         found["speaker"] = compress_audio(pair[:, :999], 16000, model=model, speaker=last)

@@ -391,7 +391,7 @@ def test_nothing_outlives_the_process_that_was_asked(
     process.send_signal(number)
     process.communicate()
     wait_for(lambda: not any(map(runs, started)))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120  # their work takes 600
     assert sorted(path.name for path in Path().glob("*.out")) == ["0.out", "1.out"]
 
 

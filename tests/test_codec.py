@@ -10,7 +10,7 @@ import vqcodec
 from vqcodec import processors
 from vqcodec.codec.coding import _batches, decode_grid, encode_grid
 from vqcodec.codec.literal import tiles_needed
-from vqcodec.codec.search import setting, usual
+from vqcodec.codec.search import Qualities, usual
 from vqcodec.container import Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -244,4 +244,5 @@ def test_batches_are_bounded_by_what_is_kept_of_them(
 )
 def test_default_quality(qualities: int, expected: float) -> None:
     assert usual(qualities) == expected
-    assert setting(None, qualities) == setting(expected, qualities)
+    known = Qualities(qualities)
+    assert known.setting(None) == known.setting(expected)

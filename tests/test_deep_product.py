@@ -265,12 +265,16 @@ def test_models_of_other_networks_are_no_start(place: Path) -> None:
             make(place, "x", of)
 
 
-def test_effort_refines_indices(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("quality", [3.0, 3.4])
+def test_effort_refines_indices(
+    place: Path, monkeypatch: pytest.MonkeyPatch, quality: float
+) -> None:
     monkeypatch.setattr(efforts, "_STEPS", 30)
     monkeypatch.setattr(efforts, "_GROWTH", 1.0)
     model = load_model(place / "whole.safetensors")
     plain, refined = (
-        vqcodec.compress(picture(), model=model, quality=3, effort=effort) for effort in (1, 3)
+        vqcodec.compress(picture(), model=model, quality=quality, effort=effort)
+        for effort in (1, 3)
     )
     assert refined != plain
     likeness = [

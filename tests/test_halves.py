@@ -19,7 +19,7 @@ from vqcodec.engines.layers import Network, reach, tensor_shapes
 from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models import exact, transform
 from vqcodec.models.config import TransformConfig
-from vqcodec.models.model import PictureModel
+from vqcodec.models.model import PictureModel, header_qualities
 from vqcodec.models.photo import Photo
 from vqcodec.models.photo2 import Photo2
 from vqcodec.models.vqvae import VqVae
@@ -110,7 +110,7 @@ def test_regions_and_windows_do_not_show_in_pixels(
 ) -> None:
     """Those of integer networks are the same to the last bit, whatever the threads."""
     rng = np.random.default_rng(0)
-    quality = picture_model.qualities
+    quality = header_qualities(picture_model)[-1]
     most = picture_model.codewords(quality)
     grid = rng.integers(0, most, size=(32, 33, len(most)), dtype=np.int32)
     whole = decode_indices(picture_model, grid, quality, window=1000)
@@ -124,7 +124,7 @@ def test_regions_and_windows_do_not_show_in_pixels(
 
 def test_a_part_of_a_picture_is_that_part(picture_model: Photo | Photo2 | VqVae) -> None:
     """It begins and ends within positions, and its regions lie elsewhere."""
-    quality = picture_model.qualities
+    quality = header_qualities(picture_model)[-1]
     most = picture_model.codewords(quality)
     grid = np.random.default_rng(2).integers(0, most, size=(30, 28, len(most)), dtype=np.int32)
     whole = decode_indices(picture_model, grid, quality, window=1000).astype(int)

@@ -12,7 +12,7 @@ from conftest import photo
 
 import vqcodec
 from vqcodec import processors
-from vqcodec.codec.search import OutOfReachError, Setting, Target, between, setting
+from vqcodec.codec.search import OutOfReachError, Qualities, Setting, Target
 from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
 from vqcodec.image.transform import decode_indices, measure_pixels
@@ -78,16 +78,18 @@ def test_the_encoder_weighs_bits_against_distance(photo_like: Photo) -> None:
 
 
 def test_qualities_become_settings() -> None:
-    assert setting(None, 8) == Setting(5, 1.0)
-    assert setting(3, 8) == Setting(3, 1.0)
-    assert setting(2.75, 8) == Setting(3, 1.25)
-    assert setting(3.5, 8) == Setting(3, 0.5)
-    assert setting(None, 0) == Setting(0, 1.0)
-    assert between(0.5, 8) == Setting(1, 1.5)
-    assert between(8.5, 8) == Setting(8, 0.5)
-    for quality, qualities in ((0.9, 8), (8.1, 8), (1, 0), (float("nan"), 8)):
+    eight, none = Qualities(8), Qualities(0)
+    assert eight.setting(None) == Setting(5)
+    assert eight.setting(3) == Setting(3)
+    assert eight.setting(2.75) == Setting(3, 1.25)
+    assert eight.setting(3.5) == Setting(3, 0.5)
+    assert none.setting(None) == Setting(0)
+    assert eight.between(0.5) == eight.between(-7.0) == Setting(1, 1.5)
+    assert eight.between(8.5) == eight.between(9.0) == Setting(8, 0.5)
+    nan = float("nan")
+    for quality, qualities in ((0.9, eight), (8.1, eight), (1, none), (nan, eight)):
         with pytest.raises(ValueError, match=r"quality|qualities"):
-            setting(quality, qualities)
+            qualities.setting(quality)
 
 
 def test_searches_find_the_best_that_fits() -> None:
@@ -101,7 +103,12 @@ def test_searches_find_the_best_that_fits() -> None:
         return 100.0 * quality
 
     size = Target(
-        attempt=attempt, qualities=8, reached=reached, limit=437.0, at_most=True, unit="bytes"
+        attempt=attempt,
+        qualities=Qualities(8),
+        reached=reached,
+        limit=437.0,
+        at_most=True,
+        unit="bytes",
     )
     assert size.search() == 4.3125
     assert len(asked) < 12
@@ -109,7 +116,7 @@ def test_searches_find_the_best_that_fits() -> None:
     with pytest.raises(OutOfReachError, match=r"least .* is 50 bytes"):
         replace(size, limit=49.0).search()
     with pytest.raises(ValueError, match="no qualities"):
-        replace(size, qualities=0).search()
+        replace(size, qualities=Qualities(0)).search()
     fidelity = replace(size, limit=437.0, at_most=False, unit="dB")
     assert fidelity.search() == 4.375
     assert replace(fidelity, limit=49.0).search() == 0.5

@@ -13,6 +13,7 @@ from vqcodec.errors import CorruptError, ModelCorruptError
 from vqcodec.models import file, speech
 from vqcodec.models.codebook import read_prior
 from vqcodec.models.config_sound import WaveNetConfig
+from vqcodec.models.quality import level_of, scale_of
 from vqcodec.prior.context import Prior
 
 
@@ -31,7 +32,8 @@ def name(vector: Vector) -> str:
 def prior_of(vector: Vector) -> Prior:
     metadata, tensors = file.read_metadata(vector.model), file.read_tensors(vector.model)
     if metadata["architecture"] == speech.ARCHITECTURE:
-        return speech.read_latents(metadata, tensors).priors[vector.says["quality"] - 1]
+        level = level_of(vector.says["quality"], scale_of(speech.ARCHITECTURE))
+        return speech.read_latents(metadata, tensors).priors[level - 1]
     config = file.read_config(WaveNetConfig, metadata["prior"])
     return read_prior(file.under(tensors, "prior."), config)
 

@@ -20,7 +20,7 @@ from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
 from test_web_server import serving
 
 import vqcodec
-from vqcodec.container import Medium
+from vqcodec.container import Medium, parse
 from vqcodec.errors import ModelError
 from vqcodec.registry.load import parse_model
 from vqcodec.registry.store import ModelFile, list_models
@@ -231,6 +231,28 @@ def test_compressed_files_are_python_s(worker: Worker, model: str) -> None:
     assert same.mean() > 0.98
     assert abs(len(data) - len(expected)) <= 0.02 * len(expected)
     vqcodec.verify(data)
+
+
+@pytest.mark.parametrize("quality", [1.0, 1.4, 1.5, 1.6])
+def test_qualities_between_whole_ones(worker: Worker, quality: float) -> None:
+    image, model = photo(150, 130), VECTORS / "models" / "photo-2.safetensors"
+    data = worker.compress(image, "photo-2", quality=quality)
+    assert worker.open(data)["quality"] == parse(data).header.quality / 16
+    expected = vqcodec.compress(image, model=model, quality=quality)
+    assert parse(data).header == parse(expected).header
+    same = vqcodec.indices(data, model=model) == vqcodec.indices(expected, model=model)
+    assert same.mean() > 0.98
+    drawn = worker.png(0, 0, 150, 130)
+    assert difference(drawn, vqcodec.decompress(data, model=model)) == 0
+
+
+def test_a_search_tries_the_qualities_that_headers_have(worker: Worker) -> None:
+    image, model = photo(150, 130), VECTORS / "models" / "photo-2.safetensors"
+    sizes = [len(vqcodec.compress(image, model=model, quality=n / 16)) for n in range(16, 33)]
+    data = worker.compress(image, "photo-2", bytes=max(sizes) + 1000)
+    assert parse(data).header.quality == 32
+    with pytest.raises(ProblemError, match="least"):
+        worker.compress(image, "photo-2", bytes=min(sizes) // 2)
 
 
 def test_target_size_and_flat_pictures(worker: Worker) -> None:

@@ -67,7 +67,7 @@ def server(page: Path, file: Path) -> Iterator[Server]:
 def ask(
     server: Server, path: str, method: str = "GET", **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(ADDRESS, server.server_port, timeout=10)
+    connection = http.client.HTTPConnection(ADDRESS, server.server_port, timeout=60)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, headers=named)
     response = connection.getresponse()
@@ -199,9 +199,9 @@ main()
     host = address.removeprefix("http://").partition("/")[0]
     assert host.startswith("127.0.0.1:")
     assert address.endswith("/?file=a+picture+%231.vqc")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.request("GET", "/file")
     assert connection.getresponse().read() == b"a file"
     process.send_signal(signal.SIGINT)
-    _, trouble = process.communicate(timeout=20)
+    _, trouble = process.communicate(timeout=120)
     assert (process.returncode, trouble) == (0, "")

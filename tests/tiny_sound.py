@@ -56,6 +56,7 @@ class TinySound:
     """Whose indices it has."""
     medium: Medium = Medium.SOUND
     stride: int = 1
+    quality_scale: int = 1
     rate: int = 16000
     hop: int = HOP
     speakers: tuple[str, ...] = ()

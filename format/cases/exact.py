@@ -132,6 +132,29 @@ def fill_stream(output: int) -> Change:
     return change
 
 
+def spread(model: Model) -> None:
+    """Scales of 0 and of 2^31 - 1, each beside the other one at the next quality."""
+    turns = (np.arange(2)[:, None] + np.arange(20)) % 2
+    model.tensors["scales"] = ("I32", turns * (2**31 - 1))
+
+
+def many(qualities: int) -> Change:
+    """So many qualities, those from the third on like the second but for their scales."""
+
+    def change(model: Model) -> None:
+        model.config["transform"]["qualities"] = qualities
+        for name, (dtype, values) in list(model.tensors.items()):
+            if name in ("gains", "scales", "prior.quality"):
+                more = [np.asarray(values)[-1:] + n for n in range(1, qualities - 1)]
+                model.tensors[name] = (dtype, np.concatenate([values, *more]))
+            elif name.startswith("codebooks.2."):
+                rest = name.removeprefix("codebooks.2.")
+                for quality in range(3, qualities + 1):
+                    model.tensors[f"codebooks.{quality}.{rest}"] = (dtype, values)
+
+    return change
+
+
 def fill_pixels(model: Model) -> None:
     for name in ("synthesis.layers.9", "synthesis.details.0"):
         for key in ("high", "low", "shift"):
@@ -143,12 +166,16 @@ PHOTO2 = photo2("photo-2")
 CUT = photo2("photo-2-cut", scale=2**31 - 1).changed("exact-cut", cut)
 FULL = photo2("photo-2-full").changed("exact-full", full)
 STREAM = photo2("photo-2-stream").changed("exact-stream", fill_stream(15))
+FAR = photo2("photo-2-far").changed("exact-far", spread)
+MANY = photo2("photo-2-many").changed("exact-many", many(15))
 
 WEIGHTS = "| `.first.weight`, `.second.weight` | int8 | (n, n, 3, 3) | -64 to 64 |"
 DIGITS = "| `.high`, `.low` | int8 | (O, I, size, size) | -64 to 64 |"
 SHIFTS = "| `.first.shift`, `.second.shift` | uint8 | (n) | 0 to 20 |"
 BLOCKS = "in a block, 128 |first.weight| + |first.bias| and 255 |second.weight| + |second.bias|"
 WIDE = "in a wide layer, P = 128 (|high| + |low|), and T = 1024 |high| + (P >> 4) + 1 + |bias|"
+BETWEEN = "scale = (`scales`[below - 1] * (16 - part) + `scales`[below] * part + 8) >> 4"
+MOST = "Q is 1 to 15, both depths have 0 to 16 blocks"
 TENSORS = "with a tensor missing or of another type or shape"
 
 
@@ -226,33 +253,45 @@ FAULTS: list[tuple[str, str, str, Change]] = [
     (
         "depths",
         "A key of photo-1.",
-        "both depths have 0 to 16 blocks",
+        MOST,
         table("transform", depths=[1, 1, 1]),
+    ),
+    (
+        "qualities-16",
+        "Q = 16.",
+        MOST,
+        many(16),
     ),
     (
         "depth-17",
         "A depth of 17.",
-        "both depths have 0 to 16 blocks",
+        MOST,
         table("transform", synthesis_depths=[17, 1, 2]),
     ),
 ]
 FAULTY = [FULL.changed(f"faulty-exact-{name}", change) for name, _, _, change in FAULTS]
-MODELS = (PHOTO2, CUT, FULL, STREAM, *FAULTY)
+MODELS = (PHOTO2, CUT, FULL, STREAM, FAR, MANY, *FAULTY)
 
 
 def valid() -> Iterator[Case]:
     rule = "no two decoders may differ in any sample"
-    for quality in (1, 2):
+    for quality, tests in (
+        (16, "Exact pixels: wide layers, blocks, shuffles and details."),
+        (32, "The same at another quality."),
+        (19, "Step sizes nearly as coarse as those of quality 1."),
+        (24, "Half way between: the codebooks and the prior of quality 1."),
+        (25, "A sixteenth above: the codebooks and the prior of quality 2."),
+    ):
         yield case(
             f"photo-2-q{quality}",
-            "Exact pixels: wide layers, blocks, shuffles and details.",
-            rule,
+            tests,
+            rule if quality in (16, 32) else BETWEEN,
             PHOTO2,
             75,
             55,
             quality=quality,
         )
-    yield case("photo-2-fixed", "The same without prior.", rule, PHOTO2, 20, 40, quality=1, mode=0)
+    yield case("photo-2-fixed", "The same without prior.", rule, PHOTO2, 20, 40, quality=16, mode=0)
 
 
 def limits() -> Iterator[Case]:
@@ -260,7 +299,7 @@ def limits() -> Iterator[Case]:
         (
             CUT,
             "Latents, activations and samples that are cut at both ends.",
-            "latent = min(16383, max(-16384, (v * `scales`[q - 1] + 2^15) >> 16)), D channels",
+            "latent = min(16383, max(-16384, (v * scale + 2^15) >> 16)), D channels",
         ),
         (FULL, "Sums that can reach 2^24 - 1.", BLOCKS),
         (
@@ -269,14 +308,31 @@ def limits() -> Iterator[Case]:
             "| `.output` | uint8 | (n) | 0 to 16 |",
         ),
     ):
-        yield case(model.name, tests, rule, model, 60, 40, quality=1)
+        yield case(model.name, tests, rule, model, 60, 40, quality=16)
+    for quality in (17, 31):
+        name = f"photo-2-scales-q{quality}"
+        yield case(
+            name, "The smallest and the largest scales.", BETWEEN, FAR, 40, 30, quality=quality
+        )
+    for quality, tests in ((16, "The lowest quality."), (240, "The highest quality of all.")):
+        yield case(f"photo-2-many-q{quality}", tests, MOST, MANY, 20, 10, quality=quality)
 
 
 def faulty() -> Iterator[Case]:
+    for model, values in ((PHOTO2, (0, 1, 15, 33, 255)), (MANY, (15, 241))):
+        for value in values:
+            yield Case(
+                name=f"quality-{value}-of-{model.name}",
+                tests="A quality that the model does not have.",
+                rule="it counts sixteenths and is one of 16..16 Q",
+                data=vqc(1, 1, [b""], model=model.prefix, mode=0, quality=value, stride_log2=4),
+                model=model.name,
+                expect="Corrupt",
+            )
     for made, (name, tests, rule, _) in zip(FAULTY, FAULTS, strict=True):
-        indices = random_indices(PHOTO2, name, 1, 1, 1)
+        indices = random_indices(PHOTO2, name, 1, 1, 16)
         tile = pack(indices, 20)
-        fields = {"quality": 1, "stride_log2": 4, "mode": 0}
+        fields = {"quality": 16, "stride_log2": 4, "mode": 0}
         yield Case(
             name=f"model-exact-{name}",
             tests=tests,

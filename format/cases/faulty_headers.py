@@ -203,7 +203,7 @@ def header() -> Iterator[Case]:
         yield Case(
             name=f"quality-{value}-of-{'3' if model is PHOTO else '64'}",
             tests="A quality that the model does not have.",
-            rule="1..Q for architectures `photo-1` and `photo-2`",
+            rule="In files of architecture `photo-1` it is one of 1..Q.",
             data=vqc(1, 1, [b""], model=model.prefix, mode=0, quality=value, stride_log2=4),
             model=model.name,
             expect="Corrupt",

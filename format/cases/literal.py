@@ -189,7 +189,7 @@ def valid() -> Iterator[Case]:
         PHOTO2,
         (2, 34),
         {1},
-        quality=2,
+        quality=32,
     )
     for name, tiles in (("none", set[int]()), ("all", {0, 1})):
         yield mixed_case(

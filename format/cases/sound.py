@@ -40,7 +40,7 @@ def file(
     model: Model = VOICE,
     channels: int = 1,
     mode: int = 1,
-    quality: int = 1,
+    quality: int = 16,
     tile_log2: int = 9,
     more: Sequence[bytes] = (),
     **fields: Any,
@@ -100,8 +100,15 @@ def valid() -> Iterator[Case]:
     fixed = "each in ceil(log2 K) bits, the highest bit first"
     yield case("prior", "One channel, coded with its prior.", order, 25, wave(16000, 8000))
     yield case("fixed", "The same at fixed length.", fixed, 25, wave(16000, 8000), mode=0)
-    yield case("quality-2", "Another quality.", order, 25, wave(16000, 7681), quality=2)
-    yield case("no-groups", "A quality without groups.", order, 9, wave(16000, 2880), quality=3)
+    yield case("quality-2", "Another quality.", order, 25, wave(16000, 7681), quality=32)
+    below = "the nearest of 1..Q; a half belongs to the lower one"
+    yield case(
+        "quality-24", "Half way: indices of quality 1.", below, 6, wave(16000, 1920), quality=24
+    )
+    yield case(
+        "quality-25", "Above half: indices of quality 2.", below, 6, wave(16000, 1920), quality=25
+    )
+    yield case("no-groups", "A quality without groups.", order, 9, wave(16000, 2880), quality=48)
     yield case(
         "tiles",
         "Two channels of 13 and 14 frames a tile, stored channel by channel.",
@@ -156,7 +163,7 @@ def limits() -> Iterator[Case]:
         50 * 335544,
         wave(1, 335544),
         mode=0,
-        quality=3,
+        quality=48,
         tile_log2=10,
     )
     yield case(
@@ -178,7 +185,7 @@ def limits() -> Iterator[Case]:
         51201,
         wave(2**20 - 1, 2**30),
         mode=0,
-        quality=3,
+        quality=48,
     )
     for samples, frames in ((319, 1), (320, 1), (321, 2)):
         yield case(
@@ -275,7 +282,7 @@ def faulty_headers() -> Iterator[Case]:
         channels=2,
         tiles=[b""],
         expect="Truncated",
-        quality=3,
+        quality=48,
         mode=0,
         tile_table=b"",
         chunks=[],
@@ -346,7 +353,7 @@ def faulty_waves() -> Iterator[Case]:
         51201,
         wave(2**20 - 1, 2**30, (9,), (0, 0)),
         mode=0,
-        quality=3,
+        quality=48,
         expect="Limit",
     )
 
@@ -422,8 +429,8 @@ def random_alpha() -> Any:
 
 def faulty_tiles() -> Iterator[Case]:
     canonical = "There is one stream for given indices"
-    whole = random_indices(VOICE, "stream", 1, 30, 1)
-    stream = reference.encode_prior(whole, VOICE.integers, 1)
+    whole = random_indices(VOICE, "stream", 1, 30, 16)
+    stream = reference.encode_prior(whole, VOICE.integers, 16)
     for name, tests, data in (
         ("cut", "A stream without its last word.", stream[:-4]),
         ("long", "A stream with a word too many.", stream + bytes(4)),

@@ -15,9 +15,10 @@ REACH = "F + (T - 1) * (r[0] + .. + r[L-1]) <= 1023."
 INDICES = "Its table `prior` has codebook_size = K, 2 to 4096, embedding = E and channels = C"
 CHANNELS = "Its table `latent_prior` has channels = C, 1 to 512"
 LATENTS = "S is 1 to 64, each W[s] at least 1, and D, their sum, at most 1024."
-QUALITIES = "The number of rows of `prior.quality` is Q, 1 to 64."
+QUALITIES = "The number of rows of `prior.quality` is Q, 1 to 15."
 OFFSETS = "Its priors have the tensors and the arithmetic above with other lists of offsets"
 OUTSIDE = "a vector whose position is outside the tile is all zeros"
+NEAREST = "the nearest of 1..Q; a half belongs to the lower one"
 CANONICAL = "There is one stream for given indices"
 
 GROUPS: list[dict[int, Any]] = [{0: [([[0]], 5), ([[1]], 3)]}]
@@ -47,7 +48,7 @@ MANY_SLICES = speech(
     dilations=(),
 )
 MANY_QUALITIES = speech(
-    "speech-many-qualities", GROUPS * 64, size=5, slices=(2,), channels=1, hidden=1, dilations=()
+    "speech-many-qualities", GROUPS * 15, size=5, slices=(2,), channels=1, hidden=1, dilations=()
 )
 VALID = [
     WAVENET,
@@ -83,18 +84,20 @@ def cases() -> Iterator[Case]:
     for name, tests, rule, model, columns, quality in (
         ("indices", "A row of indices, one each.", OFFSETS, WAVENET, 60, 0),
         ("indices-one", "A single position.", OUTSIDE, WAVENET, 1, 0),
-        ("latents-q1", "A row of product codebooks.", OFFSETS, SPEECH, 40, 1),
-        ("latents-q2", "The same model, another quality.", OFFSETS, SPEECH, 25, 2),
-        ("latents-none", "No groups: a stream of no bytes.", CANONICAL, SPEECH, 9, 3),
-        ("reach-short", "Taps that reach outside of the tile.", OUTSIDE, FAR, 30, 1),
-        ("reach-most", "As far back as may be seen, the largest F.", REACH, FAR, 1024, 1),
+        ("latents-q1", "A row of product codebooks.", OFFSETS, SPEECH, 40, 16),
+        ("latents-q2", "The same model, another quality.", OFFSETS, SPEECH, 25, 32),
+        ("latents-half", "Half way between: the lower quality.", NEAREST, SPEECH, 12, 24),
+        ("latents-above", "A sixteenth above: the upper quality.", NEAREST, SPEECH, 12, 25),
+        ("latents-none", "No groups: a stream of no bytes.", CANONICAL, SPEECH, 9, 48),
+        ("reach-short", "Taps that reach outside of the tile.", OUTSIDE, FAR, 30, 16),
+        ("reach-most", "As far back as may be seen, the largest F.", REACH, FAR, 1024, 16),
         ("kernel-most", "The largest T and reach.", REACH, WIDEST_KERNEL, 1024, 0),
         ("layers-most", "The largest L, the smallest F.", LISTS, DEEPEST, 40, 0),
         ("embedding-most", "The largest E, no layers.", INDICES, WIDEST_EMBEDDING, 20, 0),
         ("channels-most", "The largest C, the smallest K and E.", INDICES, WIDEST, 20, 0),
         ("codewords-most", "The largest K.", INDICES, MANY_CODEWORDS, 6, 0),
-        ("slices-most", "The largest D and S.", LATENTS, MANY_SLICES, 5, 1),
-        ("qualities-most", "The last of 64 qualities.", QUALITIES, MANY_QUALITIES, 5, 64),
+        ("slices-most", "The largest D and S.", LATENTS, MANY_SLICES, 5, 16),
+        ("qualities-most", "The last of 15 qualities.", QUALITIES, MANY_QUALITIES, 5, 240),
     ):
         yield case(name, tests, rule, model, columns, quality)
     yield from faulty_streams()
@@ -102,7 +105,7 @@ def cases() -> Iterator[Case]:
 
 
 def faulty_streams() -> Iterator[Case]:
-    good = reference.encode_prior(random_indices(SPEECH, "faulty", 1, 30, 1), SPEECH.integers, 1)
+    good = reference.encode_prior(random_indices(SPEECH, "faulty", 1, 30, 16), SPEECH.integers, 16)
     for name, tests, data in (
         ("cut", "A stream without its last word.", good[:-4]),
         ("long", "A stream with a word too many.", good + bytes(4)),
@@ -114,7 +117,7 @@ def faulty_streams() -> Iterator[Case]:
             data=data,
             model=SPEECH.name,
             expect="Corrupt",
-            quality=1,
+            quality=16,
             columns=30,
         )
 
@@ -146,7 +149,7 @@ FAULTS: list[tuple[str, str, str, Callable[[str], Model]]] = [
     ("latents-1025", "D = 1025.", LATENTS, partial(TINY, slices=(2, 1023))),
     ("slice-0", "A slice of no latents.", LATENTS, partial(TINY, slices=(2, 0))),
     ("qualities-0", "No qualities.", QUALITIES, partial(TINY, codebooks=[])),
-    ("qualities-65", "65 qualities.", QUALITIES, partial(TINY, codebooks=GROUPS * 65)),
+    ("qualities-16", "16 qualities.", QUALITIES, partial(TINY, codebooks=GROUPS * 16)),
     (
         "dilations-integer",
         "A number in the place of a list.",
@@ -177,13 +180,13 @@ def faulty_models() -> Iterator[Case]:
             data=b"",
             model=made.name,
             expect="Model",
-            quality=1 if "latent_prior" in made.config else 0,
+            quality=16 if "latent_prior" in made.config else 0,
             columns=1,
         )
 
 
 def faulty() -> Iterator[Case]:
-    for model, quality in ((SPEECH, 1), (WAVENET, 0)):
+    for model, quality in ((SPEECH, 16), (WAVENET, 0)):
         yield Case(
             name=f"model-of-sound-{model.name}",
             tests="A picture whose model is one of sound.",

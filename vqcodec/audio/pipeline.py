@@ -24,7 +24,7 @@ from vqcodec.audio.waveform import Waveform
 from vqcodec.codec.coding import Indices, decode_grid, encode_grid
 from vqcodec.codec.loading import ModelLike, indices_of, model_for
 from vqcodec.codec.progress import Progress, counter
-from vqcodec.codec.search import Setting, Target, Wish, setting
+from vqcodec.codec.search import Qualities, Setting, Target, Wish
 from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, layout, parse, serialise
 from vqcodec.errors import VqcWarning
@@ -104,7 +104,8 @@ def encode(
     The recording is read twice. Raises: SoundError, MissingPackageError; ValueError as
     `compress_audio` does.
     """
-    wished = setting(wish.for_medium(Medium.SOUND).quality, model.qualities)
+    qualities = Qualities.of(model)
+    wished = qualities.setting(wish.for_medium(Medium.SOUND).quality)
     given = None if speaker is None else number_of(model, speaker)
     found = survey(recording, max_samples)
     waveform = found.waveform
@@ -142,7 +143,7 @@ def encode(
         return attempt(wished)
     return Target(
         attempt=attempt,
-        qualities=model.qualities,
+        qualities=qualities,
         reached=size,
         limit=most,
         at_most=True,

@@ -135,7 +135,7 @@ def _print(found: Inspection, digest: str | None) -> None:
     model = "none" if found.mode == "literal" else f"{found.model} ({name})"
     echo(f"model         {model}")
     grid = "x".join(map(str, found.grid))
-    quality = f", quality {found.quality}" if found.quality else ""
+    quality = f", quality {round(found.quality, 2):g}" if found.quality else ""
     echo(f"grid          {grid} in {found.tiles} tiles, mode {found.mode}{quality}")
     if found.literal_tiles:
         echo(f"exact pixels  in {found.literal_tiles} of {found.tiles} tiles")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from vqcodec.codec.kinds import sort_tiles
 from vqcodec.container import Container, Span, spans
 from vqcodec.errors import ModelError
-from vqcodec.registry.store import find_by_prefix
+from vqcodec.models.quality import scale_of
+from vqcodec.registry.store import find_by_prefix, read_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,9 @@ class Inspection:
     bytes: int
     mode: str
     """'prior', 'fixed', 'literal' or 'mixed'."""
-    quality: int
+    quality: float
+    """1 to the model's highest; 0 without qualities. Where the model is not there, what the header
+    has, which may count sixteenths."""
     model: str
     """First 8 bytes of the model's SHA-256, hexadecimal."""
     model_name: str | None
@@ -49,10 +53,12 @@ def facts(container: Container, size: int) -> dict[str, Any]:
     Raises CorruptError if a tile of a mixed file does not say what it holds.
     """
     header = container.header
-    try:
-        name: str | None = find_by_prefix(header.model).name
-    except ModelError:
-        name = None
+    name, scale = None, 1
+    with suppress(ModelError):
+        model = find_by_prefix(header.model)
+        scale = scale_of(read_metadata(model.path).get("architecture"))
+        name = model.name
+    whole, part = divmod(header.quality, scale)
     _, literal = sort_tiles(header, container.tiles, range(header.tile_count))
     payload = sum(map(len, container.tiles))
     first, second = header.grid
@@ -60,7 +66,7 @@ def facts(container: Container, size: int) -> dict[str, Any]:
         "medium": header.medium.name.lower(),
         "bytes": size,
         "mode": header.mode.name.lower(),
-        "quality": header.quality,
+        "quality": whole + part / scale if part else whole,
         "model": header.model.hex(),
         "model_name": name,
         "grid": (first, second),

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from vqcodec.codec.coding import Indices, decode_whole_grid
 from vqcodec.container import Container, Header, Medium, Mode
 from vqcodec.errors import CorruptError, ModelError
-from vqcodec.models.model import Model, takes
+from vqcodec.models.model import Model, header_qualities, takes
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import default_model, find_by_prefix
 
@@ -52,9 +52,9 @@ def model_of(header: Header, model: ModelLike, device: str) -> Model | None:
             f"not with {model.name} ({model.sha256[:16]}…)"
         )
     loaded = model_for(header.medium, model, device)
-    least, most = min(1, loaded.qualities), loaded.qualities
-    if not least <= header.quality <= most:
-        raise CorruptError(f"quality is {header.quality}, the model has {least} to {most}")
+    known = header_qualities(loaded)
+    if header.quality not in known:
+        raise CorruptError(f"quality is {header.quality}, the model has {known[0]} to {known[-1]}")
     if 1 << header.stride_log2 != loaded.stride:
         raise CorruptError(f"stride_log2 is {header.stride_log2}, the model's stride differs")
     if not takes(loaded, header.shape):

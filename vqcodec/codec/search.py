@@ -1,8 +1,9 @@
 """From a wish (a quality, a size, a PSNR) to what a model is told.
 
-A quality is a real number. Its nearest whole number is the model's quality; what is
-left becomes the weight of bits against distance in the choice of indices, which no
-decoder needs to know: half a step below, bits weigh 1.5 times as much.
+A quality is a real number. Some models have qualities between whole ones, in sixteenths:
+then the nearest one is what they are told. Of others the nearest whole number is the model's
+quality, and what is left becomes the weight of bits against distance in the choice of indices,
+which no decoder needs to know: half a step below, bits weigh 1.5 times as much.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vqcodec.container import Medium
+
+if TYPE_CHECKING:
+    from vqcodec.models.model import Model
 
 T = TypeVar("T")
 
@@ -93,44 +97,71 @@ class Setting:
     """What a model is told."""
 
     quality: int
-    """1..Q, or 0 for a model without qualities."""
-    weight: float
+    """The header's, `scale` times that of the model; 0 for a model without qualities."""
+    weight: float = 1.0
     """Of bits against distance, 0.5 to 1.5."""
+    scale: int = 1
+    """The model's `quality_scale`."""
 
     @property
     def real(self) -> float:
-        """The quality as a real number, which `between` turns into this."""
-        return self.quality + 1.0 - self.weight
+        """The quality as a real number, which `Qualities.between` turns into this."""
+        return self.quality / self.scale + 1.0 - self.weight
 
 
-def setting(quality: float | None, qualities: int) -> Setting:
-    """Turn a quality from 1 to `qualities` into a setting; None is `usual`.
+@dataclass(frozen=True, slots=True)
+class Qualities:
+    """The qualities of a model."""
 
-    Raises ValueError if it is out of range, or given for a model without qualities.
-    """
-    if not qualities:
-        if quality is not None:
-            raise ValueError("the model has no qualities to choose from")
-        return Setting(0, 1.0)
-    if quality is None:
-        quality = usual(qualities)
-    if not 1 <= quality <= qualities:
-        raise ValueError(f"quality is {quality:g}, not 1 to {qualities}")
-    return between(quality, qualities)
+    count: int
+    """Whole ones are 1..this; 0 if there are none."""
+    scale: int = 1
+    """The model's `quality_scale`."""
+
+    @classmethod
+    def of(cls, model: Model) -> Qualities:
+        """Return a model's."""
+        return cls(model.qualities, model.quality_scale)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The lowest and the highest quality that a search tries, in units of 1/STEP: where weights
+        stand between whole ones, half a quality beyond these.
+        """
+        beyond = STEP // 2 if self.scale == 1 else 0
+        return STEP - beyond, self.count * STEP + beyond
+
+    def setting(self, quality: float | None) -> Setting:
+        """Turn a quality from 1 to `count` into a setting; None is `usual`.
+
+        Raises ValueError if it is out of range, or given for a model without qualities.
+        """
+        if not self.count:
+            if quality is not None:
+                raise ValueError("the model has no qualities to choose from")
+            return Setting(0)
+        if quality is None:
+            quality = usual(self.count)
+        if not 1 <= quality <= self.count:
+            raise ValueError(f"quality is {quality:g}, not 1 to {self.count}")
+        return self.between(quality)
+
+    def between(self, quality: float) -> Setting:
+        """Turn a quality, or that one of `ends` which it is beyond, into the nearest setting."""
+        lowest, highest = self.ends
+        quality = min(max(quality, lowest / STEP), highest / STEP)
+        if self.scale > 1:
+            return Setting(math.floor(quality * self.scale + 0.5), scale=self.scale)
+        level = min(max(math.ceil(quality - 0.5), 1), self.count)
+        return Setting(level, 1.0 + level - quality)
 
 
-def usual(qualities: int) -> float:
+def usual(count: int) -> float:
     """Return the default quality of a model of so many: five eighths of the way up, by halves.
 
     5 of `photo`'s 8 was chosen by looking, and so was 7.5 of `photo-2`'s 12.
     """
-    return max(1.0, math.floor(1.25 * qualities + 0.5) / 2.0)
-
-
-def between(quality: float, qualities: int) -> Setting:
-    """Turn a quality from 0.5 to `qualities` + 0.5 into a setting."""
-    level = min(max(math.ceil(quality - 0.5), 1), qualities)
-    return Setting(level, 1.0 + level - quality)
+    return max(1.0, math.floor(1.25 * count + 0.5) / 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +170,7 @@ class Target(Generic[T]):
 
     attempt: Callable[[Setting], T]
     """Encodes."""
-    qualities: int
+    qualities: Qualities
     """Of the model."""
     reached: Callable[[T], float]
     """Measures an encoding; grows with quality."""
@@ -159,10 +190,9 @@ class Target(Generic[T]):
 
         Raises: OutOfReachError if no quality is; ValueError if the model has no qualities.
         """
-        if not self.qualities:
+        if not self.qualities.count:
             raise ValueError("the model has no qualities to search")
-        # Multiples of 1/STEP from one half below the lowest quality to one half above the highest.
-        fitting, failing = STEP // 2, self.qualities * STEP + STEP // 2
+        fitting, failing = self.qualities.ends
         if not self.at_most:
             fitting, failing = failing, fitting
         best, reached = self._try(fitting)
@@ -183,5 +213,5 @@ class Target(Generic[T]):
 
     def _try(self, quality: int) -> tuple[T, float]:
         """Encode at a multiple of 1/STEP; return the encoding and what it reaches."""
-        encoded = self.attempt(between(quality / STEP, self.qualities))
+        encoded = self.attempt(self.qualities.between(quality / STEP))
         return encoded, self.reached(encoded)

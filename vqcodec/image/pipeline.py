@@ -16,7 +16,7 @@ from vqcodec.codec.coding import Indices, encode_grid
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.loading import ModelLike, model_for, model_of
 from vqcodec.codec.progress import Progress, counter
-from vqcodec.codec.search import Setting, Target, Wish, setting
+from vqcodec.codec.search import Qualities, Setting, Target, Wish
 from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.grid import Box, whole
@@ -123,7 +123,8 @@ def encode(
     if model is None:
         raise ValueError("only lossless files are made without a model")
     wish = wish.for_medium(Medium.PICTURE)
-    wished = setting(wish.quality, model.qualities)
+    qualities = Qualities.of(model)
+    wished = qualities.setting(wish.quality)
     header = _header(picture, model, wished.quality, prior)
     if refiner is not None and not prior:
         raise ValueError("indices of fixed length cannot be refined: all of them cost the same")
@@ -147,7 +148,7 @@ def encode(
 
     if most is not None and chooser.whole is not None and len(chooser.whole.data) <= most:
         return chooser.whole
-    search = partial(Target, attempt=attempt, qualities=model.qualities)
+    search = partial(Target, attempt=attempt, qualities=qualities)
     target = None
     if most is not None:
         target = search(reached=size, limit=most, at_most=True, unit="bytes")

@@ -18,7 +18,7 @@ from vqcodec import processors
 from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.progress import Progress
-from vqcodec.codec.search import OutOfReachError, Setting, Target, between
+from vqcodec.codec.search import OutOfReachError, Qualities, Setting, Target
 from vqcodec.container import serialise
 from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.grid import whole
@@ -125,10 +125,9 @@ class Refinement:
         """Return lambda: the bits that this picture's encodings around a quality take for each
         unit of distortion less, or None if they do not trade one for the other.
         """
-        last = self.model.qualities + 0.5
+        qualities = Qualities.of(self.model)
         coarse, fine = (
-            self.attempt(between(min(max(setting.real + step, 0.5), last), self.model.qualities))
-            for step in (-0.5, 0.5)
+            self.attempt(qualities.between(setting.real + step)) for step in (-0.5, 0.5)
         )
         bits = 8 * (len(fine.data) - len(coarse.data))
         distortion = self._distortions(coarse).sum() - self._distortions(fine).sum()

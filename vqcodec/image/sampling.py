@@ -12,7 +12,7 @@ from vqcodec.codec.coding import Indices
 from vqcodec.codec.loading import ModelLike
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.sampling import sample_grids
-from vqcodec.codec.search import setting
+from vqcodec.codec.search import Qualities
 from vqcodec.container import Limits
 from vqcodec.entropy.sampler import UNKNOWN
 from vqcodec.grid import divided
@@ -55,7 +55,7 @@ def sample(
     that cannot be taken; OSError for a path that cannot be read.
     """
     loaded = picture_model(model, device)
-    level = setting(quality, loaded.qualities).quality
+    level = Qualities.of(loaded).setting(quality).quality
     known = None
     if like is not None:
         if size is not None:

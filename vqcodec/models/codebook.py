@@ -40,6 +40,11 @@ class CodebookModel:
         return 0
 
     @property
+    def quality_scale(self) -> int:
+        """Its only quality is 0."""
+        return 1
+
+    @property
     def largest(self) -> None:
         """Shapes are of any size."""
         return None

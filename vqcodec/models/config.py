@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vqcodec.models.quality import SIXTEENTHS_MAX
 from vqcodec.prior.taps import TrunkTaps, wedge
 
 
@@ -145,6 +146,7 @@ class DeepTransformConfig:
     """Qualities Q, 1..Q, that have gains of their own."""
 
     def __post_init__(self) -> None:
+        require_sixteenths(self.qualities)
         for depths in (self.analysis_depths, self.synthesis_depths):
             self._with(depths)  # checks every field
 
@@ -211,6 +213,14 @@ def require(condition: bool, message: str) -> None:
     """Raise ValueError with the message unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+def require_sixteenths(qualities: int) -> None:
+    """Check the number of qualities of a model whose files count sixteenths of them. Raises
+    ValueError.
+    """
+    fits = 1 <= qualities <= SIXTEENTHS_MAX
+    require(fits, f"transform.qualities must be 1 to {SIXTEENTHS_MAX}")
 
 
 def require_slices(slices: tuple[int, ...]) -> None:

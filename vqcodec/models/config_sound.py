@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vqcodec.models.config import require, require_slices
+from vqcodec.models.config import require, require_sixteenths, require_slices
 from vqcodec.prior.taps import TrunkTaps, dilated
 
 
@@ -153,7 +153,7 @@ class SpeechConfig:
         require(1 <= self.hidden <= 4096, "transform.hidden must be 1 to 4096")
         require(all(0 <= depth <= 32 for depth in depths), "transform.*_depth must be 0 to 32")
         require(2 <= self.latents <= 1024, "transform.latents must be 2 to 1024")
-        require(1 <= self.qualities <= 64, "transform.qualities must be 1 to 64")
+        require_sixteenths(self.qualities)
         require(0.0 <= self.gain_octaves <= 32.0, "transform.gain_octaves must be 0 to 32")
 
 

@@ -43,6 +43,13 @@ class Model(Protocol):
         ...
 
     @property
+    def quality_scale(self) -> int:
+        """The header's quality, which all methods take, is so many times the quality: where it is
+        more than 1, there are qualities between whole ones.
+        """
+        ...
+
+    @property
     def codebook_size(self) -> int:
         """Indices are below this."""
         ...
@@ -188,6 +195,12 @@ class SoundModel(Model, Protocol):
         Raises CorruptError if an index has no codeword.
         """
         ...
+
+
+def header_qualities(model: Model) -> range:
+    """Return the qualities that headers of a model's files have."""
+    scale, last = model.quality_scale, model.quality_scale * model.qualities
+    return range(min(scale, last), last + 1)
 
 
 def takes(model: Model, shape: Size) -> bool:

@@ -21,6 +21,7 @@ from vqcodec.models import exact, file, transform
 from vqcodec.models.config import DeepTransformConfig
 from vqcodec.models.packed import AnalysisWeights
 from vqcodec.models.photo_model import PhotoModel, make_halves, read_fields
+from vqcodec.models.quality import scale_of
 from vqcodec.prior.layer import Float, take
 
 ARCHITECTURE = "photo-2"
@@ -35,11 +36,27 @@ class Photo2(PhotoModel):
 
     config: DeepTransformConfig
     scales: NDArray[np.int32]
-    """int32 (Q, D), from 0: what `exact.latents` multiplies codewords by."""
+    """int32 (Q, D), from 0: what `exact.latents` multiplies codewords by at qualities 1..Q."""
+
+    @property
+    def quality_scale(self) -> int:
+        """The header counts sixteenths."""
+        return scale_of(ARCHITECTURE)
 
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to integer latents (..., D). Raises CorruptError."""
-        return exact.latents(self.scaled(indices, quality), self.scales[quality - 1])
+        return exact.latents(self.scaled(indices, quality), self._scales_of(quality))
+
+    def _scales_of(self, quality: int) -> NDArray[np.int32]:
+        """Return the scales of the header's quality, (D,), interpolated as `gains_of` does it."""
+        scale = self.quality_scale
+        below, part = divmod(quality, scale)
+        lower: NDArray[np.int32] = self.scales[below - 1]
+        if not part:
+            return lower
+        total = lower.astype(np.int64) * (scale - part) + self.scales[below].astype(np.int64) * part
+        scales: NDArray[np.int32] = ((total + scale // 2) // scale).astype(np.int32)
+        return scales
 
 
 def parse_model(

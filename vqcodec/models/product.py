@@ -19,6 +19,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
 from vqcodec.models.config import LatentPriorConfig, ProductConfig
 from vqcodec.models.config_sound import LatentWaveNetConfig
+from vqcodec.models.quality import level_of
 from vqcodec.prior.chooser import LeastCost, bounded
 from vqcodec.prior.codebooks import Codebooks, Latents
 from vqcodec.prior.context import Prior
@@ -35,7 +36,7 @@ class ProductModel:
     sha256: str
     product: ProductConfig
     gains: NDArray[np.float32]
-    """float32 (Q, D), above 0."""
+    """float32 (Q, D), above 0: of qualities 1..Q."""
     priors: tuple[Prior, ...]
     """Of qualities 1..Q."""
     codebooks: tuple[Codebooks, ...]
@@ -45,6 +46,11 @@ class ProductModel:
     def qualities(self) -> int:
         """Qualities are 1..this."""
         return len(self.codebooks)
+
+    @property
+    def quality_scale(self) -> int:
+        """The header's quality is the quality."""
+        return 1
 
     @property
     def largest(self) -> None:
@@ -58,45 +64,64 @@ class ProductModel:
 
     def groups(self, quality: int) -> int:
         """Indices per position."""
-        return len(self.codebooks[quality - 1].codewords)
+        return len(self.codewords(quality))
 
     def codewords(self, quality: int) -> tuple[int, ...]:
         """For each group, how many indices have a codeword."""
-        return self.codebooks[quality - 1].codewords
+        return self.codebooks_of(quality).codewords
 
     def prior_of(self, quality: int) -> Prior:
-        """Return the quality's."""
-        return self.priors[quality - 1]
+        """Return that of the nearest whole quality."""
+        return self.priors[level_of(quality, self.quality_scale) - 1]
+
+    def codebooks_of(self, quality: int) -> Codebooks:
+        """Return those of the nearest whole quality."""
+        return self.codebooks[level_of(quality, self.quality_scale) - 1]
+
+    def gains_of(self, quality: int) -> NDArray[np.float32]:
+        """Return what latents are multiplied by, float32 (D,): the step sizes 1 / gains are
+        interpolated between the two nearest whole qualities.
+        """
+        scale = self.quality_scale
+        below, part = divmod(quality, scale)
+        lower: NDArray[np.float32] = self.gains[below - 1]
+        if not part:
+            return lower
+        steps = (scale - part) / lower.astype(np.float64) + part / self.gains[below].astype(
+            np.float64
+        )
+        gains: NDArray[np.float32] = (scale / steps).astype(np.float32)
+        return gains
 
     def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> LeastCost:
         """Weigh bits against the distance of latents; tiles are (..., D)."""
         latents = np.concatenate([tile.reshape(-1, tile.shape[-1]) for tile in tiles])
         distance_bits = self.product.distance_bits / weight
-        return LeastCost(self.codebooks[quality - 1], self._scaled(latents, quality), distance_bits)
+        return LeastCost(self.codebooks_of(quality), self._scaled(latents, quality), distance_bits)
 
     def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
         """Map latents (..., D) to indices (..., G)."""
         scaled = self._scaled(measured.reshape(-1, measured.shape[-1]), quality)
-        indices = self.codebooks[quality - 1].nearest(scaled)
+        indices = self.codebooks_of(quality).nearest(scaled)
         return indices.reshape(*measured.shape[:-1], self.groups(quality))
 
     def scaled(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to scaled latents (..., D). Raises CorruptError."""
         *grid, groups = indices.shape
         # There may be no groups, so the number of positions cannot be left to NumPy.
-        values = self.codebooks[quality - 1].values(indices.reshape(math.prod(grid), groups))
+        values = self.codebooks_of(quality).values(indices.reshape(math.prod(grid), groups))
         return values.reshape(*grid, values.shape[1])
 
     def latents(self, indices: NDArray[np.integer], quality: int) -> NDArray[np.float32]:
         """Map indices (..., G) to latents (..., D). Raises CorruptError."""
         latents = self.scaled(indices, quality)
         with np.errstate(over="ignore"):  # hostile gains may be very small
-            latents /= self.gains[quality - 1]
+            latents /= self.gains_of(quality)
         return latents
 
     def _scaled(self, latents: NDArray, quality: int) -> Latents:
         with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
-            return bounded(latents * self.gains[quality - 1])
+            return bounded(latents * self.gains_of(quality))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file, speech_transform, stft
 from vqcodec.models.config_sound import LatentWaveNetConfig, SpeechConfig
 from vqcodec.models.product import ProductModel, ProductParts, read_gains, read_product
+from vqcodec.models.quality import SIXTEENTHS_MAX, scale_of
 from vqcodec.models.speech_transform import SpeechTransform
 from vqcodec.prior.layer import Float, Tensors
 
 ARCHITECTURE = "speech-1"
 """Names the networks; other networks need another name."""
-_QUALITIES_MAX = 64
 
 
 def read_latents(
@@ -36,8 +36,8 @@ def read_latents(
     config = file.read_config(LatentWaveNetConfig, metadata.get("latent_prior"))
     offsets = tensors.get("prior.quality")
     qualities = 0 if offsets is None or offsets.ndim != 2 else len(offsets)
-    if not 1 <= qualities <= _QUALITIES_MAX:
-        raise ModelCorruptError(f"prior tensor quality is not of 1 to {_QUALITIES_MAX} qualities")
+    if not 1 <= qualities <= SIXTEENTHS_MAX:
+        raise ModelCorruptError(f"prior tensor quality is not of 1 to {SIXTEENTHS_MAX} qualities")
     latents = sum(config.slices)
     return read_product(
         metadata, tensors, config, qualities=qualities, latents=latents, dtype=dtype
@@ -49,6 +49,11 @@ class Speech(ProductModel):
     """What `vqcodec.load_model` returns for it; see `model.SoundModel`."""
 
     transform: SpeechTransform
+
+    @property
+    def quality_scale(self) -> int:
+        """The header counts sixteenths."""
+        return scale_of(ARCHITECTURE)
 
     @property
     def medium(self) -> Medium:

@@ -68,6 +68,11 @@ class TwoStage:
         return 0
 
     @property
+    def quality_scale(self) -> int:
+        """Its only quality is 0."""
+        return 1
+
+    @property
     def codebook_size(self) -> int:
         """Number K of codewords of each latent."""
         return self.config.codebook_size

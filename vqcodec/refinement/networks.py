@@ -45,6 +45,11 @@ class ProductModel(Protocol):
         """Those of qualities 1..Q."""
         ...
 
+    @property
+    def quality_scale(self) -> int:
+        """How many times the quality the header of the model's files has."""
+        ...
+
 
 _READERS: Mapping[str, Callable[[bytes], ProductModel]] = {
     photo.ARCHITECTURE: read_photo,
@@ -70,7 +75,11 @@ def read_networks(data: bytes, device: torch.device) -> ProductModel:
 
 
 def gains_of(model: ProductModel, quality: int) -> Tensor:
-    """Return a quality's gains, (1, D, 1, 1)."""
-    codebooks = model.codebooks[quality - 1]
-    gains: Tensor = model.gains(torch.tensor([float(quality)], device=codebooks.rest.device))
-    return gains
+    """Return the gains of a header's quality, (1, D, 1, 1), which `models.product` computes too."""
+    below, part = divmod(quality, model.quality_scale)
+    device = model.codebooks[0].rest.device
+    gains: Tensor = model.gains(torch.tensor([float(below)], device=device))
+    if not part:
+        return gains
+    above: Tensor = model.gains(torch.tensor([below + 1.0], device=device))
+    return 1.0 / torch.lerp(1.0 / gains, 1.0 / above, part / model.quality_scale)

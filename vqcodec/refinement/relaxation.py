@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vqcodec.grid import Box
+from vqcodec.models.quality import level_of
 from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Block, take
@@ -72,12 +73,13 @@ class Relaxation:
         weights: tuple[float, float],
         multiplier: float,
     ) -> None:
-        """`weights` are those of `judge`, `multiplier` is lambda, in bits for a distortion of 1 in
-        each pixel's place.
+        """`quality` is the header's, `weights` are those of `judge`, `multiplier` is lambda, in
+        bits for a distortion of 1 in each pixel's place.
         """
         self._model = model
-        self._codebooks = codebooks = model.codebooks[quality - 1]
-        self._quality = torch.tensor([quality], device=around.latents.device)
+        level = level_of(quality, model.quality_scale)
+        self._codebooks = codebooks = model.codebooks[level - 1]
+        self._quality = torch.tensor([level], device=around.latents.device)
         self._gains = gains_of(model, quality)
         self._around = around
         self._weights = weights

@@ -17,7 +17,7 @@ from vqcodec.models.vqvae import VqVae
 Codebook: TypeAlias = "tuple[NDArray[np.float32], ...]"
 """For each group of indices its codewords, float32 (K, d)."""
 Codebooks: TypeAlias = "Mapping[tuple[str, int], Codebook]"
-"""Codebooks by the SHA-256 of their model's file and its quality."""
+"""Codebooks by the SHA-256 of their model's file and the header's quality."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,21 +27,23 @@ class NamedCodebook:
     model: str
     """SHA-256 of the model's file, hexadecimal."""
     quality: int
+    """As a .vqc file's header has it."""
     codebook: Codebook
 
 
 def codebook_of(model: Model, quality: int) -> Codebook:
-    """Return the codewords of a model's quality.
+    """Return the codewords of a model at a header's quality.
 
     `paper` has one group, whose codewords are what its decoder network reads. `photo`'s groups
     each have codewords of some channels of the latents, times the quality's gains; the channels
-    differ, so that codewords of two groups cannot be compared. Raises ModelError for a model
+    differ, so that codewords of two groups cannot be compared. Between whole qualities of `photo-2`
+    they are those of the nearest one. Raises ModelError for a model
     that keeps its codewords in another way.
     """
     if isinstance(model, VqVae):
         return (model.codebook,)
     if isinstance(model, ProductModel):
-        blocks = model.codebooks[quality - 1].blocks
+        blocks = model.codebooks_of(quality).blocks
         # (d, G, 1, K) to G codebooks (K, d)
         return tuple(
             book for block in blocks for book in block.coordinates[:, :, 0].transpose(1, 2, 0)

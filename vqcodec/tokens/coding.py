@@ -9,7 +9,7 @@ from PIL import Image
 
 from vqcodec.codec.coding import Indices, encode_grid, encode_indices
 from vqcodec.codec.loading import ModelLike, indices_of, model_of
-from vqcodec.codec.search import setting
+from vqcodec.codec.search import Qualities
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.container.layout import MODEL_BYTES, SIGNATURE
 from vqcodec.errors import ModelError, PixelLimitError, TokensError
@@ -19,7 +19,7 @@ from vqcodec.image.pipeline import TILE_LOG2, picture_model
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of, read_picture
 from vqcodec.image.transform import decode_indices, measure_pixels
-from vqcodec.models.model import Model, PictureModel, takes
+from vqcodec.models.model import Model, PictureModel, header_qualities, takes
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix
 from vqcodec.storage import bytes_of
@@ -106,7 +106,7 @@ def _of_file(data: bytes, name: str, model: ModelLike, device: str, max_pixels: 
 
 
 def _of_picture(picture: Picture, name: str, model: PictureModel, quality: float | None) -> Tokens:
-    wished = setting(quality, model.qualities)
+    wished = Qualities.of(model).setting(quality)
     header = _header(model, wished.quality, cast("tuple[int, int]", picture.pixels.shape[:2]))
     measured = measure_pixels(model, picture.pixels)
     _, indices = encode_grid(model, header, measured, wished.weight)
@@ -149,7 +149,7 @@ def model_of_tokens(tokens: Tokens, model: ModelLike, device: str) -> PictureMod
             f"the tokens are of model {tokens.model[:16]}…, "
             f"not of {loaded.name} ({loaded.sha256[:16]}…)"
         )
-    if not min(1, loaded.qualities) <= tokens.quality <= loaded.qualities:
+    if tokens.quality not in header_qualities(loaded):
         raise TokensError(f"quality is {tokens.quality}, which {loaded.name} does not have")
     return loaded
 

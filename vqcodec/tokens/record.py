@@ -36,7 +36,8 @@ class Tokens:
     shape: tuple[int, int]
     """Height and width of the picture in pixels."""
     quality: int
-    """Of the model, 0 if it has none."""
+    """As a .vqc file's header has it: of `photo-2` sixteen times the quality, so that 120 is 7.5;
+    0 if the model has none."""
     model: str
     """SHA-256 of the model's file, 64 lower-case hexadecimal digits."""
     name: str = ""

@@ -5,7 +5,7 @@
 import type { Client } from './client.ts';
 import { element, listen, save } from './document.ts';
 import type { Wish } from './encoding.ts';
-import { grouped } from './facts.ts';
+import { grouped, rounded } from './facts.ts';
 import type { Facts } from './messages.ts';
 import { psnr, rivalsOf } from './rivals.ts';
 import { draw } from './showing.ts';
@@ -153,7 +153,7 @@ export class Compression {
     this.hooks.showFacts(facts);
     if (quality) {
       element('quality', HTMLInputElement).value = String(quality);
-      element('quality-shown').textContent = String(quality);
+      element('quality-shown').textContent = rounded(quality);
     }
     element('save-vqc', HTMLButtonElement).disabled = false;
     this.compared = [

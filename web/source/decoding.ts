@@ -29,12 +29,10 @@ export type Progress = (done: number) => void;
 
 /** Raises a Problem if a file cannot be one of the model's. */
 export function checkModel(header: Header, model: Model): void {
-  const least = Math.min(1, model.qualities);
-  if (header.quality < least || header.quality > model.qualities)
-    throw new Problem(
-      'Corrupt',
-      `quality is ${header.quality}, the model has ${least} to ${model.qualities}`,
-    );
+  const most = model.qualities * model.qualityScale;
+  const least = Math.min(model.qualityScale, most);
+  if (header.quality < least || header.quality > most)
+    throw new Problem('Corrupt', `quality is ${header.quality}, the model has ${least} to ${most}`);
   if (header.strideLog2 !== model.strideLog2)
     throw new Problem('Corrupt', `stride_log2 is ${header.strideLog2}, the model's is another`);
 }

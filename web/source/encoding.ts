@@ -32,7 +32,7 @@ const STEP = 16;
 
 export interface Encoded {
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Between 1/2 below the lowest quality and 1/2 above the highest; 0 if there is none. */
+  /** A quality, up to 1/2 beyond the lowest or the highest one; 0 if there is none. */
   readonly quality: number;
 }
 
@@ -70,7 +70,9 @@ export class Encoder {
     if (this.literal && this.literal.length <= wish.bytes)
       return { data: this.literal, quality: 0 };
     if (!this.model.qualities) throw new Problem('Picture', 'the model has no qualities to search');
-    let [fitting, failing] = [STEP / 2, this.model.qualities * STEP + STEP / 2];
+    // Where weights stand between whole qualities, they reach half of one beyond.
+    const beyond = this.model.qualityScale === 1 ? STEP / 2 : 0;
+    let [fitting, failing] = [STEP - beyond, this.model.qualities * STEP + beyond];
     let best = this.attempt(fitting / STEP);
     if (best.data.length > wish.bytes)
       throw new Problem('Picture', `the least that can be had is ${best.data.length} bytes`);
@@ -100,17 +102,25 @@ export class Encoder {
   }
 
   private attempt(quality: number): Encoded {
-    const { qualities } = this.model;
-    // The nearest whole quality is the model's; the rest becomes the weight of bits.
-    const level = Math.min(Math.max(Math.ceil(quality - 0.5), Math.min(1, qualities)), qualities);
-    const weight = 1 + level - quality;
-    const header = this.header(level);
+    const { told, weight } = this.setting(quality);
+    const header = this.header(told);
     const tiles = tiling(header);
     const streams = Array.from({ length: tiles.count }, (_, tile) => {
       const box = tiles.box(tile);
-      return this.model.encode(this.measuredOf(box), box, level, qualities ? weight : 1).stream;
+      return this.model.encode(this.measuredOf(box), box, told, weight).stream;
     });
     return { data: serialise({ header, chunks: this.chunks, tiles: streams }), quality };
+  }
+
+  /** What the model is told, as `Qualities` of vqcodec/codec/search.py has it: the nearest quality
+   * that the header can have, and a weight of bits that stands for the rest of a whole one.
+   */
+  private setting(quality: number): { told: number; weight: number } {
+    const { qualities, qualityScale: scale } = this.model;
+    if (!qualities) return { told: 0, weight: 1 };
+    const nearest = scale > 1 ? Math.floor(quality * scale + 0.5) : Math.ceil(quality - 0.5);
+    const told = Math.min(Math.max(nearest, scale), scale * qualities);
+    return { told, weight: scale > 1 ? 1 : 1 + told - quality };
   }
 
   private measuredOf(box: Box): Float32Array {

@@ -4,6 +4,9 @@ import type { Facts } from './messages.ts';
 
 export const grouped = (number: number): string => number.toLocaleString('en');
 
+/** A quality with at most two digits after the point. */
+export const rounded = (quality: number): string => String(Math.round(quality * 100) / 100);
+
 const MODES = {
   fixed: 'indices of fixed length',
   prior: 'indices, range-coded',
@@ -20,7 +23,7 @@ export function describe(facts: Facts): (readonly [string, string])[] {
     ['Bits', `${((8 * bytes) / (width * height)).toFixed(3)} per pixel`],
     ['Holds', MODES[facts.mode]],
     ['Model', model ? `${model.name} (${model.hash})` : 'none needed'],
-    quality > 0 && ['Quality', String(quality)],
+    quality > 0 && ['Quality', rounded(quality)],
     [
       'Grid',
       `${grouped(columns)} × ${grouped(rows)} in ${grouped(tiles)} ${tiles > 1 ? 'tiles' : 'tile'}`,

@@ -11,6 +11,7 @@ export interface Facts {
   readonly height: number;
   readonly bytes: number;
   readonly mode: 'fixed' | 'prior' | 'literal' | 'mixed';
+  /** 1 to the model's highest; 0 if it has none. */
   readonly quality: number;
   /** Name and the first 8 bytes of the SHA-256, hexadecimal; null: it has no model. */
   readonly model: { readonly name: string; readonly hash: string } | null;

@@ -36,6 +36,10 @@ export interface Model {
   readonly strideLog2: number;
   /** Qualities are 1 to this; 0: the model has none. */
   readonly qualities: number;
+  /** The header's quality, which all methods take, is so many times the quality: where it is more
+   * than 1, there are qualities between whole ones.
+   */
+  readonly qualityScale: number;
   /** Positions along the sides of a window that is drawn or measured at once. */
   readonly window: number;
   readonly decoderHalo: number;

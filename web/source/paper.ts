@@ -24,6 +24,7 @@ export class Paper implements Model {
   readonly name: string;
   readonly strideLog2 = 2;
   readonly qualities = 0;
+  readonly qualityScale = 1;
   readonly window = 96;
   readonly codebookSize: number;
   readonly decoderHalo: number;

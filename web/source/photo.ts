@@ -35,6 +35,7 @@ export class Photo implements Model {
   readonly name: string;
   readonly strideLog2 = 4;
   readonly qualities: number;
+  readonly qualityScale: number;
   readonly window = 64;
   readonly codebookSize: number;
   readonly decoderHalo: number;
@@ -60,6 +61,7 @@ export class Photo implements Model {
     this.analysisDepths = isExact ? transform.analysis_depths : transform.depths;
     this.config = { ...transform, depths };
     this.qualities = transform.qualities;
+    this.qualityScale = isExact ? 16 : 1;
     this.codebookSize = product.codebook_size;
     this.synthesis = (isExact ? exactSynthesis : photoSynthesis)(kernel, file, this.config);
     const [a, b, c] = depths;
@@ -82,8 +84,9 @@ export class Photo implements Model {
     const { latent_prior: config } = this.file.metadata;
     const reads = this.config.latents - this.config.details;
     const { blocks } = this.books(quality);
-    return kept(this.priors, quality, () =>
-      Prior.gaussian(this.kernel, this.file, config, reads, blocks, quality),
+    const level = this.level(quality);
+    return kept(this.priors, level, () =>
+      Prior.gaussian(this.kernel, this.file, config, reads, blocks, level),
     );
   }
 
@@ -136,11 +139,43 @@ export class Photo implements Model {
     return this.prior(quality).encode(scaledLatents, sizeOf(box), weight / 16 / distanceBits);
   }
 
+  /** The whole quality that is nearest to the header's, the lower one of two. */
+  private level(quality: number): number {
+    const scale = this.qualityScale;
+    return Math.floor((quality + ((scale - 1) >> 1)) / scale);
+  }
+
+  /** What latents are multiplied by. Between whole qualities step sizes are interpolated. */
   private gains(quality: number): Float32Array {
+    const gains = this.file.floats('gains', [this.qualities, this.config.latents]);
+    const scale = this.qualityScale;
+    return this.interpolated(gains, quality, (lower, upper, part) =>
+      Math.fround(scale / ((scale - part) / lower + part / upper)),
+    );
+  }
+
+  /** What codewords are multiplied by to be integer latents. */
+  private scales(quality: number): Int32Array {
+    const scales = this.file.integers('scales', [this.qualities, this.config.latents]);
+    const scale = this.qualityScale;
+    return this.interpolated(scales, quality, (lower, upper, part) =>
+      Math.floor((lower * (scale - part) + upper * part + scale / 2) / scale),
+    );
+  }
+
+  /** Takes the header's quality out of numbers of all whole ones. */
+  private interpolated<Numbers extends Float32Array | Int32Array>(
+    all: Numbers,
+    quality: number,
+    between: (lower: number, upper: number, part: number) => number,
+  ): Numbers {
     const { latents } = this.config;
-    return this.file
-      .floats('gains', [this.qualities, latents])
-      .subarray((quality - 1) * latents, quality * latents);
+    const [below, part] = [Math.floor(quality / this.qualityScale), quality % this.qualityScale];
+    const lower = all.slice((below - 1) * latents, below * latents) as Numbers;
+    if (part)
+      for (let number = 0; number < latents; number++)
+        lower[number] = between(lower[number], all[below * latents + number], part);
+    return lower;
   }
 
   /** Puts what indices stand for into both planes of latents. */
@@ -171,25 +206,24 @@ export class Photo implements Model {
 
   /** How a codeword's number, in units of 1/32, becomes what the synthesis reads. */
   private latentOf(quality: number): (value: number, number: number) => number {
-    const { latents } = this.config;
     if (!this.isExact) {
       const gains = this.gains(quality);
       return (value, number) => value / 32 / gains[number];
     }
-    const all = this.file.integers('scales', [this.qualities, latents]);
-    const scales = all.subarray((quality - 1) * latents, quality * latents);
+    const scales = this.scales(quality);
     return (value, number) =>
       Math.min(16383, Math.max(-16384, Math.floor((value * scales[number] + 2 ** 15) / 2 ** 16)));
   }
 
   private books(quality: number): Codebooks {
-    return kept(this.codebooks, quality, () => {
+    const level = this.level(quality);
+    return kept(this.codebooks, level, () => {
       const { slices } = this.file.metadata.latent_prior as { slices: number[] };
       const blocks: Block[] = [];
       let start = 0;
       slices.forEach((width, slice) => {
         for (let number = 0; ; number++) {
-          const name = `codebooks.${quality}.${slice}.${number}`;
+          const name = `codebooks.${level}.${slice}.${number}`;
           if (!this.file.has(`${name}.channels`)) break;
           blocks.push(this.block(name, slice, start));
         }
@@ -197,7 +231,7 @@ export class Photo implements Model {
       });
       return {
         blocks,
-        rest: this.file.shorts(`codebooks.${quality}.rest`, [this.config.latents]),
+        rest: this.file.shorts(`codebooks.${level}.rest`, [this.config.latents]),
         codewords: blocks.flatMap(({ groups, codewords }) => Array(groups).fill(codewords)),
       };
     });

@@ -59,7 +59,8 @@ function factsOf({ container, decoder }: OpenFile, bytes: number): Facts {
   const { header, chunks, tiles } = container;
   const modes = ['fixed', 'prior', 'literal', 'mixed'] as const;
   return {
-    ...{ width: header.width, height: header.height, quality: header.quality, bytes },
+    ...{ width: header.width, height: header.height, bytes },
+    quality: header.mode === Mode.Literal ? 0 : header.quality / model!.qualityScale,
     ...gridSize(header),
     mode: modes[header.mode],
     model: header.mode === Mode.Literal ? null : { name: model!.name, hash: header.model },

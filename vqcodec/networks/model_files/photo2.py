@@ -12,6 +12,7 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import exact, file, packed, photo2, transform
 from vqcodec.models.config import DeepTransformConfig
 from vqcodec.models.packed import AnalysisWeights
+from vqcodec.models.quality import scale_of
 from vqcodec.networks.deep import deep_analysis
 from vqcodec.networks.exact import ExactSynthesis
 from vqcodec.networks.latent_prior import LatentPrior
@@ -29,6 +30,11 @@ class Photo2Parts(ProductParts):
     analysis: Analysis
     synthesis: ExactSynthesis
     prior: LatentPrior
+
+    @property
+    def quality_scale(self) -> int:
+        """How many times the quality the header of the model's files has."""
+        return scale_of(photo2.ARCHITECTURE)
 
 
 def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: str) -> bytes:

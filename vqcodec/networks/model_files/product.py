@@ -36,6 +36,11 @@ class ProductParts:
     codebooks: list[Codebooks]
     """Of qualities 1..Q."""
 
+    @property
+    def quality_scale(self) -> int:
+        """How many times the quality the header of the model's files has."""
+        return 1
+
 
 def tensors_of(parts: ProductParts) -> dict[str, Tensor]:
     """Return the tensors of all but analysis and synthesis by their names in a model file.

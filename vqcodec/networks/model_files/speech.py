@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vqcodec.models import speech
 from vqcodec.models.config_sound import SpeechConfig
+from vqcodec.models.quality import scale_of
 from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.model_files.product import ProductParts, metadata_of, tensors_of
 from vqcodec.networks.model_files.tensors import halves, write
@@ -20,6 +21,11 @@ class SpeechParts(ProductParts):
     analysis: Analysis
     synthesis: Synthesis
     prior: LatentWaveNet
+
+    @property
+    def quality_scale(self) -> int:
+        """How many times the quality the header of the model's files has."""
+        return scale_of(speech.ARCHITECTURE)
 
 
 def write_speech(parts: SpeechParts, *, name: str, licence: str, description: str) -> bytes:
