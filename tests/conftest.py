@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ MODELS = Path(__file__).parent / "models"
 """Models with random weights; models/renew.py writes them."""
 
 tiny_sound.register()
+
+# Where tests run in the background of a script, Ctrl-C is ignored, and so it would be in the
+# processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and no judgement on the speed of the machine.
 settings.register_profile("vqcodec", deadline=None, derandomize=True, max_examples=60)

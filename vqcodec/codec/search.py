@@ -33,7 +33,7 @@ STEP = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """At most one of these; without any, the model's middle quality.
+    """At most one of these; without any, the model's `usual` quality.
 
     Raises ValueError if there are more, or one is no finite number.
     """
