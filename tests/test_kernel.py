@@ -260,7 +260,7 @@ def test_priors_that_each_position_is_told_something_else(
     prior = kind(rng, taps)
     size = random_size(rng, taps)
     offsets = integers(rng, np.int16, 32767, math.prod(size), prior.trunk.channels)
-    told = ToldPrior(prior.trunk, prior.head, offsets.astype(np.float64))
+    told = ToldPrior.of(prior, offsets.astype(np.float64))
     indices = random_indices(rng, prior, size)
     stream, _ = with_numpy(told, KnownIndices(prior.parts, flat(indices)), size)
     the_same_everywhere(told, indices, stream)

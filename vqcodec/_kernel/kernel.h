@@ -78,6 +78,7 @@ typedef struct {
     int32_t *indices;         /* [rows][columns][G]: read if they are known, else written */
     uint8_t *stream;          /* read by a decoder, written by an encoder */
     size_t words;             /* of the stream; an encoder's room, and then what it has written */
+    struct RangeCoders *coders; /* of a stream that goes on from tile to tile; or NULL */
     const int32_t *offsets;   /* [rows][columns][C], instead of the network's; or NULL */
     const float *latents;     /* [rows][columns][D], scaled, for the cheapest indices */
     float per_logit;          /* squared distance that a logit is worth */

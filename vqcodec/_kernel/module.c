@@ -1,5 +1,6 @@
 /* The Python module vqcodec._kernel.native; native.pyi says what it offers. */
 
+#include "module_coder.h"
 #include "module_literal.h"
 #include "module_network.h"
 
@@ -184,7 +185,38 @@ static PyObject *network_tables(PyObject *self, PyObject *arguments)
     return result;
 }
 
+static PyObject *network_code(PyObject *self, PyObject *arguments)
+{
+    const Network *network = &((NetworkObject *)self)->network;
+    Tile tile = {0};
+    const char *name;
+    PyObject *given, *result = NULL;
+    Py_buffer indices, offsets = {0};
+    if (!PyArg_ParseTuple(arguments, "siiOw*z*", &name, &tile.rows, &tile.columns, &given,
+                          &indices, &offsets))
+        return NULL;
+    CoderObject *coder = NULL;
+    const Level *level = find_level(name);
+    if (level && sides_are_right(&tile) && take_offsets(&tile, network, &offsets)
+        && has_items(&indices, (size_t)tile.rows * tile.columns, network->groups, 4)
+        && (coder = vq_take_coder(given))) {
+        tile.task = coder->reads ? DECODE : ENCODE_KNOWN;
+        tile.indices = indices.buf;
+        tile.coders = &coder->coders;
+        Outcome outcome = code(level, network, &tile);
+        coder->busy = 0;
+        if (outcome == CORRUPT && !coder->reads)
+            PyErr_SetString(PyExc_ValueError, "an index has no codeword");
+        else if (outcome != NO_MEMORY)
+            result = PyBool_FromLong(outcome == DONE);
+    }
+    PyBuffer_Release(&indices);
+    PyBuffer_Release(&offsets);
+    return result;
+}
+
 static PyMethodDef network_methods[] = {
+    {"code", network_code, METH_VARARGS, NULL},
     {"decode", network_decode, METH_VARARGS, NULL},
     {"encode", network_encode, METH_VARARGS, NULL},
     {"tables", network_tables, METH_VARARGS, NULL},
@@ -229,12 +261,20 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Returns whether it failed. */
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    int failed = !type || PyModule_AddObjectRef(module, name, type) < 0;
+    Py_XDECREF(type);
+    return failed;
+}
+
 static int module_exec(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&network_spec);
-    int failed = !type || PyModule_AddObjectRef(module, "Network", type) < 0;
-    Py_XDECREF(type);
-    return failed ? -1 : 0;
+    return add_type(module, "Network", &network_spec) || add_type(module, "Coder", &vq_coder_spec)
+        ? -1
+        : 0;
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -41,6 +41,18 @@ def encode_pixels(
 ) -> bytes:
     """Return the stream of pixels uint8 (rows, columns, 3); the tables are int32."""
 
+class Coder:
+    """A stream of several tiles, one after the other."""
+
+    def __new__(cls, stream: bytes | None, symbols: int, /) -> Coder:
+        """Begin to read a stream or, with None, to write one of at most so many symbols.
+
+        Raises ValueError if a stream is not made of 32-bit words.
+        """
+
+    def finish(self) -> bytes | None:
+        """Return the stream; None if one that was read is not what an encoder writes."""
+
 class Network:
     """A prior, copied.
 
@@ -66,6 +78,22 @@ class Network:
         /,
     ) -> Network:
         """Raises ValueError if the sizes do not fit each other."""
+
+    def code(
+        self,
+        level: str,
+        rows: int,
+        columns: int,
+        coder: Coder,
+        indices: Array,
+        offsets: Array | None,
+        /,
+    ) -> bool:
+        """Read the next tile of a stream into indices (rows, columns, G), or write them.
+
+        Returns False if an encoder writes no such stream. Raises ValueError if an index has no
+        codeword.
+        """
 
     def decode(
         self,

@@ -1,4 +1,4 @@
-/* The range coder of format/SPEC.md, section 8, for one tile. */
+/* The range coder of format/SPEC.md, section 8, for one stream. */
 #ifndef VQ_RANGE_CODER_H
 #define VQ_RANGE_CODER_H
 
@@ -128,6 +128,18 @@ static inline void vq_finish_encoder(RangeEncoder *encoder)
     }
     if (encoder->compares)
         encoder->differs |= encoder->written != encoder->words;
+}
+
+/* What goes on from one tile of a stream to the next. A reader has an encoder too, its check. */
+typedef struct RangeCoders {
+    RangeDecoder decoder;
+    RangeEncoder encoder;
+} RangeCoders;
+
+static inline void vq_start_coders(RangeCoders *coders, uint8_t *stream, size_t words, int reads)
+{
+    vq_start_decoder(&coders->decoder, stream, reads ? words : 0);
+    vq_start_encoder(&coders->encoder, stream, words, reads);
 }
 
 #endif

@@ -91,7 +91,7 @@ class ClipVqVae(VqVae):
         if not 0 <= action <= len(self.clip.actions):
             raise ValueError(f"action is {action}, not 0 to {len(self.clip.actions)}")
         offsets = self.temporal.offsets(before, action)
-        return ToldPrior(self.prior.trunk, self.prior.head, offsets)
+        return ToldPrior.of(self.prior, offsets)
 
     def bits(self, frame: Frame, before: Frame, action: int = UNKNOWN_ACTION) -> float:
         """Return the cost in bits of a frame's indices, (N, M), given those before.

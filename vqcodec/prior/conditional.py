@@ -75,5 +75,4 @@ class ConditionalPrior:
     def draw(self, latents: NDArray[np.integer]) -> NDArray[np.int32]:
         """Map the indices of latents, (G,), to those of the grid, (side, side)."""
         offsets = self.condition.offsets(latents)
-        prior = ToldPrior(self.prior.trunk, self.prior.head, offsets)
-        return draw(prior, (self.side, self.side), Sampler(_SEED))
+        return draw(ToldPrior.of(self.prior, offsets), (self.side, self.side), Sampler(_SEED))

@@ -55,6 +55,13 @@ class ToldPrior(Prior):
 
     offsets: Floats
     """(positions, C), instead of the trunk's offset; row by row."""
+    base: Prior
+    """The same prior without them, whose network in the kernel serves."""
+
+    @classmethod
+    def of(cls, prior: Prior, offsets: Floats) -> ToldPrior:
+        """Return a prior that is told something."""
+        return cls(trunk=prior.trunk, head=prior.head, offsets=offsets, base=prior)
 
     def context(self, sizes: Sequence[Size]) -> Context:
         """Begin the grid, whose size is the only one of `sizes`, with NumPy."""
@@ -65,7 +72,7 @@ class ToldPrior(Prior):
 
         Raises ValueError if the environment asks for a level that is not there.
         """
-        kernel = super().kernel()
+        kernel = self.base.kernel()
         return kernel and replace(kernel, offsets=self.offsets.astype(np.int32))
 
 

@@ -73,6 +73,18 @@ class Kernel:
         if whole is not indices:
             indices[:] = whole
 
+    def next_tile(self, coder: native.Coder, indices: NDArray[np.int32]) -> None:
+        """Read the next tile of a stream of several into an array (rows, columns, G), or write it.
+
+        Raises CorruptError if the stream is not one that an encoder writes.
+        """
+        rows, columns = indices.shape[:-1]
+        whole = np.ascontiguousarray(indices)
+        if not self.network.code(self.level, rows, columns, coder, whole, self.offsets):
+            raise CorruptError("a range-coded stream is none that an encoder writes")
+        if whole is not indices:
+            indices[:] = whole
+
     def encode(self, chooser: Chooser, size: Size) -> tuple[bytes, NDArray[np.int32]]:
         """Return the stream of one tile of a size, and its indices (..., G)."""
         rows, columns = rows_and_columns(size)
