@@ -19,11 +19,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import vqcodec
 from vqcodec.codec.coding import code_tiles, decode_grid, encode_grid
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import parse
 from vqcodec.entropy.coder import Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.grid import size_of
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior.chooser import KnownIndices
 

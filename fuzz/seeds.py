@@ -22,13 +22,13 @@ from vqcodec.audio.pipeline import compress_audio
 from vqcodec.codec.coding import encode_grid
 from vqcodec.codec.literal import encode_literal
 from vqcodec.codec.search import Wish
+from vqcodec.codec.transform import measure_pixels
 from vqcodec.container import Chunk, Header, Mode, parse, serialise
 from vqcodec.grid import area_of
 from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, encode
-from vqcodec.image.transform import measure_pixels
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,

@@ -31,11 +31,11 @@ from vqcodec.codec import coding
 from vqcodec.codec.coding import Indices, code_tiles, decode_grid, encode_grid
 from vqcodec.codec.kinds import sort_tiles
 from vqcodec.codec.literal import encode_literal
+from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Container, Header, Mode, parse, serialise
 from vqcodec.entropy.coder import Encoder, Surpluses, Symbols, pack_fixed
 from vqcodec.grid import whole
 from vqcodec.image.drawing import decode_stored
-from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model, PictureModel
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import kernel

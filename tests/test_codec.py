@@ -11,6 +11,7 @@ from vqcodec import processors
 from vqcodec.codec.coding import _batches, decode_grid, encode_grid
 from vqcodec.codec.literal import tiles_needed
 from vqcodec.codec.search import Qualities, usual
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Header, Mode, parse, serialise
 from vqcodec.errors import (
     CorruptError,
@@ -18,7 +19,6 @@ from vqcodec.errors import (
     ModelError,
 )
 from vqcodec.grid import whole
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior.context import Prior
 from vqcodec.prior.taps import TrunkTaps, dilated, wedge

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from conftest import Run, one_line_error, photo
 
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.engines import devices, engine
 from vqcodec.engines.devices import pick_device
 from vqcodec.engines.engine import VARIABLE, make_engine
 from vqcodec.engines.layers import Conv, Network
 from vqcodec.engines.ort import OrtEngine
 from vqcodec.errors import ModelError
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models import photo as photo_model
 from vqcodec.models import vqvae
 from vqcodec.registry import load

@@ -13,10 +13,10 @@ from conftest import photo
 from numpy.typing import NDArray
 
 from vqcodec import processors
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.engines.engine import VARIABLE, make_engine
 from vqcodec.engines.halves import halves
 from vqcodec.engines.layers import Network, reach, tensor_shapes
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models import exact, transform
 from vqcodec.models.config import TransformConfig
 from vqcodec.models.model import PictureModel, header_qualities

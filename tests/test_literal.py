@@ -18,12 +18,12 @@ from PIL import Image
 import vqcodec
 from vqcodec.codec import loading
 from vqcodec.codec.search import Wish
+from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Header, Mode, parse, serialise, spans
 from vqcodec.errors import CorruptError, VerificationError
 from vqcodec.grid import Box, whole
 from vqcodec.image import choosing, pipeline
 from vqcodec.image.picture import Picture
-from vqcodec.image.transform import decode_indices
 from vqcodec.literal import logistic, portable
 from vqcodec.literal.pixels import decode_pixels, encode_pixels
 from vqcodec.models.photo import Photo

@@ -13,9 +13,9 @@ from conftest import photo
 import vqcodec
 from vqcodec import processors
 from vqcodec.codec.search import OutOfReachError, Qualities, Setting, Target
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import parse, serialise
 from vqcodec.errors import CorruptError, FormatError, ModelCorruptError
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.metrics import psnr
 from vqcodec.models.photo import Photo
 from vqcodec.models.photo import parse_model as parse_photo

@@ -18,11 +18,11 @@ import vqcodec
 from vqcodec.codec import effort as efforts
 from vqcodec.codec.effort import TUNES, Effort
 from vqcodec.codec.search import Wish
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Header, Mode, parse
 from vqcodec.image.pipeline import Encoded, confirm, encode
 from vqcodec.image.reading import picture_of
 from vqcodec.image.refining import Refinement, refiner_of
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.metrics import psnr
 from vqcodec.models.photo import Photo
 from vqcodec.models.vqvae import VqVae

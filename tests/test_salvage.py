@@ -13,11 +13,11 @@ from PIL import Image, ImageCms
 
 import vqcodec
 from vqcodec.cli import EXIT_SALVAGED
+from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Chunk, Mode, Span, parse, recover, serialise, spans
 from vqcodec.errors import ChecksumError, FormatError, TruncatedError, VersionError
 from vqcodec.image import pipeline
 from vqcodec.image.salvage import GREY
-from vqcodec.image.transform import decode_indices
 from vqcodec.models.vqvae import VqVae
 
 SIZE = (150, 140)

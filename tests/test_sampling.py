@@ -13,10 +13,10 @@ from PIL import Image
 
 import vqcodec
 from vqcodec.codec.sampling import SEED_MAX, TEMPERATURES, sample_grids
+from vqcodec.codec.transform import measure_pixels
 from vqcodec.entropy.sampler import UNKNOWN, Sampler
 from vqcodec.entropy.tables import TOTAL
 from vqcodec.image.sampling import sheet
-from vqcodec.image.transform import measure_pixels
 from vqcodec.models.photo import Photo
 from vqcodec.models.vqvae import VqVae
 

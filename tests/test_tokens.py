@@ -102,7 +102,7 @@ def test_files_have_the_tokens_that_they_hold(name: str, monkeypatch: pytest.Mon
 
     data = (FROZEN / f"{name}.vqc").read_bytes()
     with monkeypatch.context() as patch:
-        for place in ("image.drawing", "image.transform", "tokens.coding"):
+        for place in ("image.drawing", "codec.transform", "tokens.coding"):
             patch.setattr(f"vqcodec.{place}.decode_indices", refuse)
         found = tokens.tokenize(data, name=name)
     assert np.array_equal(found.indices, vqcodec.indices(data))

@@ -1,4 +1,5 @@
-"""vqcodec: a neural codec of pictures and sound whose files decode to the same indices everywhere.
+"""vqcodec: a neural codec of pictures, sound and clips whose files decode to the same indices
+everywhere.
 
     import vqcodec
     from PIL import Image
@@ -8,6 +9,9 @@
 
     data = vqcodec.compress_audio(samples, 16000)
     samples, rate = vqcodec.decompress_audio(data)
+
+    data = vqcodec.compress_clip(frames, durations=40, model="clips.safetensors")
+    clip = vqcodec.decompress_clip(data)
 
 Importing the package is cheap; each part is loaded when it is first asked for.
 """
@@ -21,8 +25,13 @@ if TYPE_CHECKING:
     from vqcodec.audio.inspection import SoundInspection
     from vqcodec.audio.pipeline import compress_audio, decompress_audio
     from vqcodec.audio.salvage import LostSegment, SalvagedSound, salvage_audio
+    from vqcodec.clip.footage import Clip
+    from vqcodec.clip.inspection import ClipInspection
+    from vqcodec.clip.pipeline import compress_clip, decompress_clip
+    from vqcodec.clip.salvage import LostFrames, SalvagedClip, salvage_clip
     from vqcodec.codec.inspection import Inspection
     from vqcodec.errors import (
+        ClipError,
         FormatError,
         ModelError,
         PictureError,
@@ -42,8 +51,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Clip",
+    "ClipError",
+    "ClipInspection",
     "FormatError",
     "Inspection",
+    "LostFrames",
     "LostSegment",
     "LostTile",
     "ModelError",
@@ -51,6 +64,7 @@ __all__ = [
     "PictureError",
     "PictureInspection",
     "Salvaged",
+    "SalvagedClip",
     "SalvagedSound",
     "SoundError",
     "SoundInspection",
@@ -59,21 +73,28 @@ __all__ = [
     "__version__",
     "compress",
     "compress_audio",
+    "compress_clip",
     "decompress",
     "decompress_audio",
+    "decompress_clip",
     "indices",
     "inspect",
     "list_models",
     "load_model",
     "salvage",
     "salvage_audio",
+    "salvage_clip",
     "sample",
     "verify",
 ]
 
 _HOMES = {
+    "Clip": "vqcodec.clip.footage",
+    "ClipError": "vqcodec.errors",
+    "ClipInspection": "vqcodec.clip.inspection",
     "FormatError": "vqcodec.errors",
     "Inspection": "vqcodec.codec.inspection",
+    "LostFrames": "vqcodec.clip.salvage",
     "LostSegment": "vqcodec.audio.salvage",
     "LostTile": "vqcodec.image.salvage",
     "ModelError": "vqcodec.errors",
@@ -81,6 +102,7 @@ _HOMES = {
     "PictureError": "vqcodec.errors",
     "PictureInspection": "vqcodec.image.inspection",
     "Salvaged": "vqcodec.image.salvage",
+    "SalvagedClip": "vqcodec.clip.salvage",
     "SalvagedSound": "vqcodec.audio.salvage",
     "SoundError": "vqcodec.errors",
     "SoundInspection": "vqcodec.audio.inspection",
@@ -88,14 +110,17 @@ _HOMES = {
     "VqcWarning": "vqcodec.errors",
     "compress": "vqcodec.image.pipeline",
     "compress_audio": "vqcodec.audio.pipeline",
+    "compress_clip": "vqcodec.clip.pipeline",
     "decompress": "vqcodec.image.pipeline",
     "decompress_audio": "vqcodec.audio.pipeline",
+    "decompress_clip": "vqcodec.clip.pipeline",
     "indices": "vqcodec.media.checking",
     "inspect": "vqcodec.media.inspection",
     "list_models": "vqcodec.registry.store",
     "load_model": "vqcodec.registry.load",
     "salvage": "vqcodec.image.salvage",
     "salvage_audio": "vqcodec.audio.salvage",
+    "salvage_clip": "vqcodec.clip.salvage",
     "sample": "vqcodec.image.sampling",
     "verify": "vqcodec.media.checking",
 }

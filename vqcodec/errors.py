@@ -105,6 +105,14 @@ class SoundSizeError(SoundError):
     """Sound to be compressed has more samples than the caller allows."""
 
 
+class ClipError(VqcError):
+    """A clip to be compressed cannot be read, or what was decompressed cannot be written."""
+
+
+class ClipSizeError(ClipError):
+    """A clip to be compressed has more pixels than the caller allows."""
+
+
 class TokensError(VqcError):
     """Tokens are not those of a model, cannot be had of a file, or a file of them is wrong."""
 

@@ -64,14 +64,22 @@ def widened(box: Box, margin: int) -> Box:
     return tuple(slice(side.start - margin, side.stop + margin) for side in box)
 
 
-def divided(size: Size, stride: int) -> Size:
-    """Return how many positions cover a grid if each stands for `stride` elements an axis."""
-    return tuple(-(-length // stride) for length in size)
+def divided(size: Size, stride: int | Size) -> Size:
+    """Return how many positions cover a grid if each stands for `stride` elements along every
+    axis, or for so many along each.
+    """
+    strides = _along_each(size, stride)
+    return tuple(-(-length // own) for length, own in zip(size, strides, strict=True))
 
 
-def scaled(box: Box, stride: int) -> Box:
-    """Return the elements that the positions of a box stand for, `stride` of them an axis."""
-    return tuple(slice(side.start * stride, side.stop * stride) for side in box)
+def scaled(box: Box, stride: int | Size) -> Box:
+    """Return the elements that the positions of a box stand for, `stride` of them as `divided`
+    has it.
+    """
+    strides = _along_each(box, stride)
+    return tuple(
+        slice(side.start * own, side.stop * own) for side, own in zip(box, strides, strict=True)
+    )
 
 
 def covering(box: Box, stride: int) -> Box:
@@ -116,3 +124,7 @@ def windows(area: Box, side: int) -> Iterator[Box]:
         for part in area
     )
     yield from itertools.product(*sides)
+
+
+def _along_each(axes: Size | Box, stride: int | Size) -> Size:
+    return (stride,) * len(axes) if isinstance(stride, int) else stride

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class Inspection:
     """Facts about a file."""
 
     medium: str
-    """'picture' or 'sound'."""
+    """'picture', 'sound' or 'clip'."""
     bytes: int
     mode: str
     """'prior', 'fixed', 'literal' or 'mixed'."""
@@ -31,7 +32,8 @@ class Inspection:
     model_name: str | None
     """None if the model is not there, or damaged; or in a literal file, which has none."""
     grid: tuple[int, ...]
-    """Rows and columns of positions; of sound, coded channels and frames."""
+    """Rows and columns of positions; of sound, coded channels and frames; of a clip, frames, rows
+    and columns."""
     tiles: int
     literal_tiles: int
     """Tiles that hold pixels instead of indices."""
@@ -61,7 +63,6 @@ def facts(container: Container, size: int) -> dict[str, Any]:
     whole, part = divmod(header.quality, scale)
     _, literal = sort_tiles(header, container.tiles, range(header.tile_count))
     payload = sum(map(len, container.tiles))
-    first, second = header.grid
     return {
         "medium": header.medium.name.lower(),
         "bytes": size,
@@ -69,10 +70,10 @@ def facts(container: Container, size: int) -> dict[str, Any]:
         "quality": whole + part / scale if part else whole,
         "model": header.model.hex(),
         "model_name": name,
-        "grid": (first, second),
+        "grid": header.grid,
         "tiles": header.tile_count,
         "literal_tiles": len(literal),
         "payload_bytes": payload,
-        "bits_per_position": 8 * payload / (first * second),
+        "bits_per_position": 8 * payload / math.prod(header.grid),
         "spans": tuple(spans(container)),
     }

@@ -25,6 +25,7 @@ _WISHES = ("quality", "target_size", "target_bpp", "target_psnr", "target_bitrat
 _OF_OTHERS = {
     Medium.PICTURE: ("target_bitrate",),
     Medium.SOUND: ("target_bpp", "target_psnr", "lossless"),
+    Medium.CLIP: ("target_size", "target_bpp", "target_psnr", "target_bitrate", "lossless"),
 }
 """The wishes that make no sense of a medium."""
 STEP = 16

@@ -20,6 +20,10 @@ CRC_BYTES = 4
 STRIDE_LOG2_MAX = 7
 TILE_LOG2_MIN = 4
 TILE_LOG2_MAX = 10
+CLIP_TILE_LOG2_MAX = 7
+"""Of clips, whose prior takes memory for all positions of a frame of a tile at once."""
+GROUP_FRAMES = 32
+"""Most frames of a clip's tile."""
 SIDE_MAX = (1 << 24) - 1
 """Largest size along an axis, such as width or height, pixels."""
 CHANNELS_MAX = 255
@@ -30,6 +34,7 @@ VARINT_MAX = (1 << 32) - 1
 CHUNK_TYPE_BYTES = 4
 CHUNKS_MAX = 64
 CHUNK_BYTES_MAX = 1 << 28
+ACTIONS = b"ACTS"
 ALPHA = b"ALPH"
 CICP = b"cicp"
 DENSITY = b"dens"
@@ -40,13 +45,14 @@ PNG_CHUNKS = b"pngc"
 MODIFIED = b"time"
 SPEAKERS = b"spkr"
 TAGS = b"tags"
+TIMING = b"CLIP"
 WAVEFORM = b"WAVE"
 XMP = b"xmp0"
 XMP_EXTENSION = b"xmpe"
 
 
 class Medium(IntEnum):
-    """What a file holds. Clips have no files yet; their number is reserved."""
+    """What a file holds."""
 
     PICTURE = 1
     """One still picture, 8-bit RGB."""
@@ -61,8 +67,20 @@ class Medium(IntEnum):
         return _AXES[self]
 
     def tile(self, side: int) -> Size:
-        """Return the largest tile: `side` positions along each axis, but of sound one channel."""
-        return (1, side) if self is Medium.SOUND else (side,) * len(self.axes)
+        """Return the largest tile: `side` positions along each axis, but of sound one channel and
+        of a clip GROUP_FRAMES frames.
+        """
+        return (1, side) if self is Medium.SOUND else (*self._frames(GROUP_FRAMES), side, side)
+
+    def strides(self, stride: int) -> Size:
+        """Return the elements per position along each axis, where they are `stride` along those
+        of pixels; a position of a clip is of one frame.
+        """
+        return (*self._frames(1), stride, stride)
+
+    def _frames(self, length: int) -> Size:
+        """Return a length along the axis of a clip's frames, and nothing of other media."""
+        return (length,) if self is Medium.CLIP else ()
 
     @property
     def modes(self) -> frozenset[Mode]:
@@ -92,11 +110,9 @@ _NOUNS = {Medium.PICTURE: "a picture", Medium.SOUND: "sound", Medium.CLIP: "a cl
 CRITICAL = {
     Medium.PICTURE: frozenset({ALPHA}),
     Medium.SOUND: frozenset({WAVEFORM}),
-    Medium.CLIP: frozenset[bytes](),
+    Medium.CLIP: frozenset({ACTIONS, TIMING}),
 }
 """For each medium the critical chunks that are known; others are stepped over."""
-DECODED = frozenset({Medium.PICTURE, Medium.SOUND})
-"""The media that this program can decode."""
 
 
 class Mode(IntEnum):
@@ -132,16 +148,21 @@ class Limits:
     """What a reader is willing to take."""
 
     pixels: int = 1 << 28
-    """Most pixels of a picture."""
+    """Most pixels of a picture, or of all frames of a clip together."""
     frames: int = 1 << 24
     """Most frames of sound, of all channels together: 93 hours if a frame is 20 ms."""
-    media: frozenset[Medium] = DECODED
+    media: frozenset[Medium] = frozenset(Medium)
     """The media that are wanted."""
 
 
 def longest(axis: str) -> int:
     """Return the largest size along an axis of that name."""
     return CHANNELS_MAX if axis == "channels" else SIDE_MAX
+
+
+def tile_log2_most(medium: Medium) -> int:
+    """Return the largest tile_log2 of a medium."""
+    return CLIP_TILE_LOG2_MAX if medium is Medium.CLIP else TILE_LOG2_MAX
 
 
 def is_critical(chunk_type: bytes) -> bool:

@@ -51,6 +51,9 @@ class Remains:
     """Numbers of the tiles whose checksum does not hold."""
     damage: tuple[str, ...]
     """What else is wrong, a sentence each."""
+    broken: frozenset[bytes]
+    """What stands where chunks that do not hold have their types; b"" for all that could not be
+    found."""
 
 
 def parse(data: bytes, limits: Limits | None = None) -> Container:
@@ -88,7 +91,7 @@ class _Reader:
 
     def remains(self) -> Remains:
         header, chunk_count, table = self._head(whole=False)
-        chunks, damage = self._remaining_chunks(header.medium, chunk_count)
+        chunks, damage, broken = self._remaining_chunks(header.medium, chunk_count)
         payload = sum(table[0])
         surplus = len(self._data) - self._at - payload
         if surplus and not damage:
@@ -107,12 +110,22 @@ class _Reader:
             tiles.append(tile)
             start += size
         container = Container(header=header, chunks=tuple(chunks), tiles=tuple(tiles))
-        return Remains(container=container, lost=frozenset(lost), damage=tuple(damage))
+        return Remains(
+            container=container,
+            lost=frozenset(lost),
+            damage=tuple(damage),
+            broken=frozenset(broken),
+        )
 
-    def _remaining_chunks(self, medium: Medium, chunk_count: int) -> tuple[list[Chunk], list[str]]:
-        """Read the chunks that hold and step over the others; also say what is wrong."""
+    def _remaining_chunks(
+        self, medium: Medium, chunk_count: int
+    ) -> tuple[list[Chunk], list[str], list[bytes]]:
+        """Read the chunks that hold and step over the others; also say what is wrong, and what
+        the others have as types.
+        """
         chunks: list[Chunk] = []
-        damage = []
+        damage: list[str] = []
+        broken: list[bytes] = []
         for _ in range(chunk_count):
             start = self._at
             try:
@@ -123,13 +136,14 @@ class _Reader:
                 damage.append(str(error))
                 try:
                     self._at = start
-                    self._take("chunk type", layout.CHUNK_TYPE_BYTES)
+                    broken.append(self._take("chunk type", layout.CHUNK_TYPE_BYTES))
                     size = self._varint("chunk size", 0, layout.CHUNK_BYTES_MAX)
                     self._take("chunk", size + layout.CRC_BYTES)
                 except FormatError:
                     damage.append("what follows, up to the tiles, is not readable")
+                    broken.append(b"")
                     break
-        return chunks, damage
+        return chunks, damage, broken
 
     def _head(self, *, whole: bool) -> tuple[Header, int, _Table]:
         """Read header, chunk count and tile table; the tiles of a whole file fit into it."""
@@ -166,7 +180,7 @@ class _Reader:
             shape=tuple(reversed(sizes)),
             model=self._model(is_literal),
             stride_log2=self._byte("stride_log2", 0, layout.STRIDE_LOG2_MAX),
-            tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX),
+            tile_log2=self._byte("tile_log2", layout.TILE_LOG2_MIN, layout.tile_log2_most(medium)),
         )
         return header, self._byte("chunk count", 0, layout.CHUNKS_MAX)
 
@@ -188,8 +202,7 @@ class _Reader:
             raise VersionError(message, hint=_NEWER) from None
         if medium not in self._limits.media:
             wanted = " or ".join(sorted(medium.noun for medium in self._limits.media))
-            hint = "" if medium in layout.DECODED else _NEWER
-            raise MediumError(f"the file holds {medium.noun}, not {wanted}", hint=hint)
+            raise MediumError(f"the file holds {medium.noun}, not {wanted}")
         return medium
 
     def _model(self, is_literal: bool) -> bytes:

@@ -28,16 +28,18 @@ class Header:
     """0..255; 0 where the model has no qualities."""
     shape: Size
     """Sizes in the order of an array's axes: height and width of a picture, channels and frames
-    of sound. Channels are 1..255, the others 1..2^24-1.
+    of sound, frames, height and width of a clip. Channels are 1..255, the others 1..2^24-1.
     """
     model: bytes
     """First 8 bytes of the model file's SHA-256; zeros in literal files."""
     stride_log2: int
     """Elements, such as pixels, per position along each axis are 2^stride_log2, 0..7; the
-    frames of sound are its positions.
+    frames of sound are its positions, and positions of a clip are of one frame.
     """
     tile_log2: int
-    """Tiles have at most 2^tile_log2 positions along each axis, 4..10; of sound, one channel."""
+    """Tiles have at most 2^tile_log2 positions along each axis, 4..10; of sound, one channel; of
+    clips 4..7, and at most `layout.GROUP_FRAMES` frames.
+    """
 
     def __post_init__(self) -> None:
         axes = self.medium.axes
@@ -52,7 +54,8 @@ class Header:
         if self.mode is Mode.LITERAL:
             _check("quality", self.quality, 0, 0)
             _check("model", int.from_bytes(self.model, "little"), 0, 0)
-        _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, layout.TILE_LOG2_MAX)
+        most = layout.tile_log2_most(self.medium)
+        _check("tile_log2", self.tile_log2, layout.TILE_LOG2_MIN, most)
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield names and values of the shape's sizes in the order of the file."""
@@ -61,7 +64,7 @@ class Header:
     @property
     def grid(self) -> Size:
         """Lengths of the grid of positions: rows and columns of a picture."""
-        return grid.divided(self.shape, 1 << self.stride_log2)
+        return grid.divided(self.shape, self._strides)
 
     @property
     def tile_count(self) -> int:
@@ -74,7 +77,11 @@ class Header:
 
     def elements_of(self, box: Box) -> Box:
         """Return the elements, such as pixels, of a box of positions; none beyond the shape."""
-        return grid.common(grid.scaled(box, 1 << self.stride_log2), grid.whole(self.shape))
+        return grid.common(grid.scaled(box, self._strides), grid.whole(self.shape))
+
+    @property
+    def _strides(self) -> Size:
+        return self.medium.strides(1 << self.stride_log2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

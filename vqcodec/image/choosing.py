@@ -17,6 +17,7 @@ from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.literal import continue_into_literal, encode_literal
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Setting
+from vqcodec.codec.transform import Pixels, decode_indices
 from vqcodec.container import (
     Chunk,
     Container,
@@ -30,7 +31,6 @@ from vqcodec.container import (
 )
 from vqcodec.grid import whole
 from vqcodec.image.picture import Picture
-from vqcodec.image.transform import Pixels, decode_indices
 from vqcodec.models.model import PictureModel
 
 _LITERAL_TILE_LOG2 = 10

@@ -10,6 +10,7 @@ from vqcodec.codec.coding import Indices, decode_grid, decode_whole_grid
 from vqcodec.codec.kinds import sort_tiles
 from vqcodec.codec.literal import decode_literal, tiles_needed
 from vqcodec.codec.progress import Progress, counter
+from vqcodec.codec.transform import Pixels, decode_indices
 from vqcodec.container import Header
 from vqcodec.grid import (
     Box,
@@ -24,7 +25,6 @@ from vqcodec.grid import (
     widened,
     within,
 )
-from vqcodec.image.transform import Pixels, decode_indices
 from vqcodec.models.model import Model, PictureModel
 
 

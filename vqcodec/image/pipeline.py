@@ -17,6 +17,7 @@ from vqcodec.codec.effort import Effort
 from vqcodec.codec.loading import ModelLike, model_for, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.search import Qualities, Setting, Target, Wish
+from vqcodec.codec.transform import measure_pixels
 from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.grid import Box, whole
@@ -27,7 +28,6 @@ from vqcodec.image.picture import Picture
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.image.refining import Refinement, refiner_of
-from vqcodec.image.transform import measure_pixels
 from vqcodec.image.writing import to_image
 from vqcodec.metrics import psnr
 from vqcodec.models.model import PictureModel

@@ -19,11 +19,11 @@ from vqcodec.codec.coding import Indices, encode_indices
 from vqcodec.codec.effort import Effort
 from vqcodec.codec.progress import Progress
 from vqcodec.codec.search import OutOfReachError, Qualities, Setting, Target
+from vqcodec.codec.transform import decode_indices
 from vqcodec.container import serialise
 from vqcodec.engines.devices import TORCH_HINT
 from vqcodec.grid import whole
 from vqcodec.image.choosing import ModelEncoded
-from vqcodec.image.transform import decode_indices
 from vqcodec.models.model import Model, PictureModel
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from vqcodec.codec.literal import decode_literal
 from vqcodec.codec.loading import ModelLike, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.salvage import continue_into
+from vqcodec.codec.transform import decode_indices
 from vqcodec.container import Header, Limits, Medium, recover
 from vqcodec.grid import Box, whole
 from vqcodec.image.chunks import unpack, unusable
 from vqcodec.image.picture import Picture
-from vqcodec.image.transform import decode_indices
 from vqcodec.image.writing import to_image
 from vqcodec.models.model import PictureModel
 from vqcodec.storage import BytesLike, bytes_of

@@ -13,12 +13,12 @@ from vqcodec.codec.loading import ModelLike
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.sampling import sample_grids
 from vqcodec.codec.search import Qualities
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Limits
 from vqcodec.entropy.sampler import UNKNOWN
 from vqcodec.grid import divided
 from vqcodec.image.pipeline import picture_model
 from vqcodec.image.reading import PictureLike, picture_of
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.model import PictureModel, takes
 
 SIDE = 128

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vqcodec.audio import inspection as sound
 from vqcodec.audio.chunks import MAX_SAMPLES
+from vqcodec.clip import inspection as clip
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, Medium, parse
 from vqcodec.image import inspection as picture
@@ -13,7 +14,8 @@ from vqcodec.storage import BytesLike, bytes_of
 def inspect(
     data: BytesLike, *, max_pixels: int = Limits().pixels, max_samples: int = MAX_SAMPLES
 ) -> Inspection:
-    """Account for every byte of a .vqc file: a `PictureInspection` or a `SoundInspection`.
+    """Account for every byte of a .vqc file: a `PictureInspection`, a `SoundInspection` or
+    a `ClipInspection`.
 
     Raises: FormatError, also if a tile of a mixed file does not say what it holds.
     """
@@ -25,4 +27,6 @@ def describe(container: Container, size: int, max_samples: int = MAX_SAMPLES) ->
     """Do what `inspect` does with a file of `size` bytes that has been parsed."""
     if container.header.medium is Medium.SOUND:
         return sound.describe(container, size, max_samples)
+    if container.header.medium is Medium.CLIP:
+        return clip.describe(container, size)
     return picture.describe(container, size)

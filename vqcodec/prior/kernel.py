@@ -102,6 +102,16 @@ class Kernel:
         return stream, indices
 
 
+def coder(stream: bytes | None, symbols: int) -> native.Coder:
+    """Begin to read a stream of several tiles or, with None, to write one of so many symbols.
+
+    Raises CorruptError if a stream is not made of 32-bit words.
+    """
+    if stream is not None and len(stream) % 4:
+        raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
+    return native.Coder(stream, symbols)
+
+
 def pack(trunk: Trunk, head: Head) -> Network:
     """Hand a prior to the kernel, which copies it."""
     parts = _categorical(head) if isinstance(head, Categorical) else _gaussian(head)

@@ -10,6 +10,7 @@ from PIL import Image
 from vqcodec.codec.coding import Indices, encode_grid, encode_indices
 from vqcodec.codec.loading import ModelLike, indices_of, model_of
 from vqcodec.codec.search import Qualities
+from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.container.layout import MODEL_BYTES, SIGNATURE
 from vqcodec.errors import ModelError, PixelLimitError, TokensError
@@ -18,7 +19,6 @@ from vqcodec.image.picture import Picture
 from vqcodec.image.pipeline import TILE_LOG2, picture_model
 from vqcodec.image.pixels import Range
 from vqcodec.image.reading import PictureLike, picture_of, read_picture
-from vqcodec.image.transform import decode_indices, measure_pixels
 from vqcodec.models.model import Model, PictureModel, header_qualities, takes
 from vqcodec.registry.load import load_model
 from vqcodec.registry.store import find_by_prefix

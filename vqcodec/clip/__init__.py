@@ -1,0 +1,1 @@
+"""Short clips, moving pictures without sound, to .vqc files and back."""
