@@ -26,14 +26,17 @@ class Listing:
     """Folders in the folder that cannot be read."""
 
 
-def list_files(text: str, is_input: Callable[[Path], bool]) -> Listing:
-    """List a file, or those of a folder that `is_input` takes by their names, sorted.
+def list_files(
+    text: str, is_input: Callable[[Path], bool], *, folders_are_files: bool = False
+) -> Listing:
+    """List a file, or those of a folder that `is_input` takes by their names, sorted. If
+    `folders_are_files`, a folder stands for itself.
 
     Hidden files and folders are not seen. Links to folders are not followed, so that a
     folder is never walked twice and nothing outside it is found.
     """
     top = Path(text)
-    if text == STREAM or not top.is_dir():
+    if text == STREAM or folders_are_files or not top.is_dir():
         return Listing(files=[(text, Path(top.name))])
     listing = Listing(is_folder=True)
     waiting = [top]

@@ -91,9 +91,10 @@ def plan(
     *,
     suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
+    folders_are_files: bool = False,
 ) -> Plan:
     """Pair inputs with outputs, whose names end as `suffix_of` says of each input. Folders
-    contribute the files that `is_input` takes.
+    contribute the files that `is_input` takes or, if `folders_are_files`, are inputs themselves.
 
     An input's suffix is replaced by that, or this is added to a name whose ending is no
     suffix of such inputs (`IMG_v1.2`). Inputs that would have the same output keep their
@@ -110,7 +111,7 @@ def plan(
     items = []
     named = True
     for text in inputs:
-        listing = list_files(text, is_input)
+        listing = list_files(text, is_input, folders_are_files=folders_are_files)
         named = named and not listing.is_folder
         failures += listing.failures
         left_out += listing.left_out

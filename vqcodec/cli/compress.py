@@ -26,10 +26,11 @@ from vqcodec.cli.options import (
     speaker_option,
 )
 from vqcodec.cli.running import run_all
+from vqcodec.clip import jobs as clip_jobs
 from vqcodec.codec.effort import HIGHEST, LOWEST, TUNES, Effort
 from vqcodec.codec.search import Wish
 from vqcodec.image import jobs as picture_jobs
-from vqcodec.media.jobs import Compression, is_input
+from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_clips
 
 
 @click.command("compress")
@@ -92,6 +93,25 @@ from vqcodec.media.jobs import Compression, is_input
 )
 @speaker_option
 @click.option(
+    "--clip",
+    "as_clip",
+    is_flag=True,
+    help="Take a folder of numbered frames as one clip, and a picture as one, too. A model of "
+    "clips takes animated pictures and video without it.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0.01, 1000.0),
+    help="Frames per second of a folder of frames. Default: as the model's clips have.",
+)
+@click.option(
+    "--actions",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Of a clip: a text with a line for each frame, the action that led to it, of those that "
+    "the model knows. Default: actions.txt in a folder of frames.",
+)
+@click.option(
     "--strip",
     is_flag=True,
     help="Drop all metadata: colour profile, EXIF, XMP, texts, density, tags, date.",
@@ -134,7 +154,8 @@ from vqcodec.media.jobs import Compression, is_input
     click.option(
         "--allow-lossy",
         is_flag=True,
-        help="Let --remove-source delete sound, of which results only keep what is heard.",
+        help="Let --remove-source delete sound and clips, of which results only keep about what "
+        "is heard and seen.",
     ),
 )
 @compute_options()
@@ -148,6 +169,9 @@ def command(
     wish: Wish,
     effort: Effort,
     speaker: str | None,
+    as_clip: bool,
+    fps: float | None,
+    actions: str | None,
     strip: bool,
     value_range: tuple[float, float] | None,
     mtime: bool,
@@ -156,12 +180,13 @@ def command(
     removal: Removal,
     compute: Compute,
 ) -> int:
-    """Compress pictures and sound to .vqc files.
+    """Compress pictures, sound and clips to .vqc files.
 
-    IN is a picture or sound, a folder (every picture and sound in it) or '-' (stdin). Which
-    it is, is found from how the file begins. The result is written beside the input, photo.png
-    becoming photo.vqc. Where photo.jpg is an input too, they become photo.png.vqc and
-    photo.jpg.vqc.
+    IN is a picture, sound or a clip, a folder (every picture and sound in it) or '-' (stdin).
+    Which it is, is found from how the file begins. With a model of clips animated GIF, WebP and
+    PNG are clips, and so is video, where ffmpeg is installed. The result is written beside the
+    input, photo.png becoming photo.vqc. Where photo.jpg is an input too, they become photo.png.vqc
+    and photo.jpg.vqc.
     """
     shared: dict[str, Any] = {
         "model": model,
@@ -174,17 +199,24 @@ def command(
         max_pixels=max_pixels, value_range=value_range, strip=strip, mtime=mtime
     )
     sound = sound_jobs.Reading(max_samples=max_samples, strip=strip, mtime=mtime)
+    clip = clip_jobs.Reading(
+        max_pixels=max_pixels, fps=fps, actions=actions, still=as_clip, strip=strip, mtime=mtime
+    )
+    moves = as_clip or is_of_clips(model)
     work = Compression(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
         sound_jobs.Compression(**shared, speaker=speaker, reading=sound),
+        clip_jobs.Compression(**shared, reading=clip),
+        moves,
     )
+    takes = is_clip_or_sound if moves else is_input
     if address is not None:
         from vqcodec.cli.cluster import run_cluster
 
         if removal.remove_source:
             raise click.UsageError("--ray and --remove-source exclude each other")
         return run_cluster(
-            inputs, placing, running, work, compute, address, suffix=".vqc", is_input=is_input
+            inputs, placing, running, work, compute, address, suffix=".vqc", is_input=takes
         )
     return run_all(
         inputs,
@@ -193,7 +225,8 @@ def command(
         running,
         compute,
         suffix_of=lambda _: ".vqc",
-        is_input=is_input,
+        is_input=takes,
         advice=picture_jobs.ADVICE,
         removes_sources=removal.remove_source,
+        folders_are_files=as_clip,
     )

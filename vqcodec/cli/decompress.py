@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Any, cast
 
 import click
@@ -23,9 +25,11 @@ from vqcodec.cli.options import (
 )
 from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
+from vqcodec.clip import jobs as clip_jobs
+from vqcodec.container.layout import Medium
 from vqcodec.image import jobs as picture_jobs
-from vqcodec.media.formats import PICTURES, SOUND, formats_of
-from vqcodec.media.jobs import Decompression, holds_sound_at, is_vqc
+from vqcodec.media.formats import CLIPS, FRAMES, PICTURES, SOUND, formats_of
+from vqcodec.media.jobs import Decompression, is_vqc, medium_at
 
 
 class _Crop(click.ParamType):
@@ -47,14 +51,15 @@ class _Crop(click.ParamType):
 
 @click.command("decompress")
 @inputs_argument
-@placing_options("the picture or sound")
+@placing_options("the picture, sound or clip")
 @running_options
 @ray_option
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*PICTURES, *SOUND], case_sensitive=False),
-    help="Format of the results; default: PNG and WAV, or what the suffix of -o asks for.",
+    type=click.Choice([*PICTURES, *SOUND, *CLIPS], case_sensitive=False),
+    help="Format of the results; default: PNG, WAV and, of clips, WebP, or what the suffix of -o "
+    "asks for. 'frames' is a folder; video needs ffmpeg.",
 )
 @click.option(
     "--format-quality",
@@ -71,7 +76,8 @@ class _Crop(click.ParamType):
 @click.option(
     "--salvage",
     is_flag=True,
-    help="Of damaged files decode all tiles that hold; the others are grey, or silent. "
+    help="Of damaged files decode all tiles that hold; the others are grey, silent, or stand "
+    "still. "
     f"What is lost is told on stderr, with exit code {EXIT_SALVAGED}.",
 )
 @click.option(
@@ -81,6 +87,12 @@ class _Crop(click.ParamType):
     "Default: give them.",
 )
 @speaker_option
+@click.option(
+    "--actions-out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Of a clip: write a text with a line for each frame, the action that led to it.",
+)
 @model_option
 @compute_options()
 @max_pixels_option
@@ -97,19 +109,24 @@ def command(
     salvage: bool,
     mtime: bool,
     speaker: str | None,
+    actions_out: str | None,
     model: str | None,
     compute: Compute,
     max_pixels: int,
     max_samples: int,
 ) -> int:
-    """Decompress .vqc files to pictures and sound.
+    """Decompress .vqc files to pictures, sound and clips.
 
     IN is a .vqc file, a folder (every .vqc file in it) or '-' (stdin). The result
-    is a PNG or WAV beside the input, or what --format or the suffix of -o asks for.
+    is a PNG, WAV or animated WebP beside the input, or what --format or the suffix of -o asks for.
+    A clip is written into a folder where -o ends with a slash.
     """
     if salvage and crop:
         raise click.UsageError("--salvage and --crop exclude each other")
     outputs = placing.outputs()
+    folder = (outputs.output or "").rstrip("/" + os.sep)
+    if folder not in ("", outputs.output) and medium_at(inputs[0]) is Medium.CLIP:
+        outputs, format_ = replace(outputs, output=folder), format_ or FRAMES
     formats = formats_of(outputs.output, format_)
     if change := formats.changes(format_quality):
         echo(f"vqcodec: warning: {change}", err=True)
@@ -135,6 +152,13 @@ def command(
             max_samples=max_samples,
             suffix=formats.sound,
         ),
+        clip_jobs.Decompression(
+            **shared,
+            crop=crop if crop and len(crop) == 2 else None,
+            max_pixels=max_pixels,
+            suffix=formats.clip,
+            actions=actions_out,
+        ),
     )
 
     if address is not None:
@@ -152,7 +176,11 @@ def command(
         )
 
     def suffix_of(source: str) -> str:
-        return formats.sound if holds_sound_at(source) else formats.picture
+        of_time: dict[Medium | None, str] = {
+            Medium.SOUND: formats.sound,
+            Medium.CLIP: formats.clip,
+        }
+        return of_time.get(medium_at(source), formats.picture)
 
     return run_all(
         inputs, outputs, work, running, compute, suffix_of=suffix_of, is_input=is_vqc, advice={}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import click
 
@@ -19,6 +20,7 @@ from vqcodec.cli.options import (
 )
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
+from vqcodec.clip.inspection import ClipInspection
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, parse
 from vqcodec.errors import NotVqcError
@@ -130,6 +132,8 @@ def _print(found: Inspection, digest: str | None) -> None:
         _print_picture(found)
     elif isinstance(found, SoundInspection):
         _print_sound(found)
+    elif isinstance(found, ClipInspection):
+        _print_clip(found)
     name = found.model_name or "not installed"
     bits = found.bits_per_position
     model = "none" if found.mode == "literal" else f"{found.model} ({name})"
@@ -164,6 +168,22 @@ def _print_sound(found: SoundInspection) -> None:
     if found.speakers:
         echo(f"speaker       {', '.join(found.speakers)}")
     _print_tags(found.tags)
+
+
+def _print_clip(found: ClipInspection) -> None:
+    loops = f"played {found.loops} times" if found.loops else "played for ever"
+    echo(
+        f"clip          {found.frames} frames of {found.width}x{found.height} pixels, "
+        f"{found.seconds:.2f} s, {found.frames_per_second:.2f} frames/s, {loops}"
+    )
+    echo(
+        f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.kbps:.3f} kbit/s, "
+        f"{found.bits_per_frame:.1f} bits/frame"
+    )
+    if found.actions:
+        told = Counter(action or "unknown" for action in found.actions)
+        named = ", ".join(f"{action} ({count})" for action, count in told.most_common())
+        echo(f"actions       {named}")
 
 
 def _print_tags(tags: Tags) -> None:

@@ -135,7 +135,7 @@ ray_option = click.option(
 )
 
 model_option = click.option(
-    "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
+    "-m", "--model", metavar="NAME|FILE", help="Model's name, or its .safetensors file."
 )
 
 
@@ -172,7 +172,7 @@ max_pixels_option = click.option(
     type=click.IntRange(min=1),
     default=Limits().pixels,
     show_default=True,
-    help="Refuse pictures with more pixels.",
+    help="Refuse pictures, and clips of all frames together, with more pixels.",
 )
 
 

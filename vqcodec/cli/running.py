@@ -30,9 +30,16 @@ def run_all(
     is_input: Callable[[Path], bool],
     advice: Mapping[str, str],
     removes_sources: bool = False,
+    folders_are_files: bool = False,
 ) -> int:
     """Plan the work on all inputs, do it, and tell what came of it; return the exit code."""
-    planned = plan(inputs, outputs, suffix_of=suffix_of, is_input=is_input)
+    planned = plan(
+        inputs,
+        outputs,
+        suffix_of=suffix_of,
+        is_input=is_input,
+        folders_are_files=folders_are_files,
+    )
     if removes_sources:
         planned = for_removal(planned)
     jobs = planned.jobs

@@ -84,13 +84,15 @@ def encode(
     model: ClipVqVae,
     wish: Wish,
     *,
+    actions: Sequence[str] | None = None,
     prior: bool = True,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Encoded:
     """Compress as `compress_clip` does, and keep what `confirm` needs.
 
-    The footage is read once, a frame at a time. Raises: ClipError, MissingPackageError; ValueError
+    The footage is read once, a frame at a time; `actions` are the names of its actions, None those
+    that it has. Raises: ClipError, MissingPackageError; ValueError
     as `compress_clip` does, and for a wish that no clip can have.
     """
     wish = wish.for_medium(Medium.CLIP)
@@ -120,7 +122,7 @@ def encode(
     )
     description = Description(
         timing=timing_of(durations, footage.loops),
-        actions=numbers_of(model, footage.actions, len(grids)),
+        actions=numbers_of(model, footage.actions if actions is None else actions, len(grids)),
         modified=footage.modified,
     )
     indices = np.stack(grids).astype(np.int32)

@@ -14,6 +14,8 @@ from typing import TypeAlias
 from vqcodec.audio import jobs as sound_jobs
 from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
 from vqcodec.batch.job import STREAM, Bar, Job, Outcome, Work
+from vqcodec.clip import jobs as clip_jobs
+from vqcodec.clip.formats import is_clip_name, is_video, is_video_name
 from vqcodec.container.layout import SIGNATURE, Medium
 from vqcodec.image import jobs as picture_jobs
 
@@ -26,10 +28,14 @@ _MEDIUM_AT = len(SIGNATURE) + 1
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """Pictures and files of sound become .vqc files."""
+    """Pictures, files of sound and clips become .vqc files."""
 
     picture: picture_jobs.Compression
     sound: sound_jobs.Compression
+    clip: clip_jobs.Compression
+    moves: bool = False
+    """Whether what is no sound is a clip: animated pictures, and folders of frames. Otherwise only
+    video is."""
 
     def ready(self) -> _Do:
         """Load the model, if one is given; each medium's own is loaded with its first file.
@@ -45,21 +51,32 @@ class Compression:
 
     def seconds(self, job: Job) -> float:
         """Guess by the file's name and size."""
-        is_sound = is_sound_name(PurePath(job.source))
-        return (self.sound if is_sound else self.picture).seconds(job)
+        path = PurePath(job.source)
+        if is_sound_name(path):
+            return self.sound.seconds(job)
+        moves = self.moves or is_video_name(path)
+        return self.clip.seconds(job) if moves else self.picture.seconds(job)
 
     def _work(self, job: Job) -> Work:
+        path = PurePath(job.source)
+        if self.moves and Path(job.source).is_dir():
+            return self.clip
         head = _head(job, HEAD_BYTES)
-        named = is_sound_name(PurePath(job.source)) and not head.startswith(_PICTURES)
-        return self.sound if named or is_sound(head) else self.picture
+        is_known = head.startswith(_PICTURES)
+        if is_sound(head) or (is_sound_name(path) and not is_known):
+            return self.sound
+        if self.moves or is_video(head) or (is_video_name(path) and not is_known):
+            return self.clip
+        return self.picture
 
 
 @dataclass(frozen=True, slots=True)
 class Decompression:
-    """.vqc files become pictures and files of sound."""
+    """.vqc files become pictures, files of sound and clips."""
 
     picture: picture_jobs.Decompression
     sound: sound_jobs.Decompression
+    clip: clip_jobs.Decompression
 
     def ready(self) -> _Do:
         """Load the model, if one is given.
@@ -78,10 +95,16 @@ class Decompression:
         return self.picture.seconds(job)
 
     def _work(self, job: Job) -> Work:
-        is_sound = holds_sound(_head(job, _MEDIUM_AT + 1))
-        work = self.sound if is_sound else self.picture
+        medium = medium_of(_head(job, _MEDIUM_AT + 1))
+        of_time: dict[Medium | None, sound_jobs.Decompression | clip_jobs.Decompression] = {
+            Medium.SOUND: self.sound,
+            Medium.CLIP: self.clip,
+        }
+        work = of_time.get(medium, self.picture)
         if work.crop is None and (self.picture.crop or self.sound.crop):
-            form = "FROM,TO in seconds of sound" if is_sound else "X,Y,W,H in pixels of a picture"
+            form = "X,Y,W,H in pixels of a picture"
+            if medium in of_time:
+                form = "FROM,TO in seconds of sound or a clip"
             raise ValueError(f"the part to decode is {form}")
         return work
 
@@ -91,25 +114,43 @@ def is_input(path: PurePath) -> bool:
     return is_sound_name(path) or picture_jobs.is_picture(path)
 
 
+def is_clip_or_sound(path: PurePath) -> bool:
+    """Tell by its suffix whether a file may be a clip, or is sound, that can be read here."""
+    return is_sound_name(path) or is_clip_name(path)
+
+
 def is_vqc(path: PurePath) -> bool:
     """Tell by its suffix whether a file is a .vqc file."""
     return path.suffix.lower() == ".vqc"
 
 
-def holds_sound(head: bytes) -> bool:
-    """Tell by its beginning whether a .vqc file holds sound."""
-    return head.startswith(SIGNATURE) and head[_MEDIUM_AT:][:1] == bytes([Medium.SOUND])
+def is_of_clips(model: str | None) -> bool:
+    """Tell whether a model is one of clips; False also of one that is not there."""
+    from vqcodec.errors import ModelError
+    from vqcodec.registry.store import find
+
+    try:
+        return model is not None and find(model).medium is Medium.CLIP
+    except (ModelError, OSError):
+        return False  # what is wrong with it, loading it tells
 
 
-def holds_sound_at(path: str) -> bool:
-    """Tell whether a path is that of a .vqc file of sound; False also if it cannot be read."""
+def medium_of(head: bytes) -> Medium | None:
+    """Tell by its beginning what a .vqc file holds; None of any other file."""
+    number = head[_MEDIUM_AT:][:1]
+    known = {bytes([medium]): medium for medium in Medium}
+    return known.get(number) if head.startswith(SIGNATURE) else None
+
+
+def medium_at(path: str) -> Medium | None:
+    """Tell what the .vqc file at a path holds; None also if it cannot be read."""
     try:
         if path == STREAM or not Path(path).is_file():
-            return False
+            return None
         with Path(path).open("rb") as file:
-            return holds_sound(file.read(_MEDIUM_AT + 1))
+            return medium_of(file.read(_MEDIUM_AT + 1))
     except OSError:
-        return False
+        return None
 
 
 def _head(job: Job, size: int) -> bytes:

@@ -1,0 +1,215 @@
+"""Animated pictures and folders of frames, read by Pillow frame by frame.
+
+Pillow's readers raise almost anything for damaged files, hence the broad handlers: what is read
+comes from outside, and one bad clip must not end a batch.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import GifImagePlugin, Image, ImageFile, ImageOps, PngImagePlugin, WebPImagePlugin
+
+from vqcodec.clip.footage import Pixels, Shown
+from vqcodec.clip.timing import from_milliseconds
+from vqcodec.errors import ClipError, ClipSizeError, VqcWarning
+
+ACTIONS_FILE = "actions.txt"
+"""In a folder of frames: of each a line with the action that led to it, or nothing."""
+DURATIONS_FILE = "durations.txt"
+"""In a folder of frames: of each a line with the milliseconds that it is shown."""
+_STILLS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_READERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
+    b"GIF8": GifImagePlugin.GifImageFile,
+    b"RIFF": WebPImagePlugin.WebPImageFile,
+    b"\x89PNG": PngImagePlugin.PngImageFile,
+}
+_UNSAID = Fraction(1, 10)
+"""Seconds that a frame is shown which says none, as browsers have it."""
+_WIDE = ("I", "F")
+_TEXT_MAX = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Animation:
+    """An animated picture, as `vqcodec.clip.footage.Footage`."""
+
+    file: IO[bytes]
+    count: int
+    loops: int
+    modified: int | None = None
+    actions: tuple[str, ...] = ()
+
+    def frames(self) -> Iterator[Shown]:
+        """Yield all frames. Raises: ClipError if it cannot be read."""
+        image = _opened(self.file)
+        for number in range(_first(image), self.count + _first(image)):
+            try:
+                image.seek(number)
+                image.load()
+                pixels = _pixels(image)
+                told = float(image.info.get("duration", 0) or 0)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise ClipError(f"frame {number} cannot be read, or is damaged") from error
+            yield pixels, from_milliseconds(told) if told > 0 else _UNSAID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """Pictures of a folder in the order of the numbers in their names, as
+    `vqcodec.clip.footage.Footage`.
+    """
+
+    paths: tuple[Path, ...]
+    durations: tuple[Fraction, ...]
+    actions: tuple[str, ...]
+    max_pixels: int
+    loops: int = 0
+    modified: int | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.paths)
+
+    def frames(self) -> Iterator[Shown]:
+        """Yield all frames. Raises: ClipError if one cannot be read."""
+        for path, duration in zip(self.paths, self.durations, strict=True):
+            try:
+                with path.open("rb") as file, Image.open(file) as image:
+                    if image.width * image.height > self.max_pixels:
+                        told = f"{path.name} has more than {self.max_pixels} pixels"
+                        raise ClipSizeError(told)
+                    pixels = _pixels(ImageOps.exif_transpose(image))
+            except (MemoryError, ClipError):
+                raise
+            except Exception as error:
+                raise ClipError(f"{path.name} cannot be read, or is damaged") from error
+            yield pixels, duration
+
+
+def open_animation(
+    file: IO[bytes], *, max_pixels: int, modified: int | None = None, still: bool = False
+) -> Animation:
+    """Open an animated GIF, WebP or PNG; a still picture only if `still`.
+
+    Raises: ClipError if it is none, or damaged; ClipSizeError if its frames have more than
+    `max_pixels` in all.
+    """
+    image = _opened(file)
+    try:
+        count = getattr(image, "n_frames", 1) - _first(image)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ClipError("the animation is damaged") from error
+    if count < 2 and not still:
+        raise ClipError(
+            "it is a still picture", hint="a folder of frames can be compressed as one clip"
+        )
+    if count * image.width * image.height > max_pixels:
+        raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")
+    return Animation(file=file, count=max(count, 1), loops=_loops(image), modified=modified)
+
+
+def open_folder(
+    folder: Path, *, fps: float, max_pixels: int, modified: int | None = None
+) -> Folder:
+    """Open a folder of frames. They are shown `fps` to a second unless the folder says how long.
+
+    Raises: ClipError if there are no frames in it, or it says other things of them; OSError.
+    """
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in _STILLS]
+    paths = [path for path in paths if not path.name.startswith(".")]
+    if not paths:
+        raise ClipError("there are no frames in the folder")
+    lines = _lines(folder / DURATIONS_FILE, len(paths))
+    try:
+        durations = [from_milliseconds(float(line)) for line in lines]
+    except ValueError as error:
+        raise ClipError(f"{DURATIONS_FILE} has a line that is no duration") from error
+    return Folder(
+        paths=tuple(sorted(paths, key=_in_order)),
+        durations=tuple(durations or [from_milliseconds(1000.0 / fps)] * len(paths)),
+        actions=tuple(_lines(folder / ACTIONS_FILE, len(paths))),
+        max_pixels=max_pixels,
+        modified=modified,
+    )
+
+
+def _opened(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Open an animated picture, whatever Pillow's own limit on pixels is."""
+    file.seek(0)
+    head = file.read(4)
+    file.seek(0)
+    for beginning, reader in _READERS.items():
+        if head == beginning:
+            try:
+                return reader(file)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise ClipError("the picture is damaged") from error
+    raise ClipError("it is no animated GIF, WebP or PNG")
+
+
+def _first(image: ImageFile.ImageFile) -> int:
+    """Return the first frame of the animation: a PNG may have a picture before it."""
+    return int(bool(getattr(image, "default_image", False)))
+
+
+def _loops(image: ImageFile.ImageFile) -> int:
+    """Return how often an animation is played; a GIF tells how often it is repeated."""
+    told = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if told is None else told and told + 1
+    return int(told or 0)
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """Return the pixels of a picture on white."""
+    if image.mode.startswith(_WIDE):
+        raise ClipError("its samples have more than 8 bits")
+    rgba = image.convert("RGBA")
+    if rgba.getchannel("A").getextrema() != (255, 255):
+        # The same words each time are shown once.
+        warnings.warn("not kept: transparency, shown on white", VqcWarning, stacklevel=2)
+        rgba = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.asarray(rgba.convert("RGB"))
+
+
+def _in_order(path: Path) -> list[tuple[int, str]]:
+    """Return what sorts names by the numbers in them."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part) if number % 2 else 0, part) for number, part in enumerate(parts)]
+
+
+def _lines(path: Path, count: int) -> list[str]:
+    """Return the lines of a text beside so many frames; nothing if it is not there."""
+    if not path.exists():
+        return []
+    lines = read_lines(path)
+    if len(lines) != count:
+        raise ClipError(f"{path.name} has {len(lines)} lines for {count} frames")
+    return lines
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text. Raises: ClipError if it is none; OSError."""
+    try:
+        with path.open("rb") as file:
+            lines = file.read(_TEXT_MAX).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise ClipError(f"{path.name} is not a text") from error
+    if lines[-1] == "":  # the last line ends too
+        lines.pop()
+    return [line.strip() for line in lines]
