@@ -16,6 +16,7 @@ from typing import Any
 import reference
 import reference_picture
 from cases import (
+    clips,
     exact,
     faulty_chunks,
     faulty_headers,
@@ -45,6 +46,7 @@ MODELS = {
         models.VOICE,
         *speakers.MODELS,
         *two_stage.MODELS,
+        *clips.MODELS,
         *streams.MODELS,
         *limits_of_models.MODELS,
         *faulty_models.MODELS,
@@ -58,6 +60,7 @@ GROUPS = {
         sound.valid,
         speakers.valid,
         two_stage.valid,
+        clips.valid,
     ),
     "limits": (
         limits.cases,
@@ -67,6 +70,7 @@ GROUPS = {
         sound.limits,
         speakers.limits,
         two_stage.limits,
+        clips.limits,
     ),
     "faulty": (
         faulty_headers.cases,
@@ -79,6 +83,7 @@ GROUPS = {
         sound.faulty,
         speakers.faulty,
         two_stage.faulty,
+        clips.faulty,
     ),
     "streams": (streams.cases,),
 }

@@ -47,12 +47,13 @@ class ModelError(Exception): ...  # not the file's model, or no valid model
 # ---- container: sections 1 to 5 ------------------------------------------------------
 
 SIGNATURE = bytes.fromhex("8B5651430D0A1A0A")
-PICTURE, SOUND = 1, 2
+PICTURE, SOUND, CLIP = 1, 2, 3
 MAX_PIXELS = 2**28
 MAX_FRAMES = 2**24
 MAX_SAMPLES = 2**30
 MAX_CHUNK = 2**28
-CRITICAL_CHUNKS = {PICTURE: {b"ALPH"}, SOUND: {b"WAVE"}}
+CRITICAL_CHUNKS = {PICTURE: {b"ALPH"}, SOUND: {b"WAVE"}, CLIP: {b"ACTS", b"CLIP"}}
+GROUP = 32  # most frames of a tile of a clip
 
 
 class Reader:
@@ -86,9 +87,9 @@ class Reader:
         raise Corrupt("varint of more than 5 bytes")
 
 
-def bands(length, tile_log2):
-    """(start, end) of each band of rows or columns."""
-    n = -(-length // 2**tile_log2)
+def bands(length, most):
+    """(start, end) of each band of rows or columns, or of each group of frames."""
+    n = -(-length // most)
     return [(k * length // n, (k + 1) * length // n) for k in range(n)]
 
 
@@ -101,8 +102,8 @@ def parse(data):
     if r.u8() != 1:
         raise Version("version")
     medium = r.u8()
-    if medium not in (PICTURE, SOUND):
-        raise Version("media type")  # clips are reserved
+    if medium not in (PICTURE, SOUND, CLIP):
+        raise Version("media type")
     mode = r.u8()
     if mode > (3 if medium == PICTURE else 1):
         raise Version("mode")
@@ -113,9 +114,12 @@ def parse(data):
     if not 1 <= width < 2**24:
         raise Corrupt("width")
     height = r.varint()  # of sound: channels
-    if not 1 <= height < (2**24 if medium == PICTURE else 256):
+    if not 1 <= height < (256 if medium == SOUND else 2**24):
         raise Corrupt("height")
-    if width * height > (MAX_PIXELS if medium == PICTURE else MAX_FRAMES):
+    frames = r.varint() if medium == CLIP else 1
+    if not 1 <= frames < 2**24:
+        raise Corrupt("frames")
+    if width * height * frames > (MAX_FRAMES if medium == SOUND else MAX_PIXELS):
         raise Limit("pixels")
     model = r.take(8)
     if mode == 2 and model != bytes(8):
@@ -124,16 +128,17 @@ def parse(data):
     if stride_log2 > 7:
         raise Corrupt("stride_log2")
     tile_log2 = r.u8()
-    if not 4 <= tile_log2 <= 10:
+    if not 4 <= tile_log2 <= (7 if medium == CLIP else 10):
         raise Corrupt("tile_log2")
     chunk_count = r.u8()
     if chunk_count > 64:
         raise Corrupt("chunk count")
-    rows = bands(-(-height // 2**stride_log2), tile_log2)
+    rows = bands(-(-height // 2**stride_log2), 2**tile_log2)
     if medium == SOUND:
         rows = [(row, row + 1) for row in range(rows[-1][1])]
-    columns = bands(-(-width // 2**stride_log2), tile_log2)
-    tile_count = len(rows) * len(columns)
+    columns = bands(-(-width // 2**stride_log2), 2**tile_log2)
+    groups = bands(frames, GROUP)
+    tile_count = len(groups) * len(rows) * len(columns)
     if tile_count * 5 > r.left():
         raise Truncated("tile table")
     table, total = [], 0
@@ -162,6 +167,7 @@ def parse(data):
         height=height,
         model=model,
         stride_log2=stride_log2,
+        groups=groups,
         rows=rows,
         columns=columns,
         chunks=chunks,
@@ -856,13 +862,17 @@ def read_speakers(file, model):
 
 
 def decode(file_bytes, model_file_bytes):
-    """The indices, rows x columns x groups."""
+    """The indices, rows x columns x groups; of a clip, frames before these."""
     file = parse(bytes(file_bytes))
     if file["mode"] == 2:
         return np.zeros((file["rows"][-1][1], file["columns"][-1][1], 0), np.int64)
     # The model, section 10: its hash is checked before anything else of it is read.
     if hashlib.sha256(model_file_bytes).digest()[:8] != file["model"]:
         raise ModelError("another model")
+    if file["medium"] == CLIP:
+        import reference_clip  # which imports this module
+
+        return reference_clip.decode(file, model_file_bytes)
     model = load(model_file_bytes)
     if model.media_type != file["medium"]:
         raise ModelError("a model of another medium")

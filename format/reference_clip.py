@@ -1,14 +1,17 @@
-"""What a frame of a clip costs, and frames that are drawn, written from format/SPEC.md alone.
+"""The indices of clips, what a frame costs, and frames that are drawn, from format/SPEC.md alone.
 
-The rest of reference.py for models of clips: there are no files of these yet. Section 6, "Priors of
-clips"; frames are n x m integer arrays, of the frame before -1 where nothing is known.
+The rest of reference.py for clips: sections 4, 5 ("Tiles of clips") and 6 ("Priors of clips").
+Frames are n x m integer arrays, of the frame before -1 where nothing is known.
 """
 
 import itertools
+import math
+import struct
 
 import numpy as np
 import reference
-from reference import activate, clamp
+from reference import Corrupt, Limit, activate, clamp
+from reference_picture import MAX_METADATA, inflate
 
 AROUND2 = list(itertools.product(range(-2, 3), repeat=2))
 AROUND1 = list(itertools.product(range(-1, 2), repeat=2))
@@ -81,6 +84,15 @@ class Clip(reference.VqVae):
         return tile[:, :, 0]
 
 
+    def walk(self, tile, actions, code):
+        """Put code(logits, index) in the place of every index of a tile, frames x n x m."""
+        before = np.full(tile.shape[1:], -1)
+        for number, frame in enumerate(tile):
+            self.tell(before, actions[number] if number else 0)
+            reference.walk(frame[:, :, None], self, 0, code)
+            before = frame
+
+
 def gather(field, offsets):
     """The vectors at offsets from each position one after the other, n x m x all of them."""
     n, m, size = field.shape
@@ -94,4 +106,83 @@ def gather(field, offsets):
 
 def load(data):
     """Raises reference.ModelError."""
-    return reference.read_model(data, {"vqvae-clip-1": Clip})
+    return reference.read_model(data, {**reference.ARCHITECTURES, "vqvae-clip-1": Clip})
+
+
+# ---- files: sections 4 and 5 -----------------------------------------------------------
+
+
+def read_timing(file):
+    """The chunk CLIP: scale, loops, and the ticks of each frame."""
+    data, frames = file["chunks"].get(b"CLIP"), file["groups"][-1][1]
+    if data is None or len(data) not in (12, 8 + 4 * frames):
+        raise Corrupt("chunk CLIP")
+    scale, loops, *ticks = struct.unpack(f"<{len(data) // 4}I", data)
+    if not all((scale, *ticks)) or math.gcd(scale, *ticks) > 1:
+        raise Corrupt("ticks")
+    if len(ticks) > 1 and len(set(ticks)) == 1:
+        raise Corrupt("ticks that are the same")
+    return dict(scale=scale, loops=loops, ticks=ticks * (frames if len(ticks) == 1 else 1))
+
+
+def read_actions(file, known):
+    """The chunk ACTS: of each frame a number of at most `known`."""
+    frames = file["groups"][-1][1]
+    if b"ACTS" not in file["chunks"]:
+        return bytes(frames)
+    actions = inflate(file["chunks"][b"ACTS"], MAX_METADATA, Limit)
+    if len(actions) != frames:
+        raise Corrupt("chunk ACTS")
+    if not 1 <= max(actions) <= known:
+        raise Corrupt("actions")
+    return actions
+
+
+def decode(file, model_file_bytes):
+    """The indices of a file that reference.parse has read, frames x rows x columns x 1."""
+    model = load(model_file_bytes)
+    if model.media_type != file["medium"]:
+        raise reference.ModelError("a model of another medium")
+    if file["quality"] or file["stride_log2"] != model.stride_log2:
+        raise Corrupt("quality or stride_log2")
+    read_timing(file)
+    actions = read_actions(file, len(model.actions) - 1)
+    sides = [file[name][-1][1] for name in ("groups", "rows", "columns")]
+    grid = np.zeros((*sides, 1), np.int64)
+    boxes = itertools.product(file["groups"], file["rows"], file["columns"])
+    for ((first, last), (top, bottom), (left, right)), stream in zip(boxes, file["streams"]):
+        shape = last - first, bottom - top, right - left
+        if file["mode"]:
+            tile = decode_prior(stream, shape, model, actions[first:last])
+        else:
+            tile = reference.decode_fixed(stream, shape[0] * shape[1], shape[2], model, 0)
+        grid[first:last, top:bottom, left:right] = tile.reshape(*shape, 1)
+    return grid
+
+
+def decode_prior(stream, shape, model, actions):
+    decoder, encoder = reference.Decoder(stream), reference.Encoder()
+
+    def code(logits, _):
+        f = reference.frequencies(logits)
+        index = decoder.symbol(f)
+        encoder.symbol(f, index)
+        return index
+
+    tile = np.zeros(shape, np.int64)
+    model.walk(tile, actions, code)
+    if encoder.finish() != stream:
+        raise Corrupt("not the canonical stream")
+    return tile
+
+
+def encode_prior(tile, model, actions):
+    """The stream of a tile, frames x n x m."""
+    encoder = reference.Encoder()
+
+    def code(logits, index):
+        encoder.symbol(reference.frequencies(logits), index)
+        return index
+
+    model.walk(tile.copy(), actions, code)
+    return encoder.finish()

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import reference
-from reference import SOUND, Corrupt, Limit, block_names, level_of, read_model, tiles
+from reference import CLIP, SOUND, Corrupt, Limit, block_names, level_of, read_model, tiles
 from reference_exact import Synthesis, shuffle
 from reference_literal import decode_literal
 
@@ -34,6 +34,8 @@ def unpack(file):
     """What the known chunks of a parsed file hold: metadata, and alpha as height x width bytes."""
     if file["medium"] == SOUND:
         return unpack_sound(file["chunks"])
+    if file["medium"] == CLIP:
+        return unpack_clip(file["chunks"])
     out = {}
     for kind, data in file["chunks"].items():
         if kind == b"ALPH":
@@ -55,6 +57,16 @@ def unpack_sound(chunks):
         check_tags(out[b"tags"])
     if b"spkr" in chunks:
         out[b"spkr"] = chunks[b"spkr"]
+    if b"time" in chunks:
+        out[b"time"] = read_numbers(b"time", chunks[b"time"])
+    return out
+
+
+def unpack_clip(chunks):
+    """The same of a clip: its actions, when its frames are shown, and its date."""
+    out = {kind: chunks[kind] for kind in (b"CLIP",) if kind in chunks}
+    if b"ACTS" in chunks:
+        out[b"ACTS"] = inflate(chunks[b"ACTS"], MAX_METADATA, Limit)
     if b"time" in chunks:
         out[b"time"] = read_numbers(b"time", chunks[b"time"])
     return out

@@ -9,12 +9,14 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import reference
+import reference_clip
 import reference_picture
 from PIL import Image
 from test_container import SPEC
@@ -23,6 +25,7 @@ import vqcodec
 from vqcodec import errors
 from vqcodec.audio import chunks as sound_chunks
 from vqcodec.audio.waveform import Waveform
+from vqcodec.clip import chunks as clip_chunks
 from vqcodec.container import parse
 from vqcodec.engines.engine import VARIABLE
 from vqcodec.image import chunks
@@ -80,6 +83,8 @@ def test_codec_decodes(vector: Vector) -> None:
     assert reference.indices_sha256(grid) == says["indices_sha256"]
     if is_sound(vector):
         check_description(vector)
+    if is_clip(vector):
+        check_clip(vector)
     if not says.keys() & {"pixels", "pixels_sha256"}:
         return
     image = vqcodec.decompress(vector.data, device="cpu")
@@ -160,6 +165,40 @@ def check_description(vector: Vector) -> None:
         assert hashlib.sha256(held[kind]()).hexdigest() == digest
 
 
+def is_clip(vector: Vector) -> bool:
+    """Tell what the file says that it holds, whether or not it holds it."""
+    return vector.data[9:10] == b"\3"
+
+
+def check_clip(vector: Vector) -> None:
+    """Check what the chunks of a clip hold."""
+    description = clip_chunks.unpack(parse(vector.data))
+    file, model = reference.parse(vector.data), reference_clip.load(vector.model)
+    timing = reference_clip.read_timing(file)
+    exact = [Fraction(ticks, timing["scale"]) for ticks in timing["ticks"]]
+    assert list(description.timing.durations()) == exact
+    assert description.timing.loops == timing["loops"]
+    actions = reference_clip.read_actions(file, len(model.actions) - 1)
+    assert (description.actions or bytes(len(actions))) == actions
+    held = {
+        "ACTS": lambda: description.actions,
+        "CLIP": lambda: clip_chunks.pack_timing(description.timing),
+        "time": lambda: description.modified.to_bytes(8, "little", signed=True),
+    }
+    for kind, digest in vector.says.get("chunks_sha256", {}).items():
+        assert hashlib.sha256(held[kind]()).hexdigest() == digest
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("vector", [v for v in vectors("valid", "limits") if is_clip(v.values[0])])
+def test_clips_are_as_long_and_large_as_told(vector: Vector) -> None:
+    file = reference.parse(vector.data)
+    clip = vqcodec.decompress_clip(vector.data)
+    sides = file["groups"][-1][1], file["height"], file["width"], 3
+    assert clip.frames.shape == sides
+    assert clip.durations.shape == sides[:1]
+
+
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("vector", [v for v in vectors("valid", "limits") if is_sound(v.values[0])])
 def test_sound_is_as_long_and_has_as_many_channels_as_told(vector: Vector) -> None:
@@ -194,6 +233,8 @@ def test_reference_decodes(vector: Vector) -> None:
 @pytest.mark.parametrize("way", ["verify", "decompress"])
 def test_codec_rejects(vector: Vector, way: str) -> None:
     decompress = vqcodec.decompress_audio if is_sound(vector) else vqcodec.decompress
+    if is_clip(vector):
+        decompress = vqcodec.decompress_clip
     read = verify if way == "verify" else decompress
     with pytest.raises(vqcodec.VqcError) as caught:
         read(vector.data, device="cpu")

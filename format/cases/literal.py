@@ -43,7 +43,7 @@ def literal(pixels: Pixels, *, stride_log2: int = 0, tile_log2: int = 6, **more:
     """Write a literal file."""
     height, width = pixels.shape[:2]
     rows, columns = (
-        [(s << stride_log2, e << stride_log2) for s, e in reference.bands(side, tile_log2)]
+        [(s << stride_log2, e << stride_log2) for s, e in reference.bands(side, 1 << tile_log2)]
         for side in (-(-height >> stride_log2), -(-width >> stride_log2))
     )
     streams = [
@@ -85,7 +85,7 @@ def mixed_case(
     s = integers.stride_log2
     grid = random_indices(model, name, *positions, quality)
     pixels = drawn(name, *(side << s for side in positions))
-    bands = [reference.bands(side, 4) for side in positions]
+    bands = [reference.bands(side, 16) for side in positions]
     streams = []
     for top, bottom in bands[0]:
         for left, right in bands[1]:

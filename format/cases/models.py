@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import reference
+import reference_clip
 
 from cases.build import Array, numbers
 
@@ -50,7 +51,7 @@ class Model:
     @cached_property
     def integers(self) -> Any:
         """What the reference decoder makes of it."""
-        return reference.load(self.data)
+        return reference_clip.load(self.data)
 
     def changed(self, name: str, change: Callable[["Model"], object]) -> "Model":
         """A copy under another name after `change`."""
@@ -211,6 +212,31 @@ def two_stage(
     model.numbers("condition.places", "I16", (side**2, condition), 900)
     model.linear("condition.hidden", condition, condition, 60, 9000, (3, 5))
     model.linear("condition.output", model.config["prior"]["channels"], condition, 60, 9000, (2, 3))
+    return model
+
+
+def clip(
+    name: str,
+    *,
+    actions: list[Any] | None = None,
+    rate: Any = 12.5,
+    embedding: int = 4,
+    channels: int = 6,
+    layers: int = 1,
+) -> Model:
+    """A model of architecture vqvae-clip-1."""
+    model = vqvae(name, size=20, layers=1, hidden=4)
+    names = ["left", "h\u00f8jre", "so 3"] if actions is None else actions
+    model.config["architecture"] = "vqvae-clip-1"
+    model.config["temporal"] = {"embedding": embedding, "channels": channels, "layers": layers}
+    model.config["clip"] = {"actions": names, "frames_per_second": rate}
+    model.numbers("temporal.embedding", "I8", (20, embedding), 127)
+    model.numbers("temporal.actions", "I16", (len(names) + 1, channels), 900)
+    model.linear("temporal.first", channels, 25 * embedding, 40, 9000, (3, 5))
+    for k in range(layers):
+        model.linear(f"temporal.layers.{k}", channels, 9 * channels, 40, 4000, (4, 7))
+    outputs = model.config["prior"]["channels"]
+    model.linear("temporal.output", outputs, channels, 60, 9000, (2, 3))
     return model
 
 
@@ -439,6 +465,7 @@ def random_indices(model: Model, name: str, rows: int, columns: int, quality: in
 
 PAPER = vqvae("paper")
 """24 codewords, so an index of 5 bits may have none."""
+CLIPS = clip("clips")
 TWO_STAGE = two_stage("two-stage")
 """12 codewords of each latent, so an index of 4 bits may have none."""
 PHOTO = photo(

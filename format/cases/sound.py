@@ -47,7 +47,7 @@ def file(
 ) -> tuple[bytes, Any]:
     """Write sound of random indices with this chunk WAVE, and return its indices, too."""
     indices = random_indices(model, name, channels, frames, quality)
-    parts = reference.bands(frames, tile_log2)
+    parts = reference.bands(frames, 1 << tile_log2)
     tiles = [row[None, start:stop] for row in indices for start, stop in parts]
     if mode:
         streams = [reference.encode_prior(tile, model.integers, quality) for tile in tiles]

@@ -24,7 +24,7 @@ def picture(
 ) -> bytes:
     """Write a valid file of the indices (rows, columns, groups)."""
     integers = model.integers
-    rows, columns = (reference.bands(side, tile_log2) for side in indices.shape[:2])
+    rows, columns = (reference.bands(side, 1 << tile_log2) for side in indices.shape[:2])
     tiles = [indices[top:bottom, left:right] for top, bottom in rows for left, right in columns]
     if mode:
         streams = [reference.encode_prior(tile, integers, quality) for tile in tiles]
