@@ -83,7 +83,6 @@ class Clip(reference.VqVae):
         reference.walk(tile, self, 0, code)
         return tile[:, :, 0]
 
-
     def walk(self, tile, actions, code):
         """Put code(logits, index) in the place of every index of a tile, frames x n x m."""
         before = np.full(tile.shape[1:], -1)

@@ -167,7 +167,12 @@ def limits() -> Iterator[Case]:
         yield case(model.name, tests, rule, (2, 12, 12), model=model)
     acts = bytes([0, 255, 254])
     yield case(
-        "actions-most", "The last of most actions.", MOST, (3, 8, 8), model=MOST_ACTIONS, actions=acts
+        "actions-most",
+        "The last of most actions.",
+        MOST,
+        (3, 8, 8),
+        model=MOST_ACTIONS,
+        actions=acts,
     )
     largest = 2**32 - 1
     yield case("ticks-most", "The largest numbers.", TIMING, (2, 4, 4), timing(largest, largest, 1))
