@@ -104,7 +104,7 @@ containers = st.builds(
     st.tuples(st.integers(0, 6), st.integers(4, 10)),
     st.dictionaries(
         st.sampled_from(
-            [b"ACTS", b"ALPH", b"CLIP", b"WAVE", b"iccp", b"exif", b"xmp0", b"zz9Z", b"note"]
+            [*sorted(frozenset().union(*layout.CRITICAL.values())), b"iccp", b"exif", b"zz9Z"]
         ),
         st.binary(max_size=40),
     ),
@@ -364,7 +364,8 @@ def test_spec_example_is_the_bytes_it_shows() -> None:
 
 def test_spec_header_table_is_the_header() -> None:
     section = SPEC.split("## 3. Header")[1].split("An entry of the tile table")[0]
-    table, of_sound = section.split("In the place of width and height sound has")
+    table, others = section.split("In the place of width and height sound has")
+    of_sound, of_clips = others.split("and a clip")
 
     def rows_of(table: str) -> list[list[str]]:
         return [
@@ -375,6 +376,7 @@ def test_spec_header_table_is_the_header() -> None:
 
     rows = rows_of(table)
     assert [row[3] for row in rows_of(of_sound)] == list(Medium.SOUND.axes)
+    assert [row[3] for row in rows_of(of_clips)] == list(Medium.CLIP.axes)
     fields = [
         (row[3], int(row[0]) if row[0] else None, row[1]) for row in rows if row[3] != "tile table"
     ]

@@ -189,7 +189,7 @@ def limits() -> Iterator[Case]:
     yield case(
         "many",
         "Very many frames of one pixel, in tiles of 32 frames.",
-        "frames of a clip",
+        "frames of the clip",
         (3200, 1, 1),
         mode=0,
     )
@@ -198,7 +198,9 @@ def limits() -> Iterator[Case]:
 def faulty() -> Iterator[Case]:
     corrupt = partial(case, expect="Corrupt")
     shape = (3, 8, 8)
-    for name, row in (("width", "width of a frame"), ("height", "height of a frame")):
+    for name, row in (
+        (side, f"{side} | 1 to 2^24 - 1 pixels of a frame") for side in ("width", "height")
+    ):
         for value in (0, 2**24):
             field = {name: varint(value)}
             yield corrupt(f"{name}-{value}", f"A {name} out of range.", row, shape, **field)
@@ -206,7 +208,7 @@ def faulty() -> Iterator[Case]:
         yield corrupt(
             f"frames-{value}",
             "A number of frames out of range.",
-            "frames of a clip",
+            "frames of the clip",
             shape,
             frames=value,
         )
