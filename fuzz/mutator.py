@@ -21,9 +21,11 @@ Plain = Callable[[bytes], bytes]
 _SIDES = (1, 2, 4, 5, 15, 16, 17, 31, 64, 65, 255, 1 << 14, (1 << 24) - 1, 1 << 24, (1 << 32) - 1)
 _CHUNKS = (
     *(b"ALPH", b"cicp", b"dens", b"exif", b"iccp", b"irb0", b"pngc", b"time", b"xmp0", b"xmpe"),
-    *(b"WAVE", b"spkr", b"tags", b"note", b"NOTE"),
+    *(b"WAVE", b"spkr", b"tags", b"note", b"NOTE", b"ACTS", b"CLIP"),
 )
-_SOUND = 2
+_SOUND, _CLIP = 2, 3
+_GROUP = 32
+"""Frames of a clip's tile."""
 _VALUES: tuple[Any, ...] = (
     *(0, 1, 2, 3, -1, 64, 127, 4096, 1 << 31, 1 << 63, 10**30, 10**4299),
     *(0.5, -0.0, 1e-320, 1e308, float("inf"), float("nan"), None, True, "", "\x1b[2J", [], [1]),
@@ -74,7 +76,7 @@ def _read_container(data: bytes) -> _File | None:
         at += size
         return data[at - size : at]
 
-    sides = [varint(), varint()]
+    sides = [varint() for _ in range(_side_count(data[9]))]
     model, logs, count = take(8), list(take(2)), varint()
     if len(logs) < 2 or not all(sides) or logs[0] > 6 or not 4 <= logs[1] <= 10:
         return None
@@ -99,9 +101,9 @@ def _write_container(file: _File, fitting: bool) -> bytes:
     """Put a file together; `fitting` makes as many tiles as the header asks for."""
     tiles = list(file.tiles)
     if fitting and 0 <= file.logs[0] <= 6:
-        wanted = min(_tile_count(file.front[9], file.sides, file.logs), 24)
+        wanted = min(_tile_count(file.front[9], _sides(file), file.logs), 24)
         tiles = (tiles + [tiles[-1] if tiles else b""] * wanted)[:wanted]
-    out = bytearray(file.front) + _varint(file.sides[0]) + _varint(file.sides[1]) + file.model
+    out = bytearray(file.front) + b"".join(map(_varint, _sides(file))) + file.model
     out += bytes(file.logs) + _varint(len(file.chunks))
     for tile in tiles:
         out += _varint(len(tile)) + _crc(tile)
@@ -112,9 +114,20 @@ def _write_container(file: _File, fitting: bool) -> bytes:
     return bytes(out) + b"".join(tiles)
 
 
+def _sides(file: _File) -> list[int]:
+    """Return as many sizes as the medium has, which may have been changed."""
+    return [*file.sides, 1][: _side_count(file.front[9])]
+
+
+def _side_count(medium: int) -> int:
+    return 3 if medium == _CLIP else 2
+
+
 def _tile_count(medium: int, sides: list[int], logs: list[int]) -> int:
-    across, down = (-(-side >> (logs[0] + logs[1])) for side in sides)
-    return across * (-(-sides[1] >> logs[0]) if medium == _SOUND else down)
+    across, down = (-(-side >> (logs[0] + logs[1])) for side in sides[:2])
+    if medium == _SOUND:
+        return across * -(-sides[1] >> logs[0])
+    return across * down * (-(-sides[2] // _GROUP) if medium == _CLIP else 1)
 
 
 def _change_header(file: _File, rng: Random, plain: Plain) -> None:
@@ -122,9 +135,9 @@ def _change_header(file: _File, rng: Random, plain: Plain) -> None:
     if what == 0:
         file.front[rng.randrange(8, 12)] = rng.choice((0, 1, 2, 3, 4, 255))
     elif what == 1:
-        file.sides[rng.randrange(2)] = rng.choice(_SIDES)
+        file.sides[rng.randrange(len(file.sides))] = rng.choice(_SIDES)
     elif what == 2:
-        file.sides[rng.randrange(2)] = rng.randrange(1, 40)
+        file.sides[rng.randrange(len(file.sides))] = rng.randrange(1, 40)
     elif what == 3:
         file.logs[rng.randrange(2)] = rng.randrange(12)
     else:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
 from vqcodec.audio.pipeline import compress_audio
+from vqcodec.clip.pipeline import compress_clip
 from vqcodec.codec.coding import encode_grid
 from vqcodec.codec.literal import encode_literal
 from vqcodec.codec.search import Wish
@@ -29,6 +30,7 @@ from vqcodec.image.colour import SRGB_CHROMATICITIES, rgb_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.pipeline import compress, encode
+from vqcodec.models.clip import ClipVqVae
 from vqcodec.models.config import (
     AutoencoderConfig,
     LatentPriorConfig,
@@ -264,6 +266,26 @@ def write_two_stage() -> None:
         (CORPUS / "container" / f"two-stage-{case}.vqc").write_bytes(file)
 
 
+def write_clips() -> None:
+    """Write the vectors' model of clips, and its files."""
+    data = (CORPUS.parent.parent / "format/vectors/models/clips.safetensors").read_bytes()
+    (CORPUS / "model" / "clips.safetensors").write_bytes(data)
+    model = cast(ClipVqVae, parse_model(data, sha256=hashlib.sha256(data).hexdigest()))
+    frames = np.stack([np.roll(np.asarray(picture(9, 12)), number, 1) for number in range(5)])
+    actions = ["", *model.clip.actions, ""]
+    found = {
+        "prior": compress_clip(frames, model=model),
+        "fixed": compress_clip(frames, model=model, prior=False),
+        "frame": compress_clip(frames[:1, :1, :1], model=model),
+        "everything": compress_clip(
+            frames, model=model, durations=[1, 2, 30, 4, 5], loops=3, actions=actions
+        ),
+        "groups": compress_clip(np.repeat(frames[:, :4, :4], 8, axis=0), model=model),
+    }
+    for case, file in found.items():
+        (CORPUS / "container" / f"clip-{case}.vqc").write_bytes(file)
+
+
 def main() -> None:
     """Write the corpus."""
     (CORPUS / "inventory").mkdir(parents=True, exist_ok=True)
@@ -273,6 +295,7 @@ def main() -> None:
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
     # Networks are torch's here, or the vectors', fixed numbers.
     write_two_stage()
+    write_clips()
     (CORPUS / "model" / "clip.safetensors").write_bytes(clip_bytes())
     for name in ("voice", "speakers"):
         write_sound(name)

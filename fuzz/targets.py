@@ -15,6 +15,8 @@ import numpy as np
 
 from vqcodec.audio.pipeline import compress_audio, decompress_audio
 from vqcodec.audio.salvage import salvage_audio
+from vqcodec.clip.pipeline import compress_clip, decompress_clip
+from vqcodec.clip.salvage import salvage_clip
 from vqcodec.container import (
     Container,
     Header,
@@ -43,13 +45,14 @@ from vqcodec.registry.load import parse_model
 
 CORPUS = Path(__file__).parent / "corpus"
 PIXELS = 1 << 10
-"""Larger pictures are refused, so that an execution is short."""
+"""Larger pictures and clips are refused, so that an execution is short."""
 SAMPLES = 1 << 14
 """Longer sound is."""
 LIMITS = Limits(pixels=PIXELS, frames=SAMPLES)
 _SOUND = np.sin(np.arange(2000) / 9.0).astype(np.float32)
 _HEADER = Header(mode=Mode.PRIOR, shape=(18, 20), model=bytes(8), stride_log2=4, tile_log2=6)
 _PICTURE = np.arange(20 * 18 * 3, dtype=np.uint8).reshape(18, 20, 3)
+_CLIP = np.stack([_PICTURE, _PICTURE[::-1]])
 
 
 def container(data: bytes) -> None:
@@ -72,6 +75,12 @@ def decode(data: bytes) -> None:
             assert 0 < samples.size <= SAMPLES
             assert rate > 0
             return
+        if header.medium is Medium.CLIP:
+            clip = decompress_clip(data, model=_model_of(header), max_pixels=PIXELS)
+            assert clip.frames.shape == (*header.shape, 3)
+            assert len(clip.durations) == header.shape[0]
+            assert (clip.durations > 0).all()
+            return
         image = decompress(data, model=_model_of(header), max_pixels=PIXELS)
         assert image.size == header.shape[::-1]
     except VqcError:
@@ -87,6 +96,9 @@ def salvage(data: bytes) -> None:
         model = _model_of(header)
         if header.medium is Medium.SOUND:
             _salvage_sound(data, model, header.tile_count)
+            return
+        if header.medium is Medium.CLIP:
+            _salvage_clip(data, model, header.tile_count)
             return
         found = salvaged(data, model=model, max_pixels=PIXELS)
         assert found.image.size == header.shape[::-1]
@@ -108,6 +120,16 @@ def _salvage_sound(data: bytes, model: Model, tiles: int) -> None:
     assert np.array_equal(found.samples, samples, equal_nan=True)
 
 
+def _salvage_clip(data: bytes, model: Model, tiles: int) -> None:
+    found = salvage_clip(data, model=model, max_pixels=PIXELS)
+    assert all(0 <= lost.number < tiles for lost in found.lost)
+    assert len(found.losses) >= len(found.lost)
+    whole = decompress_clip(data, model=model, max_pixels=PIXELS)
+    assert not found.losses
+    assert np.array_equal(found.clip.frames, whole.frames)
+    assert np.array_equal(found.clip.durations, whole.durations)
+
+
 def model(data: bytes) -> None:
     """Load a model, its hash being right; what it then writes, it must be able to read, and of
     clips what it draws it must be able to code.
@@ -123,11 +145,12 @@ def model(data: bytes) -> None:
         frame = loaded.draw(before, len(loaded.clip.actions), sampler=Sampler(0))
         assert loaded.frame_samples(frame).shape == (16, 20, 3)
         assert 0.0 <= loaded.bits(frame, before) <= 24.0 * frame.size
-        return
     for prior in (True, False):
         if loaded.medium is Medium.SOUND:
             made = compress_audio(_SOUND, 16000, model=loaded, prior=prior)
             decompress_audio(made, model=loaded)
+        elif loaded.medium is Medium.CLIP:
+            decompress_clip(compress_clip(_CLIP, model=loaded, prior=prior), model=loaded)
         else:
             decompress(compress(_PICTURE, model=loaded, prior=prior), model=loaded)
 

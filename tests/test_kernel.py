@@ -23,7 +23,7 @@ from samples import frozen, vectors
 import vqcodec
 from vqcodec import processors
 from vqcodec.codec.coding import code_tiles, decode_grid
-from vqcodec.container import Mode, parse
+from vqcodec.container import Medium, Mode, parse
 from vqcodec.entropy.coder import Decoder, Encoder
 from vqcodec.entropy.tables import surpluses
 from vqcodec.errors import CorruptError
@@ -44,7 +44,12 @@ LEVELS = [level for level in kernel.levels() if level != kernel.NUMPY]
 pytestmark = pytest.mark.skipif(not LEVELS, reason="the extension was not built")
 
 Indices = NDArray[np.int32]
-SAMPLES = [each for each in (*frozen(), *vectors()) if parse(each.data).header.mode is Mode.PRIOR]
+SAMPLES = [
+    each
+    for each in (*frozen(), *vectors())
+    if (header := parse(each.data).header).mode is Mode.PRIOR and header.medium is not Medium.CLIP
+]
+"""Clips have several priors in a stream: test_clip_files.py has theirs."""
 
 
 def kernels(prior: Prior) -> Iterator[Kernel]:

@@ -15,6 +15,7 @@ import click
 
 from vqcodec.batch.job import Failure
 from vqcodec.errors import (
+    ClipSizeError,
     PictureSizeError,
     PixelLimitError,
     SampleLimitError,
@@ -39,6 +40,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 _OPTIONS: dict[type[Exception], str] = {
     PixelLimitError: "--max-pixels raises the limit",
+    ClipSizeError: "--max-pixels raises the limit",
     PictureSizeError: "--max-pixels raises the limit",
     SampleLimitError: "--max-samples raises the limit",
     SoundSizeError: "--max-samples raises the limit",

@@ -45,7 +45,7 @@ def write_clip(
     if suffix in WRITTEN_VIDEO:
         write_video(file, suffix, frames, timing, span)
         return
-    images = (Image.fromarray(frame) for frame in frames)
+    first, *others = map(Image.fromarray, frames)  # of which Pillow's writers need all
     durations = milliseconds(timing.durations(span), _STEP.get(suffix, 1))
     loops = min(timing.loops, _LOOPS_MAX)
     how: dict[str, Any] = {"loop": loops}
@@ -55,8 +55,8 @@ def write_clip(
     elif suffix == ".webp":
         how |= {"lossless": True}
     if len(span) > 1:
-        how |= {"save_all": True, "append_images": images, "duration": durations}
-    next(images).save(file, _FORMATS[suffix], **how)
+        how |= {"save_all": True, "append_images": others, "duration": durations}
+    first.save(file, _FORMATS[suffix], **how)
 
 
 def write_folder(

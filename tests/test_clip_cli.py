@@ -1,0 +1,455 @@
+"""The command line, of clips and of clips beside pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run, one_line_error, photo
+from PIL import Image
+from test_clip_files import MODEL, walk
+
+import vqcodec
+from vqcodec.cli.running import EXIT_SALVAGED
+from vqcodec.clip.writing import milliseconds
+from vqcodec.media.formats import formats_of
+
+TAKES = ["--model", "clips"]
+
+
+@pytest.fixture(autouse=True)
+def models(run: Run, model_data: bytes) -> None:
+    """A model of clips and one of pictures are installed."""
+    Path("../random.safetensors").write_bytes(model_data)
+    for path in ("../random.safetensors", MODEL):
+        assert run("models", "install", path).code == 0
+
+
+def save(path: str, frames: np.ndarray, **more: Any) -> None:
+    first, *others = map(Image.fromarray, frames)
+    first.save(path, save_all=True, append_images=others, **more)
+
+
+def save_folder(path: str, frames: np.ndarray, actions: list[str] | None = None) -> None:
+    Path(path).mkdir()
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(f"{path}/frame{number}.png")
+    if actions is not None:
+        Path(path, "actions.txt").write_text("".join(f"{name}\n" for name in actions))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def load(path: str) -> tuple[np.ndarray, list[float]]:
+    """Frames and milliseconds of an animated picture."""
+    with Image.open(path) as image:
+        frames, durations = [], []
+        for number in range(image.n_frames):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("RGB")))
+            durations.append(image.info["duration"])
+    return np.stack(frames), durations
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_animated_pictures_there_and_back(run: Run, suffix: str) -> None:
+    durations = [40, 50, 60, 120, 30, 20, 200]
+    save(f"walk.{suffix}", walk(7), duration=durations, loop=3, lossless=True)
+    result = run("compress", f"walk.{suffix}", *TAKES)
+    assert result.code == 0
+    assert re.search(rf"walk.{suffix} -> walk.vqc: .* 7 frames at [\d.]+ kbit/s", result.out)
+    clip = vqcodec.decompress_clip("walk.vqc")
+    assert clip.durations.tolist() == durations
+    assert clip.loops == (4 if suffix == "gif" else 3)  # a GIF says how often it is repeated
+    assert run("decompress", "walk.vqc", "-o", f"back.{suffix}").code == 0
+    frames, found = load(f"back.{suffix}")
+    assert (len(frames), found) == (7, durations)
+    if suffix != "gif":
+        assert np.array_equal(frames, clip.frames)
+    assert Path(f"back.{suffix}").stat().st_mtime_ns == Path(f"walk.{suffix}").stat().st_mtime_ns
+    assert run("compress", f"back.{suffix}", *TAKES).code == 0
+    assert vqcodec.decompress_clip("back.vqc").loops == clip.loops
+
+
+@pytest.mark.parametrize(("loop", "played"), [(None, 1), (0, 0), (1, 2)])
+def test_how_often_a_gif_is_played(run: Run, loop: int | None, played: int) -> None:
+    save("a.gif", walk(3), duration=40, **({} if loop is None else {"loop": loop}))
+    run("compress", "a.gif", *TAKES)
+    assert vqcodec.inspect("a.vqc").loops == played
+    run("decompress", "a.vqc", "-o", "b.gif")
+    run("compress", "b.gif", *TAKES)
+    assert vqcodec.inspect("b.vqc").loops == played
+
+
+def test_clips_become_webp_unless_another_format_is_asked_for(run: Run) -> None:
+    save("walk.gif", walk(4), duration=40)
+    run("compress", "walk.gif", *TAKES)
+    assert run("decompress", "walk.vqc").code == 0
+    assert Image.open("walk.webp").n_frames == 4
+    assert run("decompress", "walk.vqc", "--format", "apng", "-d", "there").code == 0
+    assert Image.open("there/walk.apng").n_frames == 4
+    result = run("decompress", "walk.vqc", "--format", "gif", "-d", "there")
+    assert "warning: a GIF has 256 colours" in result.err
+    error = one_line_error(run("decompress", "walk.vqc", "-o", "walk.wav"), 2)
+    assert "a clip cannot be written as '.wav', but as .webp, .gif" in error
+    one_line_error(run("decompress", "walk.vqc", "-o", "walk.xyz"), 2)
+
+
+def test_formats_are_those_of_each_medium() -> None:
+    assert formats_of(None, None).clip == ".webp"
+    for chosen, picture, clip in (("webp", ".webp", ".webp"), ("gif", ".png", ".gif")):
+        formats = formats_of(None, chosen)
+        assert (formats.picture, formats.sound, formats.clip) == (picture, ".wav", clip)
+    assert formats_of(None, "jpg").clip == ".webp"
+    assert formats_of(None, "frames").clip == ""
+
+
+def test_without_a_model_of_clips_animated_pictures_are_pictures(run: Run) -> None:
+    save("walk.gif", walk(4), duration=40)
+    result = run("compress", "walk.gif", "--model", "random")
+    assert result.code == 0
+    assert vqcodec.inspect("walk.vqc").medium == "picture"
+    assert "not kept" in result.err
+
+
+def test_still_pictures_are_no_clips_unless_that_is_asked_for(run: Run) -> None:
+    photo(30, 20).save("photo.png")
+    error = one_line_error(run("compress", "photo.png", *TAKES), 1)
+    assert "photo.png: it is a still picture" in error
+    assert run("compress", "photo.png", "--clip", *TAKES).code == 0
+    assert vqcodec.inspect("photo.vqc").frames == 1
+    assert run("decompress", "photo.vqc", "-o", "back.png").code == 0
+    assert Image.open("back.png").size == (30, 20)
+
+
+def test_a_folder_of_frames_is_one_clip_where_that_is_asked_for(run: Run) -> None:
+    frames, actions = walk(12), ["", *["left", "so 3", ""] * 3, "left", "left"]
+    save_folder("walk", frames, actions)
+    result = run("compress", "--clip", "walk", *TAKES)
+    assert result.code == 0
+    assert "walk -> walk.vqc" in result.out
+    clip = vqcodec.decompress_clip("walk.vqc")
+    assert np.array_equal(vqcodec.indices("walk.vqc"), indices_of(frames, actions))
+    assert (clip.actions, clip.durations[0]) == (tuple(actions), 80.0)
+    assert run("compress", "--clip", "walk", "--fps", 25, "-f", *TAKES).code == 0
+    assert vqcodec.inspect("walk.vqc").frames_per_second == 25
+    Path("walk/durations.txt").write_text("40\n33.3\n" + "20\n" * 10)
+    assert run("compress", "--clip", "walk/", "-f", *TAKES).code == 0
+    assert vqcodec.decompress_clip("walk.vqc").durations.tolist() == [40, 33.3] + [20] * 10
+    photo(28, 20).save("walk/frame12.png")
+    error = one_line_error(run("compress", "--clip", "walk", "-f", *TAKES), 1)
+    assert "durations.txt has 12 lines for 13 frames" in error
+
+
+def indices_of(frames: np.ndarray, actions: list[str]) -> np.ndarray:
+    return vqcodec.indices(vqcodec.compress_clip(frames, model=str(MODEL), actions=actions))
+
+
+def test_clips_become_folders_of_frames(run: Run) -> None:
+    save_folder("walk", walk(5), ["", "left", "left", "", "so 3"])
+    run("compress", "--clip", "walk", *TAKES)
+    clip = vqcodec.decompress_clip("walk.vqc")
+    for arguments in (["-o", "back/"], ["--format", "frames", "-d", "there"]):
+        assert run("decompress", "walk.vqc", *arguments).code == 0
+    for folder in (Path("back"), Path("there/walk")):
+        names = [f"{number:04d}.png" for number in range(5)]
+        assert names_in(folder) == [*names, "actions.txt", "durations.txt"]
+        found = [np.asarray(Image.open(folder / name)) for name in names]
+        assert np.array_equal(np.stack(found), clip.frames)
+    assert run("compress", "--clip", "back", *TAKES).code == 0
+    again = vqcodec.decompress_clip("back.vqc")
+    assert again.actions == clip.actions
+    assert np.array_equal(again.durations, clip.durations)
+    error = one_line_error(run("decompress", "walk.vqc", "-o", "back/"), 2)
+    assert "back: is a folder" in error
+
+
+def test_frames_come_in_the_order_of_their_numbers(run: Run) -> None:
+    frames = walk(11)
+    save_folder("walk", frames)  # frame10.png after frame9.png
+    run("compress", "--clip", "walk", *TAKES)
+    assert np.array_equal(vqcodec.indices("walk.vqc"), indices_of(frames, []))
+
+
+def test_actions_are_given_and_written_in_texts(run: Run) -> None:
+    save("walk.gif", walk(4), duration=40)
+    Path("given.txt").write_text("\nleft\n\nso 3\n")
+    assert run("compress", "walk.gif", "--actions", "given.txt", *TAKES).code == 0
+    assert run("decompress", "walk.vqc", "--actions-out", "found.txt").code == 0
+    assert Path("found.txt").read_text() == "\nleft\n\nso 3\n"
+    result = run("inspect", "walk.vqc")
+    assert re.search(r"actions +unknown \(2\), left \(1\), so 3 \(1\)", result.out)
+    Path("given.txt").write_text("\nleft\n\njump\n")
+    error = one_line_error(run("compress", "walk.gif", "--actions", "given.txt", "-f", *TAKES), 2)
+    assert "knows no action 'jump'" in error
+    Path("given.txt").write_text("left\n")
+    error = one_line_error(run("compress", "walk.gif", "--actions", "given.txt", "-f", *TAKES), 2)
+    assert "1 actions of 4 frames" in error
+
+
+def test_transparency_is_shown_on_white_and_told(run: Run) -> None:
+    clear = [Image.new("RGBA", (8, 8), (255, 0, 0, 0)), Image.new("RGBA", (8, 8), (0, 0, 0, 255))]
+    clear[0].save("a.webp", save_all=True, append_images=clear[1:], duration=40, lossless=True)
+    result = run("compress", "a.webp", *TAKES)
+    assert "not kept: transparency" in result.err
+    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
+    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(np.stack([white, black]), []))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_folders_of_clips(run: Run, jobs: int) -> None:
+    Path("in/deep").mkdir(parents=True)
+    save("in/a.gif", walk(3), duration=40)
+    save("in/deep/b.webp", walk(4), duration=40, lossless=True)
+    Path("in/text.txt").write_text("neither")
+    result = run("compress", "in", "-d", "out", "-j", jobs, *TAKES)
+    assert result.code == 0
+    assert "left out: 1 .txt" in result.err
+    assert run("decompress", "out", "-d", "back", "-j", jobs).code == 0
+    assert Image.open("back/a.webp").n_frames == 3
+    assert Image.open("back/deep/b.webp").n_frames == 4
+    again = run("decompress", "out", "-d", "back", "--skip-existing")
+    assert "2 of 2 skipped" in again.err
+
+
+def test_pipes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    save("walk.gif", walk(4), duration=40)
+    assert run("compress", "walk.gif", "-o", "expected.vqc", "--no-mtime", *TAKES).code == 0
+    gif, vqc = (Path(name).read_bytes() for name in ("walk.gif", "expected.vqc"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gif)))
+    assert run("compress", "-", "-o", "piped.vqc", *TAKES).code == 0
+    assert Path("piped.vqc").read_bytes() == vqc
+    assert run("decompress", "piped.vqc", "-o", "piped.png").code == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(vqc)))
+    out = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run("decompress", "-", "-o", "-", "--format", "png").code == 0
+    assert out.buffer.getvalue() == Path("piped.png").read_bytes()
+
+
+def test_parts_in_seconds(run: Run) -> None:
+    save("walk.gif", walk(40), duration=100)
+    run("compress", "walk.gif", *TAKES)
+    whole = vqcodec.decompress_clip("walk.vqc").frames
+    assert run("decompress", "walk.vqc", "-o", "part.png", "--crop", "1.5,2.5").code == 0
+    assert np.array_equal(load("part.png")[0], whole[15:25])
+    error = one_line_error(run("decompress", "walk.vqc", "-o", "b.png", "--crop", "1,2,3,4"), 2)
+    assert "FROM,TO in seconds of sound or a clip" in error
+    error = one_line_error(run("decompress", "walk.vqc", "-o", "b.png", "--crop", "9,10"), 2)
+    assert "not inside 4 seconds" in error
+
+
+def test_inspect(run: Run) -> None:
+    save("walk.gif", walk(40), duration=50, loop=0)
+    run("compress", "walk.gif", *TAKES)
+    result = run("inspect", "--verify", "walk.vqc")
+    assert result.code == 0
+    assert "clip          40 frames of 28x20 pixels, 2.00 s, 20.00 frames/s, played for ever" in (
+        result.out
+    )
+    assert "kbit/s" in result.out
+    assert "bits/frame" in result.out
+    assert "(clips)" in result.out
+    assert "every checksum holds" in result.out
+    facts = json.loads(run("inspect", "--json", "walk.vqc").out)
+    assert (facts["medium"], facts["frames"], facts["grid"]) == ("clip", 40, [40, 5, 7])
+
+
+def test_sources_are_kept_unless_that_is_allowed(run: Run) -> None:
+    Path("in").mkdir()
+    save("in/a.gif", walk(4), duration=40)
+    result = run("compress", "in", "--remove-source", "--dry-run", *TAKES)
+    assert "kept: the result of a clip is lossy" in result.err
+    result = run("compress", "in/a.gif", "--remove-source", *TAKES)
+    assert result.code == 1
+    assert "in/a.gif: kept: the result of a clip is lossy" in result.err
+    save_folder("walk", walk(3))
+    result = run("compress", "--clip", "walk", "--remove-source", "--allow-lossy", *TAKES)
+    assert result.code == 1
+    assert "walk: kept: it is a folder" in result.err
+    assert len(names_in(Path("walk"))) == 3
+    arguments = ["--remove-source", "--skip-existing", "--allow-lossy"]
+    assert run("compress", "in/a.gif", *arguments, *TAKES).code == 0
+    assert names_in(Path("in")) == ["a.vqc"]
+    vqcodec.verify("in/a.vqc")
+
+
+def test_what_does_not_decode_gets_no_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vqcodec.clip import pipeline
+
+    encode = pipeline.encode
+
+    def encode_wrongly(*arguments: Any, **more: Any) -> pipeline.Encoded:
+        encoded = encode(*arguments, **more)
+        encoded.indices[0, 0] ^= 1
+        return encoded
+
+    save("a.gif", walk(3), duration=40)
+    monkeypatch.setattr(pipeline, "encode", encode_wrongly)
+    result = run("compress", "a.gif", "--verify", *TAKES)
+    assert result.code == 1
+    assert "differs from what was coded: indices" in result.err
+    assert not Path("a.vqc").exists()
+
+
+def test_salvage(run: Run) -> None:
+    save("walk.gif", walk(70), duration=100)
+    run("compress", "walk.gif", *TAKES)
+    data = bytearray(Path("walk.vqc").read_bytes())
+    data[-1] ^= 1
+    Path("walk.vqc").write_bytes(data)
+    one_line_error(run("decompress", "walk.vqc", "-o", "back/"), 1)
+    result = run("decompress", "walk.vqc", "-o", "back/", "--salvage")
+    assert result.code == EXIT_SALVAGED
+    assert "tile 2 is lost, seconds 4.60 to 7.00 show what was before, or grey" in result.err
+    names = [f"back/{number:04d}.png" for number in (45, 46, 69)]
+    before, *lost = (Path(name).read_bytes() for name in names)
+    assert lost == [before, before]
+
+
+def test_limits_say_which_option_helps(run: Run) -> None:
+    save("walk.gif", walk(4), duration=40)
+    arguments = ["--max-pixels", 4 * 28 * 20 - 1]
+    error = one_line_error(run("compress", "walk.gif", *arguments, *TAKES), 1)
+    assert error.endswith("; --max-pixels raises the limit\n")
+    run("compress", "walk.gif", *TAKES)
+    error = one_line_error(run("decompress", "walk.vqc", "-o", "b.png", *arguments), 1)
+    assert error.endswith("; --max-pixels raises the limit\n")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_damaged_animations_end_in_a_line(run: Run, suffix: str) -> None:
+    save(f"a.{suffix}", walk(6), duration=40, lossless=True)
+    whole = Path(f"a.{suffix}").read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        data = bytearray(whole)
+        if number % 2:
+            del data[int(rng.integers(4, len(data))) :]
+        else:
+            for at in rng.integers(4, len(data), 8):
+                data[at] ^= int(rng.integers(1, 256))
+        Path(f"a.{suffix}").write_bytes(data)
+        result = run("compress", f"a.{suffix}", "-f", *TAKES)
+        assert result.code in (0, 1)
+
+
+def test_times_keep_their_sum_when_they_are_rounded() -> None:
+    durations = vqcodec.clip.timing.timing_of([vqcodec.clip.timing.Fraction(1, 30)] * 90)
+    for step in (1, 10):
+        found = milliseconds(durations.durations(), step)
+        assert all(own % step == 0 and own for own in found)
+        assert abs(sum(found) - 3000) <= step
+
+
+FFMPEG = """#!{python}
+import pathlib, sys
+words = sys.argv[1:]
+if "pipe:0" in words:
+    frames = sys.stdin.buffer.read()
+    pathlib.Path(words[-1].removeprefix("file:")).write_bytes(repr(words).encode() + frames)
+    sys.exit()
+name = words[words.index("-i") + 1]
+assert name.startswith("file:"), name
+data = pathlib.Path(name.removeprefix("file:")).read_bytes()[12:]
+if data == b"broken":
+    sys.exit(print("moov atom \\x1b[2J not found", file=sys.stderr) or 1)
+if words[-2] == "framecrc":
+    print("#software: x\\n#tb 0: 1/30\\n#dimensions 0: 28x20")
+    for number in range(len(data) // 1680):
+        print(f"0, {{number}}, {{2 * number}}, 2, 1680, 0x0")
+else:
+    sys.stdout.buffer.write(data)
+"""
+"""A program that reads frames of 28x20 pixels that lie behind the first 12 bytes of a file."""
+HEAD = b"\0\0\0\x18ftypisom"
+
+posix = pytest.mark.skipif(os.name == "nt", reason="a script is a program by its first line")
+
+
+@pytest.fixture
+def ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A stand-in for ffmpeg is the only program there is."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    program = folder / "ffmpeg"
+    program.write_text(FFMPEG.format(python=sys.executable))
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+@pytest.mark.parametrize("name", ["walk.mp4", "-i.mp4", "concat:a|b.mkv", "a b'\".webm", "walk"])
+def test_video_is_read_by_ffmpeg(run: Run, name: str) -> None:
+    frames = walk(9)
+    Path(name).write_bytes(HEAD + frames.tobytes())
+    assert run("compress", "-o", "a.vqc", *TAKES, "--", name).code == 0
+    clip = vqcodec.decompress_clip("a.vqc")
+    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(frames, []))
+    assert clip.durations == pytest.approx(np.full(9, 1000 / 15))
+    assert clip.loops == 1
+
+
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+def test_video_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = walk(3)
+    piped = io.TextIOWrapper(io.BytesIO(HEAD + frames.tobytes()))
+    monkeypatch.setattr(sys, "stdin", piped)
+    assert run("compress", "-", "-o", "a.vqc", *TAKES).code == 0
+    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(frames, []))
+
+
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+def test_what_ffmpeg_says_is_one_line(run: Run) -> None:
+    Path("a.mp4").write_bytes(HEAD + b"broken")
+    error = one_line_error(run("compress", "a.mp4", *TAKES), 1)
+    assert "a.mp4: ffmpeg failed: moov atom ?[2J not found" in error
+    Path("a.mp4").write_bytes(HEAD)
+    assert "the video has no frames" in one_line_error(run("compress", "a.mp4", *TAKES), 1)
+    Path("a.mp4").write_bytes(HEAD + walk(9).tobytes())
+    arguments = ["--max-pixels", 9 * 28 * 20 - 1]
+    error = one_line_error(run("compress", "a.mp4", *arguments, *TAKES), 1)
+    assert error.endswith("; --max-pixels raises the limit\n")
+
+
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+def test_video_is_written_by_ffmpeg(run: Run) -> None:
+    frames = walk(3)
+    save("walk.webp", frames, duration=[20, 40, 20], lossless=True)
+    run("compress", "walk.webp", *TAKES)
+    result = run("decompress", "walk.vqc", "-o", "back.mp4")
+    assert result.code == 0
+    assert "warning: .mp4 is lossy" in result.err
+    data = Path("back.mp4").read_bytes()
+    shown = vqcodec.decompress_clip("walk.vqc").frames[[0, 1, 1, 2]]  # one is shown twice as long
+    assert data.endswith(b"]" + shown.tobytes())
+    assert b"'-s', '28x20', '-framerate', '50'" in data
+
+
+def test_without_ffmpeg_one_line_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    Path("a.mp4").write_bytes(HEAD)
+    error = one_line_error(run("compress", "a.mp4", *TAKES), 1)
+    assert "video needs the program ffmpeg; install it" in error
+
+
+def test_without_a_model_of_clips_one_line_says_so(run: Run, no_installed_models: Path) -> None:
+    for path in no_installed_models.iterdir():
+        path.unlink()
+    Path("a.mp4").write_bytes(HEAD)
+    error = one_line_error(run("compress", "a.mp4"), 1)
+    assert "no model of clips is installed" in error
