@@ -39,7 +39,11 @@ def test_magic_is_that_of_the_format() -> None:
         value = magic.attrib["value"].encode().decode("unicode_escape").encode("latin-1")
         assert (value, magic.attrib["offset"], medium.attrib["offset"]) == (SIGNATURE, "0", "9")
         found[kind.attrib["type"]] = Medium(int(medium.attrib["value"]))
-    assert found == {MIME_TYPE: Medium.PICTURE, "audio/x-vqc": Medium.SOUND}
+    assert found == {
+        MIME_TYPE: Medium.PICTURE,
+        "audio/x-vqc": Medium.SOUND,
+        "video/x-vqc": Medium.CLIP,
+    }
 
 
 @pytest.mark.skipif(
@@ -48,7 +52,11 @@ def test_magic_is_that_of_the_format() -> None:
 )
 @pytest.mark.parametrize(
     ("source", "kind"),
-    [(FROZEN / "photo.vqc", MIME_TYPE), (CORPUS / "voice-one.vqc", "audio/x-vqc")],
+    [
+        (FROZEN / "photo.vqc", MIME_TYPE),
+        (CORPUS / "voice-one.vqc", "audio/x-vqc"),
+        (CORPUS / "clip-frame.vqc", "video/x-vqc"),
+    ],
 )
 @pytest.mark.parametrize("name", ["file.vqc", "file", "file.png.part"])
 def test_desktops_recognise_files(source: Path, kind: str, name: str, tmp_path: Path) -> None:

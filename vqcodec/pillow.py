@@ -35,7 +35,7 @@ from vqcodec.image.chunks import unpack
 from vqcodec.image.writing import info_of
 
 MIME_TYPE = "image/x-vqc"
-"""Of pictures; files of sound are audio/x-vqc."""
+"""Of pictures; files of sound are audio/x-vqc, those of clips video/x-vqc."""
 
 _LIMITS = Limits(pixels=SIDE_MAX**2, media=frozenset({Medium.PICTURE}))
 """`Image.open` holds the size against Pillow's own limit before anything is decoded."""

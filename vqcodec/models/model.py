@@ -2,7 +2,8 @@
 
 A grid has N x M positions, each with G indices. They are coded position by position
 along the wavefront, and within a position in parts, each of some of its indices. The grid of
-sound has a row for each channel; its columns are frames, and a tile is of one row.
+sound has a row for each channel; its columns are frames, and a tile is of one row. A clip has such
+a grid for each frame, and tiles of several frames (`vqcodec.clip.coding`).
 """
 
 from __future__ import annotations
