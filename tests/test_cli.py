@@ -606,7 +606,8 @@ def test_only_commands_name_options() -> None:
     assert {"--max-pixels", "-f", "--resume"} <= names
     option = re.compile(rf"(^|[\s`])({'|'.join(names)})([\s`,;.:]|$)")
     for path in package.rglob("*.py"):
-        if path.relative_to(package).parts[0] in ("cli", "batch"):
+        inside = path.relative_to(package)
+        if inside.parts[0] in ("cli", "batch") or inside.name == "ffmpeg.py":  # options of its own
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import Run, one_line_error, photo
 from PIL import Image
-from test_clip_files import MODEL, walk
+from tiny_clip import model_bytes, walk
 
 import vqcodec
 from vqcodec.cli.running import EXIT_SALVAGED
@@ -28,8 +28,9 @@ TAKES = ["--model", "clips"]
 @pytest.fixture(autouse=True)
 def models(run: Run, model_data: bytes) -> None:
     """A model of clips and one of pictures are installed."""
-    Path("../random.safetensors").write_bytes(model_data)
-    for path in ("../random.safetensors", MODEL):
+    for name, data in (("random", model_data), ("clips", model_bytes())):
+        path = Path(f"../{name}.safetensors")
+        path.write_bytes(data)
         assert run("models", "install", path).code == 0
 
 
@@ -152,7 +153,7 @@ def test_a_folder_of_frames_is_one_clip_where_that_is_asked_for(run: Run) -> Non
 
 
 def indices_of(frames: np.ndarray, actions: list[str]) -> np.ndarray:
-    return vqcodec.indices(vqcodec.compress_clip(frames, model=str(MODEL), actions=actions))
+    return vqcodec.indices(vqcodec.compress_clip(frames, model="clips", actions=actions))
 
 
 def test_clips_become_folders_of_frames(run: Run) -> None:

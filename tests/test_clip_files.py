@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
@@ -13,7 +12,7 @@ import reference
 import reference_clip
 from hypothesis import given
 from hypothesis import strategies as st
-from test_vectors import VECTORS
+from tiny_clip import ACTIONS, model_bytes, steps, tiny_clip, walk
 
 import vqcodec
 from vqcodec.clip import pipeline
@@ -30,33 +29,16 @@ from vqcodec.errors import (
     ModelError,
     VerificationError,
 )
-from vqcodec.models.clip import ClipVqVae, parse_model
+from vqcodec.models.clip import ClipVqVae
+from vqcodec.models.steady import spacing, steady
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import kernel
 
-MODEL = VECTORS / "models" / "clips.safetensors"
-ACTIONS = ("left", "h\u00f8jre", "so 3")
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clips() -> ClipVqVae:
     """A model with random weights and three actions."""
-    data = MODEL.read_bytes()
-    return parse_model(data, sha256=hashlib.sha256(data).hexdigest())
-
-
-def walk(count: int, height: int = 20, width: int = 28, seed: int = 0) -> np.ndarray:
-    """A pattern that moves: frames (count, height, width, 3)."""
-    rng = np.random.default_rng(seed)
-    sides = -(-height // 4), -(-width // 4)
-    pattern = rng.integers(0, 256, (*sides, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-    moved = [np.roll(pattern, 3 * number, 1)[:height, :width] for number in range(count)]
-    return np.stack(moved)
-
-
-def steps(count: int) -> list[str]:
-    """Actions of so many frames, of which some are not known."""
-    return [("", *ACTIONS)[number % 4] for number in range(count)]
+    return tiny_clip()
 
 
 @pytest.mark.parametrize("prior", [True, False], ids=["prior", "fixed"])
@@ -80,15 +62,16 @@ def test_frames_come_back(
     assert indices.shape == (*header.grid, 1)
     assert np.array_equal(vqcodec.verify(data, model=clips), indices)
     padded = np.pad(frames, ((0, 0), (0, -height % 4), (0, -width % 4), (0, 0)), mode="edge")
+    expected = None
     for number in range(count):
-        expected = clips.frame_indices(padded[number])
+        expected = clips.frame_indices(padded[number], expected)
         assert np.array_equal(indices[number, :, :, 0], expected)
         drawn = clips.frame_samples(expected)[:height, :width]
         assert np.array_equal(clip.frames[number], drawn)
 
 
 def test_the_reference_decodes_what_is_written(clips: ClipVqVae) -> None:
-    frames, model = walk(35, 9, 70), MODEL.read_bytes()
+    frames, model = walk(35, 9, 70), model_bytes()
     for more in ({}, {"prior": False}, {"actions": steps(35)}):
         data = vqcodec.compress_clip(frames, model=clips, **more)
         grid = reference.decode(data, model)
@@ -323,3 +306,45 @@ def test_limits_of_a_reader_are_those_of_the_file(clips: ClipVqVae) -> None:
     data = vqcodec.compress_clip(walk(3), model=clips)
     with pytest.raises(LimitError):
         parse(data, Limits(pixels=3 * 20 * 28 - 1))
+
+
+@given(st.integers(0, 10**6), st.floats(0, 3))
+def test_an_index_stays_only_where_its_codeword_is_hardly_farther(seed: int, margin: float) -> None:
+    rng = np.random.default_rng(seed)
+    codebook = rng.normal(size=(9, 2)).astype(np.float32)
+    latents = rng.normal(size=(4, 5, 2)).astype(np.float32)
+    before = rng.integers(9, size=(4, 5))
+    distances = np.square(latents[:, :, None] - codebook).sum(3)
+    nearest = distances.argmin(2)
+    assert np.array_equal(steady(codebook, latents, None, margin), nearest)
+    found = steady(codebook, latents, before, margin)
+    assert ((found == nearest) | (found == before)).all()
+    row, column = np.indices(before.shape)
+    farther = distances[row, column, before] - distances.min(2)
+    assert np.array_equal(found == before, (farther <= margin + 1e-6) & (found == before))
+    assert ((found == before) | (farther > margin - 1e-6)).all()
+
+
+def test_spacing_is_that_of_the_codewords() -> None:
+    line = np.arange(5, dtype=np.float32)[:, None] * [3.0, 4.0]
+    assert spacing(line.astype(np.float32)) == pytest.approx(25.0)
+
+
+def test_steadiness_is_what_is_asked_for(clips: ClipVqVae) -> None:
+    rng = np.random.default_rng(0)
+    noisy = np.clip(walk(1).astype(int) + rng.integers(-9, 10, (12, 20, 28, 3)), 0, 255)
+    kept = []
+    for steadiness in (0.0, 1.0, 1e9):
+        data = vqcodec.compress_clip(
+            noisy.astype(np.uint8), model=clips, steadiness=steadiness, prior=True
+        )
+        grids = vqcodec.indices(data, model=clips)
+        kept.append((grids[1:] == grids[:-1]).mean())
+    assert kept == sorted(kept)
+    assert kept[0] < kept[2] == 1.0
+    nearest = [clips.frame_indices(frame) for frame in noisy.astype(np.uint8)]
+    data = vqcodec.compress_clip(noisy.astype(np.uint8), model=clips, steadiness=0)
+    assert np.array_equal(vqcodec.indices(data, model=clips)[..., 0], nearest)
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="steadiness"):
+            vqcodec.compress_clip(walk(2), model=clips, steadiness=wrong)

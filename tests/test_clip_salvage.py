@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_clip_files import clips, steps, walk
+from test_clip_files import clips
 from test_sound_salvage import changed
+from tiny_clip import steps, walk
 
 import vqcodec
 from vqcodec.clip import pipeline

@@ -1,4 +1,4 @@
-"""`python -m vqcodec`."""
+"""The package, run as a program."""
 
 from vqcodec.cli import main
 

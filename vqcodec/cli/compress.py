@@ -112,6 +112,12 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
     "the model knows. Default: actions.txt in a folder of frames.",
 )
 @click.option(
+    "--steadiness",
+    type=click.FloatRange(min=0.0),
+    help="Of a clip: how readily parts of a frame stay as in the frame before. 0 follows it most "
+    "closely, more makes smaller files. Default: 1.",
+)
+@click.option(
     "--strip",
     is_flag=True,
     help="Drop all metadata: colour profile, EXIF, XMP, texts, density, tags, date.",
@@ -172,6 +178,7 @@ def command(
     as_clip: bool,
     fps: float | None,
     actions: str | None,
+    steadiness: float | None,
     strip: bool,
     value_range: tuple[float, float] | None,
     mtime: bool,
@@ -206,7 +213,7 @@ def command(
     work = Compression(
         picture_jobs.Compression(**shared, effort=effort, reading=picture),
         sound_jobs.Compression(**shared, speaker=speaker, reading=sound),
-        clip_jobs.Compression(**shared, reading=clip),
+        clip_jobs.Compression(**shared, steadiness=steadiness, reading=clip),
         moves,
     )
     takes = is_clip_or_sound if moves else is_input

@@ -62,6 +62,8 @@ class Compression:
     model: str | None = None
     device: str = "cpu"
     prior: bool = True
+    steadiness: float | None = None
+    """How readily indices stay from frame to frame; None: as usual."""
     wish: Wish = field(default_factory=Wish)
     reading: Reading = field(default_factory=Reading)
     removal: Removal = field(default_factory=Removal)
@@ -89,6 +91,7 @@ class Compression:
 
     def _compress(self, model: ClipVqVae, job: Job, bar: Bar) -> Outcome:
         from vqcodec.clip.pipeline import encode
+        from vqcodec.models.clip import STEADINESS
 
         began = time.perf_counter()
         removes = self.removal.remove_source
@@ -100,6 +103,7 @@ class Compression:
                 self.wish,
                 actions=self._actions(),
                 prior=self.prior,
+                steadiness=STEADINESS if self.steadiness is None else self.steadiness,
                 max_pixels=self.reading.max_pixels,
                 progress=progress,
             )

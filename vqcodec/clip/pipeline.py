@@ -23,7 +23,7 @@ from vqcodec.codec.transform import measure_pixels
 from vqcodec.codec.verification import decoding_again, require_same
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.errors import ClipError
-from vqcodec.models.clip import ClipVqVae
+from vqcodec.models.clip import STEADINESS, ClipVqVae
 from vqcodec.storage import BytesLike, bytes_of
 
 TILE_LOG2 = 6
@@ -50,6 +50,7 @@ def compress_clip(
     model: ModelLike = None,
     device: str = "cpu",
     prior: bool = True,
+    steadiness: float = STEADINESS,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> bytes:
@@ -61,6 +62,9 @@ def compress_clip(
     that led to it, of those that the model knows, "" where it is not known: with them files are
     smaller. `model` is what `load_model` returned, a name, a path ending in `.safetensors`, or None
     for the first model of clips that is installed. `prior=False` codes indices at fixed length.
+    Where the codeword of the frame before is hardly farther than the nearest one it is kept, the
+    more readily the higher `steadiness` is: 0 takes the nearest ones, more makes smaller files
+    that follow changes less closely.
 
     Raises: ModelError; ClipError for more than `max_pixels` of all frames together; ValueError
     for an argument that cannot be taken.
@@ -70,7 +74,13 @@ def compress_clip(
         durations = 1000.0 / loaded.clip.frames_per_second
     footage = stack_of(frames, durations, loops, actions)
     return encode(
-        footage, loaded, Wish(), prior=prior, max_pixels=max_pixels, progress=progress
+        footage,
+        loaded,
+        Wish(),
+        prior=prior,
+        steadiness=steadiness,
+        max_pixels=max_pixels,
+        progress=progress,
     ).data
 
 
@@ -86,6 +96,7 @@ def encode(
     *,
     actions: Sequence[str] | None = None,
     prior: bool = True,
+    steadiness: float = STEADINESS,
     max_pixels: int = Limits().pixels,
     progress: Progress | None = None,
 ) -> Encoded:
@@ -95,6 +106,8 @@ def encode(
     that it has. Raises: ClipError, MissingPackageError; ValueError
     as `compress_clip` does, and for a wish that no clip can have.
     """
+    if not 0.0 <= steadiness < math.inf:
+        raise ValueError(f"steadiness is {steadiness!r}, not a number from 0 on")
     wish = wish.for_medium(Medium.CLIP)
     quality = Qualities.of(model).setting(wish.quality).quality
     watched = None if footage.count is None else progress
@@ -107,7 +120,8 @@ def encode(
             count = counter(watched, 2 * positions * (footage.count or 1))
         measured = measure_pixels(model, pixels, progress=count)
         # Held as they are stored: of a long clip there are many.
-        grids.append(model.nearest(measured, quality)[:, :, 0].astype(np.uint16))
+        before = grids[-1] if grids else None
+        grids.append(model.steady(measured, before, steadiness).astype(np.uint16))
         durations.append(duration)
     if not grids:
         raise ClipError("there are no frames")

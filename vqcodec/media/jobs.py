@@ -130,7 +130,7 @@ def is_of_clips(model: str | None) -> bool:
     from vqcodec.registry.store import find
 
     try:
-        return model is not None and find(model).medium is Medium.CLIP
+        return model is not None and find(model, quietly=True).medium is Medium.CLIP
     except (ModelError, OSError):
         return False  # what is wrong with it, loading it tells
 

@@ -7,6 +7,7 @@ the names of the actions that lead from a frame to the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,19 +16,23 @@ from numpy.typing import NDArray
 from vqcodec.container import Medium
 from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.entropy.sampler import Sampler
-from vqcodec.grid import whole
+from vqcodec.grid import Box, whole
 from vqcodec.models import autoencoder, file
 from vqcodec.models.codebook import read_fields
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.config_clip import ClipConfig, TemporalConfig
+from vqcodec.models.steady import spacing, steady
 from vqcodec.models.vqvae import VqVae
 from vqcodec.prior import likelihood
+from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.context import ToldPrior
 from vqcodec.prior.layer import Float
 from vqcodec.prior.temporal import NOTHING, Temporal
 
 ARCHITECTURE = "vqvae-clip-1"
 """Names the networks; other networks need another name."""
+STEADINESS = 1.0
+"""How readily an encoder keeps the index of the frame before; 0 takes the nearest one."""
 UNKNOWN_ACTION = 0
 """The action that nothing is known of, such as that before a clip's first frame."""
 
@@ -44,6 +49,8 @@ class ClipVqVae(VqVae):
 
     clip: ClipConfig
     temporal: Temporal
+    spacing: float
+    """Of its codebook, see `models.steady`."""
 
     @property
     def medium(self) -> Medium:
@@ -62,17 +69,47 @@ class ClipVqVae(VqVae):
         size = (height // self.stride, width // self.stride)
         return np.full(size, NOTHING, dtype=np.int32)
 
-    def frame_indices(self, samples: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Map a frame's samples, (4 N, 4 M, 3), to the indices of the nearest codewords, (N, M).
+    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
+        """Map some of pixels (3, H, W) in 0..1, whole strides, to latents (D, n, m)."""
+        return self.encoder.run(pixels, inner=inner)
+
+    def measure(self, features: NDArray, inner: Box) -> NDArray:
+        """Return some of the latents (D, N, M), as (n, m, D)."""
+        return features.transpose(1, 2, 0)[inner]
+
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> KnownIndices:
+        """Take the nearest of latents (..., D); there is nothing to weigh."""
+        indices = [self.nearest(tile, quality).reshape(-1, 1) for tile in tiles]
+        return KnownIndices(self.prior.parts, np.concatenate(indices))
+
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.int32]:
+        """Map latents (..., D) to the indices of the nearest codewords, (..., 1)."""
+        return self.steady(measured, None)[..., None]
+
+    def steady(
+        self, latents: NDArray, before: Frame | None, steadiness: float = STEADINESS
+    ) -> NDArray[np.int32]:
+        """Map latents (N, M, D) to indices (N, M): the nearest ones, or those of the frame before
+        where their codewords are farther by no more than `steadiness` times the squared distance
+        between codewords.
+        """
+        return steady(self.codebook, latents, before, steadiness * self.spacing)
+
+    def frame_indices(
+        self,
+        samples: NDArray[np.uint8],
+        before: Frame | None = None,
+        steadiness: float = STEADINESS,
+    ) -> NDArray[np.int32]:
+        """Map a frame's samples, (4 N, 4 M, 3), to indices, (N, M), as `steady` does.
 
         Raises ValueError for another shape.
         """
         height, width, *others = samples.shape
         if others != [3] or height % self.stride or width % self.stride or not samples.size:
             raise ValueError(f"a frame is {samples.shape}, not whole strides and 3 channels")
-        indices: NDArray[np.int32]
-        (indices,) = self.fine_features(to_unit(samples), whole((height, width)))
-        return indices
+        latents = self.fine_features(to_unit(samples), whole((height, width)))
+        return self.steady(latents.transpose(1, 2, 0), before, steadiness)
 
     def frame_samples(self, indices: Frame) -> NDArray[np.uint8]:
         """Map a frame's indices, (N, M), to its samples, (4 N, 4 M, 3).
@@ -141,6 +178,7 @@ def parse_model(
         encoder=file.read_engine(autoencoder.encoder(config), "encoder", tensors, device),
         decoder=file.read_engine(autoencoder.decoder(config), "decoder", tensors, device),
         clip=clip,
+        spacing=spacing(tensors["codebook"]),
         temporal=Temporal.read(
             file.under(tensors, "temporal."),
             codebook_size=config.codebook_size,

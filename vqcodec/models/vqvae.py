@@ -70,13 +70,13 @@ class VqVae(CodebookModel):
         """As the engine of its networks is."""
         return self.decoder.is_concurrent
 
-    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray[np.int32]:
+    def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray:
         """Map some of pixels (3, H, W) in 0..1, whole strides, to nearest indices (1, n, m)."""
         latents = self.encoder.run(pixels, inner=inner)
         indices = nearest(self.codebook, latents.reshape(len(latents), -1).T)
         return indices.astype(np.int32).reshape(1, *latents.shape[1:])
 
-    def measure(self, features: NDArray[np.int32], inner: Box) -> NDArray[np.int32]:
+    def measure(self, features: NDArray, inner: Box) -> NDArray:
         """Return some of the indices (1, N, M), as (n, m, 1)."""
         return features.transpose(1, 2, 0)[inner]
 

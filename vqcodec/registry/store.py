@@ -58,10 +58,11 @@ def installed_folder() -> Path:
     return base / "vqcodec" / "models"
 
 
-def list_models() -> list[ModelFile]:
+def list_models(*, quietly: bool = False) -> list[ModelFile]:
     """List shipped models, the default one first, then installed ones.
 
-    Installed files that are no models are left out, with a ModelWarning the first time.
+    Installed files that are no models are left out, with a ModelWarning the first time unless
+    `quietly`.
     """
     models = [
         ModelFile(
@@ -79,7 +80,8 @@ def list_models() -> list[ModelFile]:
         try:
             metadata = read_metadata(path)
         except ModelError as error:
-            _tell_once(f"an installed model is left out: {error}")
+            if not quietly:
+                _tell_once(f"an installed model is left out: {error}")
             continue
         models.append(_described(path, path.stem, metadata, "installed"))
     return models
@@ -94,9 +96,9 @@ def installed_files() -> list[Path]:
     return [path for path in found if len(path.stem) == 64]
 
 
-def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
+def find(model: str | os.PathLike[str] | None = None, *, quietly: bool = False) -> ModelFile:
     """Find a model by name, by 8 or more digits of its hash, by path (`.safetensors`), or
-    the default one of pictures for None.
+    the default one of pictures for None; `quietly` as for `list_models`.
 
     Raises: ModelNotFoundError.
     """
@@ -108,7 +110,7 @@ def find(model: str | os.PathLike[str] | None = None) -> ModelFile:
         data = read_file(path)
         digest = hashlib.sha256(data).hexdigest()
         return _described(path, digest, _named(path, data, len(data)), "file")
-    models = list_models()
+    models = list_models(quietly=quietly)
     fitting = [known for known in models if known.name == text]
     if len(text) >= _HASH_DIGITS_MIN:
         fitting += [known for known in models if known.sha256.startswith(text)]

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from vqcodec.models.clip import UNKNOWN_ACTION
 from vqcodec.models.config_clip import ClipConfig
+from vqcodec.models.steady import spacing, steady
 from vqcodec.training.autoencoder import Autoencoder
-from vqcodec.training.config import Recipe
+from vqcodec.training.config_clip import ClipRecipe
 from vqcodec.training.data import picture_size, read_rgb
 from vqcodec.training.index_cache import cached_indices, origin_of
-from vqcodec.training.prior import index_pixels
+from vqcodec.training.prior import picture_latents
 
 ACTIONS_FILE = "actions.txt"
 Frames: TypeAlias = "NDArray[np.uint16]"
@@ -62,15 +63,16 @@ def clips_of(pictures: Iterable[Path], config: ClipConfig, side: int) -> list[Cl
 
 
 def index_clips(
-    autoencoder: Autoencoder, recipe: Recipe, clips: Sequence[ClipFiles], device: torch.device
+    autoencoder: Autoencoder, recipe: ClipRecipe, clips: Sequence[ClipFiles], device: torch.device
 ) -> list[Frames]:
     """Index the frames of clips as they are. Raises ValueError for one that cannot be read."""
-    return [_index(autoencoder, recipe, clip, device) for clip in clips]
+    margin = _margin(autoencoder, recipe)
+    return [_index(autoencoder, recipe, clip, device, margin) for clip in clips]
 
 
 def index_clips_once(
     autoencoder: Autoencoder,
-    recipe: Recipe,
+    recipe: ClipRecipe,
     clips: Sequence[ClipFiles],
     cache: Path,
     device: torch.device,
@@ -86,26 +88,41 @@ def index_clips_once(
     """
 
     def make() -> dict[str, Frames]:
-        indexed = {}
+        indexed, margin = {}, _margin(autoencoder, recipe)
         for number, clip in enumerate(clips):
-            indexed[str(number)] = _index(autoencoder, recipe, clip, device)
+            indexed[str(number)] = _index(autoencoder, recipe, clip, device, margin)
             progress(number + 1)
         return indexed
 
     networks = (autoencoder.encoder, autoencoder.codebook)
     # Frames of several clips have one name: what tells the clips apart is their folders'.
     names = [path.relative_to(path.parent.parent) for clip in clips for path in clip.frames]
-    origin = origin_of((Path("-".join(name.parts)) for name in names), networks)
+    told = (Path("-".join(name.parts)) for name in names)
+    origin = origin_of(told, networks, f"steadiness {recipe.train.prior.steadiness}")
     named, known = cached_indices(cache, origin, make, "clips")
     return [named[str(number)] for number in range(len(clips))], known
 
 
 def _index(
-    autoencoder: Autoencoder, recipe: Recipe, clip: ClipFiles, device: torch.device
+    autoencoder: Autoencoder,
+    recipe: ClipRecipe,
+    clip: ClipFiles,
+    device: torch.device,
+    margin: float,
 ) -> Frames:
-    return np.stack(
-        [index_pixels(autoencoder, recipe, read_rgb(path), device) for path in clip.frames]
-    )
+    """Index the frames of a clip, one after the other, as files of the model will."""
+    codebook = autoencoder.codebook.vectors.cpu().numpy()
+    frames: list[Frames] = []
+    for path in clip.frames:
+        latents = picture_latents(autoencoder, recipe, read_rgb(path), device).cpu().numpy()
+        before = frames[-1] if frames else None
+        frames.append(steady(codebook, latents, before, margin).astype(np.uint16))
+    return np.stack(frames)
+
+
+def _margin(autoencoder: Autoencoder, recipe: ClipRecipe) -> float:
+    codebook = autoencoder.codebook.vectors.detach().cpu().numpy()
+    return recipe.train.prior.steadiness * spacing(codebook)
 
 
 def _actions(folder: Path, count: int, config: ClipConfig) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from vqcodec.models.config_clip import ClipConfig, TemporalConfig
@@ -16,6 +17,9 @@ class ClipPriorTraining(PriorTraining):
     """Frames are indexed once, as they are: a flip would change what an action means."""
     alone: float = 0.1
     """Part of the frames that are coded without the frame before, as the first of a clip."""
+    steadiness: float = 1.0
+    """How readily indices stay from frame to frame, as files of the model will have them; see
+    `models.steady`."""
     unknown: float = 0.15
     """Part of the others whose action is not told."""
 
@@ -25,6 +29,8 @@ class ClipPriorTraining(PriorTraining):
             raise ValueError("train.prior.views must be 1: frames are indexed as they are")
         if not 0.0 <= self.alone <= 1.0 or not 0.0 <= self.unknown <= 1.0:
             raise ValueError("train.prior: alone and unknown must be 0 to 1")
+        if not 0.0 <= self.steadiness < math.inf:
+            raise ValueError("train.prior.steadiness must be a number from 0 on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

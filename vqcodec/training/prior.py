@@ -133,15 +133,25 @@ def index_pixels(
     autoencoder: Autoencoder, recipe: Recipe, pixels: Pixels, device: torch.device
 ) -> Indices:
     """Index one picture (H, W, 3), cut to whole indices."""
+    latents = picture_latents(autoencoder, recipe, pixels, device)
+    flat = latents.view(-1, latents.shape[-1])
+    indices = nearest(autoencoder.codebook.vectors, flat).view(latents.shape[:-1])
+    return indices.cpu().numpy().astype(np.uint16)
+
+
+@torch.inference_mode()
+def picture_latents(
+    autoencoder: Autoencoder, recipe: Recipe, pixels: Pixels, device: torch.device
+) -> Tensor:
+    """Return the latents (rows, columns, D) of a picture (H, W, 3), cut to whole indices."""
     stride = recipe.autoencoder.stride
     rows, columns = pixels.shape[0] // stride, pixels.shape[1] // stride
     cut = pixels[: rows * stride, : columns * stride].copy()
     image = torch.from_numpy(cut).to(device).permute(2, 0, 1)[None].float() / 255.0
     with autocast(device, recipe.train.precision):
         latents = autoencoder.encoder(image)
-    flat = latents.float().permute(0, 2, 3, 1).reshape(rows * columns, -1)
-    indices = nearest(autoencoder.codebook.vectors, flat).view(rows, columns)
-    return indices.cpu().numpy().astype(np.uint16)
+    found: Tensor = latents[0].float().permute(1, 2, 0).contiguous()
+    return found
 
 
 def cut_tiles(grids: list[Indices], side: int) -> Indices:

@@ -115,7 +115,9 @@ def trained_on_frames_alone(
 
 def index(model: ClipVqVae, clip: ClipFiles) -> Walk:
     """Turn the files of a walk into indices."""
-    frames = [model.frame_indices(read_rgb(path)) for path in clip.frames]
+    frames: list[Frames] = []
+    for path in clip.frames:
+        frames.append(model.frame_indices(read_rgb(path), frames[-1] if frames else None))
     return Walk(np.stack(frames), clip.actions)
 
 
