@@ -2,7 +2,7 @@
 
     pip install vizdoom==1.3.2
     python train/paper/frames.py --out build/doom              # for two_stages/
-    python train/paper/frames.py --out build/walks --tics 4    # for clips/
+    python train/paper/frames.py --out build/walks --tics 1    # for clips/
 
 The paper has DeepMind Lab; here a player walks at random through free scenarios of ViZDoom. Every
 tenth walk is held out: `train` and `validation` have frames of different walks. Each walk has a

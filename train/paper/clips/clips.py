@@ -1,14 +1,15 @@
 """Clips that are drawn in latent space (arXiv 1711.00937, section 4.4 and figure 7).
 
-    python train/paper/frames.py --out build/walks --tics 4
+    python train/paper/frames.py --out build/walks --tics 1
     python train/paper/clips/clips.py --frames build/walks --out build/clips
 
 Trains the recipe `clips.toml`, or goes on where it was stopped: a VQ-VAE makes 21x21 indices of
 frames of 84x84 pixels, and a prior over space and time learns what follows a frame by an action.
-The same prior is trained once more on frames alone, to compare. Writes the model,
+The same prior is trained twice more on frames alone, to compare: on the same indices, and on the
+nearest ones. Writes the model,
 
-- `figures.json`: bits per frame of held-out walks, with the frame before and without it; and what
-  drawn frames are like, step by step;
+- `figures.json`: bits per frame of held-out walks, with the frame before and without it, and PSNR;
+  whole files, beside animated WebP of equal PSNR; and what drawn frames are like, step by step;
 - `turn-left.webp` and so on, one for each action: six given frames of several walks, and ten that
   are drawn in indices and decoded afterwards;
 - `clips.png`: the same of one walk, a row for each action.
@@ -29,12 +30,13 @@ from typing import cast
 
 import numpy as np
 import torch
+from files import Footage, Pixels, files, psnr
 from numpy.typing import NDArray
 from PIL import Image
 
 import vqcodec
 from vqcodec.entropy.sampler import Sampler
-from vqcodec.models.clip import UNKNOWN_ACTION, ClipVqVae
+from vqcodec.models.clip import STEADINESS, UNKNOWN_ACTION, ClipVqVae
 from vqcodec.prior.temporal import NOTHING
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.clips import ACTIONS_FILE, ClipFiles, clips_of
@@ -42,7 +44,6 @@ from vqcodec.training.data import find_pictures, read_rgb
 from vqcodec.training.loop import Lines
 from vqcodec.training.run import train
 
-Pixels = NDArray[np.uint8]
 Frames = NDArray[np.int32]
 """Indices of frames, (T, N, M)."""
 RECIPE = Path(__file__).with_suffix(".toml")
@@ -72,6 +73,8 @@ ACTIONS = "forward", "turn left", "turn right"
 """What is done over all drawn frames."""
 MEASURED = 256
 """Held-out frames whose bits are measured."""
+FILES = 10
+"""Held-out walks of which files are made."""
 
 
 @dataclass(frozen=True)
@@ -103,39 +106,65 @@ def trained(frames: Path, out: Path, name: str, device: str, changes: dict[str, 
 
 
 def trained_on_frames_alone(
-    frames: Path, out: Path, device: str, changes: dict[str, str]
+    frames: Path, out: Path, name: str, device: str, changes: dict[str, str]
 ) -> ClipVqVae:
-    """Train the prior of the same indices that never sees a frame before."""
-    (out / "alone").mkdir(exist_ok=True)
-    for name in ("autoencoder.safetensors", "indices.safetensors"):
-        if not (out / "alone" / name).exists():
-            shutil.copy(out / MODEL / name, out / "alone" / name)
-    return trained(frames, out, "alone", device, changes | {"train.prior.alone": "1.0"})
+    """Train a prior of the same autoencoder's indices that never sees a frame before."""
+    (out / name).mkdir(exist_ok=True)
+    for file in ("autoencoder.safetensors", "indices.safetensors"):
+        if not (out / name / file).exists():
+            shutil.copy(out / MODEL / file, out / name / file)
+    return trained(frames, out, name, device, changes | {"train.prior.alone": "1.0"})
 
 
-def index(model: ClipVqVae, clip: ClipFiles) -> Walk:
-    """Turn the files of a walk into indices."""
+def load(clip: ClipFiles) -> Footage:
+    """Read the files of a walk."""
+    return Footage(np.stack([read_rgb(path) for path in clip.frames]), clip.actions)
+
+
+def index(model: ClipVqVae, footage: Footage, steadiness: float = STEADINESS) -> Walk:
+    """Turn a walk into indices."""
     frames: list[Frames] = []
-    for path in clip.frames:
-        frames.append(model.frame_indices(read_rgb(path), frames[-1] if frames else None))
-    return Walk(np.stack(frames), clip.actions)
+    for pixels in footage.pixels:
+        before = frames[-1] if frames else None
+        frames.append(model.frame_indices(pixels, before, steadiness))
+    return Walk(np.stack(frames), footage.actions)
 
 
-def bits_per_frame(model: ClipVqVae, alone: ClipVqVae, walks: Sequence[Walk]) -> dict[str, float]:
+def bits_per_frame(
+    model: ClipVqVae,
+    alone: ClipVqVae,
+    nearest: ClipVqVae,
+    walks: Sequence[Walk],
+    unsteady: Sequence[Walk],
+) -> dict[str, float]:
     """Return mean bits of held-out frames: given the frame before and the action, given the frame
-    before, with both switched off, and under the prior of frames alone.
+    before, with both switched off, and under the priors of frames alone, of the same indices and
+    of the nearest ones (`unsteady`).
     """
-    pairs = [(walk, at) for walk in walks for at in range(1, len(walk.frames))]
-    totals = dict.fromkeys(("frame and action", "frame", "switched off", "frames alone"), 0.0)
+    pairs = [(n, at) for n, walk in enumerate(walks) for at in range(1, len(walk.frames))]
     some = pairs[:: -(-len(pairs) // MEASURED)]
-    for walk, at in some:
+    names = ("frame and action", "frame", "switched off", "frames alone", "frames alone, nearest")
+    totals = dict.fromkeys(names, 0.0)
+    for number, at in some:
+        walk = walks[number]
         before, frame = walk.frames[at - 1 : at + 1]
         nothing = np.full_like(before, NOTHING)
-        totals["frame and action"] += model.bits(frame, before, walk.actions[at])
-        totals["frame"] += model.bits(frame, before)
-        totals["switched off"] += model.bits(frame, nothing)
-        totals["frames alone"] += alone.bits(frame, nothing)
+        costs = (
+            model.bits(frame, before, walk.actions[at]),
+            model.bits(frame, before),
+            model.bits(frame, nothing),
+            alone.bits(frame, nothing),
+            nearest.bits(unsteady[number].frames[at], nothing),
+        )
+        for name, bits in zip(names, costs, strict=True):
+            totals[name] += bits
     return {name: total / len(some) for name, total in totals.items()}
+
+
+def fidelity(model: ClipVqVae, footage: Sequence[Footage], walks: Sequence[Walk]) -> float:
+    """Return the PSNR of what is decoded of all walks together, dB."""
+    decoded = [np.stack([model.frame_samples(frame) for frame in walk.frames]) for walk in walks]
+    return psnr(footage, decoded)
 
 
 def starts(walks: Sequence[Walk]) -> Iterator[Walk]:
@@ -231,21 +260,34 @@ def main() -> None:
             given.frames = Path(folder)
             make_clips(given.frames)
         model = trained(given.frames, given.out, MODEL, given.device, changes)
-        alone = trained_on_frames_alone(given.frames, given.out, given.device, changes)
+        alone = trained_on_frames_alone(given.frames, given.out, "alone", given.device, changes)
+        unsteady_changes = changes | {"train.prior.steadiness": "0.0"}
+        nearest = trained_on_frames_alone(
+            given.frames, given.out, "nearest", given.device, unsteady_changes
+        )
         held_out = find_pictures(given.frames / "validation")
-        files = clips_of(held_out, model.clip, model.stride)
-        walks = [index(model, clip) for clip in files]
-    bits = bits_per_frame(model, alone, walks)
+        footage = [load(clip) for clip in clips_of(held_out, model.clip, model.stride)]
+    walks = [index(model, own) for own in footage]
+    unsteady = [index(model, own, 0.0) for own in footage]
+    bits = bits_per_frame(model, alone, nearest, walks, unsteady)
+    fidelities = {
+        "PSNR": fidelity(model, footage, walks),
+        "PSNR, nearest": fidelity(model, footage, unsteady),
+    }
+    whole = files(model, footage[:FILES])
     pieces = list(starts(walks))[:STARTS]
     clips = show(model, pieces, given.out)
     steps = {
         "drawn": qualities(model, walks, clips),
         "held out": qualities(model, walks, pieces),
     }
-    figures = {"bits per frame": bits, **steps}
+    figures = {"bits per frame": bits, **fidelities, "files": whole, **steps}
     (given.out / "figures.json").write_text(json.dumps(figures, indent=1))
     for name, mean in bits.items():
         print(f"{name}: {mean:.1f} bits per frame")
+    print(", ".join(f"{name} {value:.2f} dB" for name, value in fidelities.items()))
+    for name, values in whole.items():
+        print(f"{name} files:", ", ".join(f"{key} {value:.1f}" for key, value in values.items()))
     for name, each in steps.items():
         for step, values in enumerate(each, 1):
             print(name, step, ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
