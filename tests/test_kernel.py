@@ -500,3 +500,76 @@ def test_a_spawned_process_decodes() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(decode_in_child, (sample.data,))
     assert np.array_equal(found, decode_in_child(sample.data))
+
+
+def test_several_tiles_in_a_stream(photo_like: Photo) -> None:
+    """One coder goes on from tile to tile, as NumPy's does, at every level."""
+    prior = photo_like.prior_of(2)
+    rng = np.random.default_rng(0)
+    sizes = [(3, 5), (1, 1), (7, 2)]
+    tiles = [
+        np.stack([rng.integers(size, size=own) for n, size in prior.parts for _ in range(n)], 2)
+        for own in sizes
+    ]
+    tiles = [tile.astype(np.int32) for tile in tiles]
+    encoder = Encoder()
+    for tile in tiles:
+        known = KnownIndices(prior.parts, flat(tile))
+        code_tiles(prior, [encoder], [whole(tile.shape[:2])], np.empty_like(tile), known)
+    stream = encoder.finish()
+    for each in kernels(prior):
+        writer = kernel.coder(None, sum(tile.size for tile in tiles))
+        for tile in tiles:
+            each.next_tile(writer, tile.copy())
+        assert writer.finish() == stream
+        reader = kernel.coder(stream, 0)
+        for tile in tiles:
+            found = np.zeros_like(tile)
+            each.next_tile(reader, found)
+            assert np.array_equal(found, tile)
+        assert reader.finish() == stream
+        assert not reads(each, stream[:-4], tiles)
+        assert reads(each, stream, tiles)
+        early = kernel.coder(stream, 0)
+        each.next_tile(early, np.zeros_like(tiles[0]))
+        assert early.finish() is None
+
+
+def reads(each: Kernel, stream: bytes, tiles: list[Indices]) -> bool:
+    """Tell whether a stream is one of tiles of these sizes."""
+    coder = kernel.coder(stream, 0)
+    try:
+        for tile in tiles:
+            each.next_tile(coder, np.zeros_like(tile))
+    except CorruptError:
+        return False
+    return coder.finish() is not None
+
+
+def test_coders_look_after_their_memory(photo_like: Photo) -> None:
+    each = next(kernels(photo_like.prior_of(1)))
+    rows = np.zeros((3, 2, each.groups), dtype=np.int32)
+    native = kernel.native
+    for stream, symbols in ((b"\0\0\0", 0), (None, -1), (None, (1 << 28) + 1)):
+        with pytest.raises(ValueError, match="32-bit words"):
+            native.Coder(stream, symbols)
+    small = native.Coder(None, 0)
+    each.network.code(each.level, 3, 2, small, rows, None)
+    with pytest.raises(ValueError, match="more symbols than room"):
+        small.finish()
+    for use in (small.finish, lambda: each.network.code(each.level, 3, 2, small, rows, None)):
+        with pytest.raises(ValueError, match="finished"):
+            use()
+    coder = native.Coder(None, 100)
+    for arguments in (
+        (each.level, 2, 2, coder, rows, None),
+        (each.level, 0, 2, coder, rows[:0], None),
+        ("none", 3, 2, coder, rows, None),
+    ):
+        with pytest.raises(ValueError, match=r"tile|level"):
+            each.network.code(*arguments)
+    with pytest.raises(TypeError, match="Coder"):
+        each.network.code(each.level, 3, 2, b"", rows, None)
+    with pytest.raises(ValueError, match="codeword"):
+        each.network.code(each.level, 3, 2, coder, rows + 4096, None)
+    assert native.Coder(None, 5).finish() == b""
