@@ -189,6 +189,8 @@ def _item(
         if outputs.directory is not None:
             raise ValueError("'-' has no name for a file in a folder; use -o")
         return _Item(source, STREAM, STREAM, None)
+    if not relative.name:
+        raise ValueError(f"{source} has no name for a file; use -o")
     suffix = suffix_of(source)
     bare = relative.with_suffix("") if is_input(relative) else relative
     ends = bare != relative and bare.suffix.lower() == suffix
