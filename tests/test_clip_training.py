@@ -138,6 +138,28 @@ def test_a_run_makes_a_model_of_what_it_trained() -> None:
 
 
 @pytest.mark.usefixtures("walks")
+@pytest.mark.parametrize("steadiness", [0.0, 0.2, 100.0])
+def test_training_sees_the_indices_that_files_have(steadiness: float) -> None:
+    path = train(
+        recipe({"train.prior.steadiness": str(steadiness)}),
+        data=Path("train"),
+        validation=Path("validation"),
+        out=Path("x.safetensors"),
+        run=Path("x.run"),
+        resume=False,
+        device=CPU,
+        reporter=Silent(),
+    )
+    frames = [np.asarray(Image.open(f"train/a/{number}.png")) for number in range(5)]
+    data = vqcodec.compress_clip(np.stack(frames), model=path, steadiness=steadiness)
+    indices = vqcodec.indices(data, model=path)[..., 0]
+    seen = load_file("x.run/indices.safetensors")["0"]
+    # The model's encoder has weights of 16 bits, which can make another codeword the nearest.
+    assert (indices == seen).mean() > 0.97
+    assert (seen[1:] == seen[:-1]).all() == (steadiness == 100.0)
+
+
+@pytest.mark.usefixtures("walks")
 @pytest.mark.parametrize("stop_at", [("autoencoder", 5), ("prior", 1), ("prior", 5)])
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(stop_at: tuple[str, int]) -> None:
     whole = trained("whole", Silent()).read_bytes()
@@ -213,6 +235,7 @@ def test_draws_are_tiles_of_both_frames_at_one_place() -> None:
         ("train.prior.views", "2", r"train\.prior\.views"),
         ("train.prior.alone", "1.5", "alone"),
         ("train.prior.unknown", "-0.5", "unknown"),
+        ("train.prior.steadiness", "-1.0", "steadiness"),
         ("start", "'x.safetensors'", "start"),
     ],
 )
