@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import photo, with_metadata
 from PIL import Image
-from test_vectors import VECTORS, Vector, is_sound, pixels_sha256, vectors
+from test_vectors import VECTORS, Vector, is_clip, is_sound, pixels_sha256, vectors
 from test_web_server import serving
 
 import vqcodec
@@ -154,6 +154,11 @@ def difference(one: Image.Image, other: Image.Image) -> int:
     return int(abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max())
 
 
+def is_picture(vector: Vector) -> bool:
+    """Tell whether the file says that it holds one, or says no medium that is known."""
+    return not is_sound(vector) and not is_clip(vector)
+
+
 def is_known(vector: Vector) -> bool:
     """Tell whether the page knows the architecture of the vector's model."""
     return "two-stage" not in vector.path.stem
@@ -161,7 +166,7 @@ def is_known(vector: Vector) -> bool:
 
 pictures = pytest.mark.parametrize(
     "vector",
-    [v for v in vectors("valid", "limits") if not is_sound(v.values[0]) and is_known(v.values[0])],
+    [v for v in vectors("valid", "limits") if is_known(v.values[0]) and is_picture(v.values[0])],
 )
 
 
@@ -195,7 +200,7 @@ def test_faulty_files_end_in_their_class_of_error(vector: Vector, worker: Worker
     with pytest.raises(ProblemError) as caught:
         worker.verify(vector.data)
     # Files of another medium are refused where they say so, whatever follows.
-    expected = "Version" if is_sound(vector) else vector.says["expect"]
+    expected = vector.says["expect"] if is_picture(vector) else "Version"
     if not is_known(vector):
         expected = "Model"
     assert caught.value.kind == expected
@@ -442,6 +447,7 @@ def test_keyboard_moves_and_zooms(page: Page) -> None:
         ("a.vqc", vector("faulty/pixels-too-many"), "more than 268435456 pixels"),
         ("a.vqc", vector("faulty/literal-noise"), "stream"),
         ("a.vqc", vector("valid/sound-prior"), "sound"),
+        ("a.vqc", vector("valid/clip-prior"), "a clip"),
     ],
 )
 def test_hostile_and_foreign_files_give_a_line(

@@ -11,6 +11,7 @@ import { Problem } from './problems.ts';
 const SIGNATURE = [0x8b, 0x56, 0x51, 0x43, 0x0d, 0x0a, 0x1a, 0x0a];
 const VERSION = 1;
 const PICTURE = 1;
+const OTHERS: Record<number, string> = { 2: 'sound', 3: 'a clip' };
 const MODEL_BYTES = 8;
 const SIDE_MAX = 2 ** 24 - 1;
 const TILE_LOG2_MIN = 4;
@@ -95,7 +96,8 @@ class Reader {
     this.signature();
     const medium = this.byte('media type');
     if (medium !== PICTURE) {
-      const holds = medium === 2 ? 'the file holds sound' : `media type ${medium} is not known`;
+      const held = OTHERS[medium];
+      const holds = held ? `the file holds ${held}` : `media type ${medium} is not known`;
       throw new Problem('Version', `${holds}; this page shows pictures`);
     }
     const mode = this.byte('mode');
