@@ -115,7 +115,7 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
     "--steadiness",
     type=click.FloatRange(min=0.0),
     help="Of a clip: how readily parts of a frame stay as in the frame before. 0 follows it most "
-    "closely, more makes smaller files. Default: 1.",
+    "closely, more makes smaller files. Default: 2.",
 )
 @click.option(
     "--strip",

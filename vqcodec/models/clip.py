@@ -31,7 +31,7 @@ from vqcodec.prior.temporal import NOTHING, Temporal
 
 ARCHITECTURE = "vqvae-clip-1"
 """Names the networks; other networks need another name."""
-STEADINESS = 1.0
+STEADINESS = 2.0
 """How readily an encoder keeps the index of the frame before; 0 takes the nearest one."""
 UNKNOWN_ACTION = 0
 """The action that nothing is known of, such as that before a clip's first frame."""

@@ -17,7 +17,7 @@ class ClipPriorTraining(PriorTraining):
     """Frames are indexed once, as they are: a flip would change what an action means."""
     alone: float = 0.1
     """Part of the frames that are coded without the frame before, as the first of a clip."""
-    steadiness: float = 1.0
+    steadiness: float = 2.0
     """How readily indices stay from frame to frame, as files of the model will have them; see
     `models.steady`."""
     unknown: float = 0.15
