@@ -54,7 +54,7 @@ def files(model: ClipVqVae, footage: Sequence[Footage]) -> dict[str, dict[str, f
         name: {"bits per frame": 8 * sum(map(len, all_)) / frames, "PSNR": reached}
         for name, all_ in made.items()
     }
-    for quality in range(0, 101, 5):
+    for quality in range(101):
         webp = [animated(own.pixels, quality) for own in footage]
         found = psnr(footage, [frames_of(data) for data in webp])
         if found >= reached:
