@@ -131,11 +131,8 @@ def _repeats(timing: Timing, span: range) -> tuple[Fraction, list[int]]:
     durations = timing.durations(span)
     if len(set(durations)) == 1:
         return 1 / durations[0], [1] * len(durations)
-    shared = Fraction(
-        math.gcd(*(own.numerator * timing.scale // own.denominator for own in durations)),
-        timing.scale,
-    )
-    rate = 1 / shared if 1 / shared <= _RATE_MAX else _RATE_USUAL
+    exact = Fraction(timing.scale, math.gcd(*timing.ticks[span.start : span.stop]))
+    rate = exact if exact <= _RATE_MAX else _RATE_USUAL
     edges, total = [0], Fraction(0)
     for own in durations:
         total += own
@@ -180,13 +177,14 @@ def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[IO[bytes]]:
         try:
             with suppress(BrokenPipeError), pipe:  # why, the program says
                 yield pipe
+            failed = process.wait()
         except BaseException:
             process.kill()
             process.wait()
             raise
         finally:
             alarm.cancel()
-        if process.wait():
+        if failed:
             said.seek(0)
             raise ClipError(f"ffmpeg failed: {_printable(said.read(1 << 12))}")
 

@@ -56,7 +56,7 @@ class Animation:
                 image.load()
                 pixels = _pixels(image)
                 told = float(image.info.get("duration", 0) or 0)
-            except MemoryError:
+            except (MemoryError, ClipError):
                 raise
             except Exception as error:
                 raise ClipError(f"frame {number} cannot be read, or is damaged") from error
