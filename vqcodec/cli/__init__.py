@@ -24,8 +24,8 @@ from vqcodec.cli.running import EXIT_SALVAGED
 from vqcodec.cli.terminal import echo, report, report_failure
 
 _COMMANDS = {
-    "compress": "Compress pictures and sound to .vqc files.",
-    "decompress": "Decompress .vqc files to pictures and sound.",
+    "compress": "Compress pictures, sound and clips to .vqc files.",
+    "decompress": "Decompress .vqc files to pictures, sound and clips.",
     "inspect": "Show what a .vqc file, a picture or sound consists of.",
     "view": "Show and compress pictures in the browser.",
     "tokens": "Write pictures as tokens, for models of other kinds.",
@@ -105,7 +105,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) 
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """A neural codec of pictures and sound whose files decode to the same indices everywhere."""
+    """A neural codec of pictures, sound and clips: files decode to the same indices everywhere."""
 
 
 def main() -> NoReturn:
