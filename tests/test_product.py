@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from vqcodec.training.cells import (
     start_codebooks,
 )
 from vqcodec.training.codebooks import cheapest, start_all
-from vqcodec.training.config import PhotoRecipe
+from vqcodec.training.config import FineCells, PhotoRecipe
 from vqcodec.training.data import Pictures, find_pictures
 from vqcodec.training.product import ProductStage
 from vqcodec.training.run import train
@@ -250,6 +250,29 @@ def test_training_lowers_rate_and_distortion(folder: Path, tmp_path: Path) -> No
         trains = not name.startswith(("analysis", "gains"))
         assert (parameter.grad is not None) == trains
     assert stage.validate()["loss"] < before["loss"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_codebooks_may_begin_finer(folder: Path, tmp_path: Path, goes_on: bool) -> None:
+    """Those of both kinds of beginning, at the second quality alone."""
+    recipe = from_table(PhotoRecipe, RECIPE)
+    paths = find_pictures(folder)
+    medium = TransformStage(recipe, Pictures(paths, recipe.data), paths[:2], CPU).medium
+    settings = recipe.train.product
+    plain = start_all(recipe, settings, medium, None, tmp_path / "plain", unheard)
+    fine = replace(settings, fine=FineCells(channels=3, spacing=0.5, lowest=2))
+    given = plain if goes_on else None
+    codebooks = start_all(recipe, fine, medium, given, tmp_path / "fine", unheard)
+    before, after = ([_codewords(books) for books in all_] for all_ in (plain, codebooks))
+    assert after[0] == before[0]
+    assert len(after[1]) == len(before[1])
+    assert sum(after[1]) > sum(before[1]) + 10
+    # What codewords cost without context is known of them all.
+    assert all((block.unigram.amax(1) > 0.0).all() for block in codebooks[1].blocks())
+
+
+def _codewords(books: Codebooks) -> list[int]:
+    return [count for block in books.blocks() for count in block.counts.tolist()]
 
 
 def test_unigram_prices_steer_the_first_assignment() -> None:

@@ -8,6 +8,7 @@ where the first stage ended; training then moves them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 
 import torch
@@ -119,9 +120,15 @@ def _pad(cells: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     at a cost that is never paid.
     """
     size = max(len(bits) for _, bits in cells)
-    vectors = [torch.cat([c, c[:1].expand(size - len(c), -1)]) for c, _ in cells]
     costs = [F.pad(bits, (0, size - len(bits)), value=_NEVER) for _, bits in cells]
-    return torch.stack(vectors), torch.stack(costs)
+    return fill_up([codewords for codewords, _ in cells]), torch.stack(costs)
+
+
+def fill_up(tables: Sequence[Tensor]) -> Tensor:
+    """Stack tables (K, ...) of several K; smaller ones repeat their first row."""
+    size = max(map(len, tables))
+    full = [torch.cat([own, own[:1].expand(size - len(own), *own.shape[1:])]) for own in tables]
+    return torch.stack(full)
 
 
 def _range(points: Tensor, size: int) -> tuple[Tensor, Tensor]:

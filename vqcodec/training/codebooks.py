@@ -21,6 +21,7 @@ from vqcodec.training.config import PhotoRecipe, ProductTraining
 from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, wait
+from vqcodec.training.fine import finer, spacings
 from vqcodec.training.medium import Medium
 
 ProductRecipe: TypeAlias = "PhotoRecipe | DeepPhotoRecipe | SpeechRecipe"
@@ -99,6 +100,12 @@ def _start(
         rng = np.random.default_rng([recipe.seed, 5, number])
         crops = medium.batch(_START_CROPS, settings.crop, rng)
         latents.append(medium.latents(medium.originals(crops)))
+    spacing = None
+    if settings.fine is not None:
+        qualities = torch.arange(1, recipe.transform.qualities + 1, device=latents[0].device)
+        gains = medium.gains(qualities).flatten(1)
+        deviations = torch.cat([_all_rows(part) for part in latents]).std(0)
+        spacing = spacings(settings.fine, gains, deviations)
     for quality in range(1, recipe.transform.qualities + 1):
         at = torch.full((_START_CROPS,), quality, device=latents[0].device)
         gains = medium.gains(at)
@@ -108,13 +115,17 @@ def _start(
             codebooks = start_codebooks(
                 rows.cpu(),
                 recipe.latent_prior.slices,
-                recipe.product.codebook_size,
+                min(settings.codewords, recipe.product.codebook_size),
                 settings.group_bits,
             ).to(rows.device)
-            _match(medium, codebooks, scaled, at, recipe.product.distance_bits)
         else:
             codebooks = given[quality - 1]
+        if spacing is not None:
+            codebooks = finer(codebooks, spacing[quality - 1])
+        if given is not None or spacing is not None:
             count_codewords(codebooks, rows, recipe.product.distance_bits)
+        if given is None:
+            _match(medium, codebooks, scaled, at, recipe.product.distance_bits)
         progress(quality)
         yield codebooks
 

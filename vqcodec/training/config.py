@@ -198,6 +198,27 @@ class TransformTraining(ScheduleConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FineCells:
+    """Codewords that begin closer to each other than steps are wide; see `fine`."""
+
+    channels: int = 16
+    """The channels that vary most, for which `spacing` counts."""
+    spacing: float = 0.85
+    """Of theirs, in steps."""
+    lowest: int = 5
+    """Quality from which on any are finer."""
+    least: float = 0.25
+    """Least spacing, in steps."""
+
+    def __post_init__(self) -> None:
+        if self.channels < 0 or self.lowest < 1 or not 0.03125 <= self.least <= self.spacing <= 1.0:
+            raise ValueError(
+                "train.product.fine: channels must be >= 0, lowest >= 1, and least and spacing "
+                "0.03125 to 1, in this order"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProductTraining(ScheduleConfig):
     """Training of everything with codebooks and hard indices."""
 
@@ -205,6 +226,10 @@ class ProductTraining(ScheduleConfig):
     """Channels share a group while their rounded values have at most this entropy together."""
     integer_from: float = 0.5
     """Part of the steps after which the prior runs on its integer grid."""
+    codewords: int = 256
+    """Codewords that a group begins with, at most, before any are finer."""
+    fine: FineCells | None = None
+    """Which codewords begin closer to each other than steps are wide; none if left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

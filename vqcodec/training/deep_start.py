@@ -76,8 +76,9 @@ def begin(recipe: DeepPhotoRecipe, pictures: Pictures, dtype: torch.dtype) -> Le
     if architecture != photo2.ARCHITECTURE:
         raise other_architecture(recipe.start)
     parts = read_photo2(data)
-    known = (parts.config, parts.prior.config, parts.product.codebook_size)
-    if known != (recipe.transform, recipe.latent_prior, recipe.product.codebook_size):
+    known = (parts.config, parts.prior.config)
+    larger = parts.product.codebook_size > recipe.product.codebook_size
+    if known != (recipe.transform, recipe.latent_prior) or larger:
         raise other_architecture(recipe.start)
     networks = _blank(recipe, dtype, exact=True)
     for name in ("analysis", "synthesis", "gains", "prior"):
