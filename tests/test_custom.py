@@ -249,10 +249,10 @@ def test_starts_have_an_architecture_that_the_recipe_knows(
     with pytest.raises(ValueError, match="paper is of architecture vqvae-pixelcnn-1, not photo-1"):
         make(recipe(Path("paper")), pictures, out)
     # Without a start it is the default model of pictures.
-    lambdas = "{photo-2 = [0.0001, 0.01]}"
+    lambdas = "{photo-1 = [0.0001, 0.01]}"
     default = load_recipe(find_recipe("custom"), {"train.product.lambdas": lambdas})
     assert isinstance(default, CustomRecipe)
-    with pytest.raises(ValueError, match="photo is of architecture photo-1, not photo-2"):
+    with pytest.raises(ValueError, match="photo-2 is of architecture photo-2, not photo-1"):
         make(default, pictures, out)
 
 

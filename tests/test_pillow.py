@@ -162,7 +162,7 @@ def test_options_are_those_of_compress(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"quality": 80}, "quality is 80, not 1 to 8"),
+        ({"quality": 80}, "quality is 80, not 1 to 12"),
         ({"quality": 5, "lossless": True}, "give one of"),
         ({"effort": 10}, "effort is 10"),
         ({"exif": "text"}, "exif must be bytes, not str"),

@@ -102,7 +102,7 @@ def test_page_and_file(server: Server, path: str, kind: str, contents: bytes) ->
 
 def test_models_are_offered_with_their_hashes(server: Server) -> None:
     entries = json.loads(ask(server, "/models.json")[1])
-    assert [entry["name"] for entry in entries] == ["photo", "paper"]
+    assert [entry["name"] for entry in entries] == ["photo-2", "photo", "paper"]
     for entry in entries:
         _, body = ask(server, f"/{entry['file']}")
         assert len(body) == entry["size"]

@@ -53,8 +53,8 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
         "-q",
         "--quality",
         type=float,
-        help="From 1, smallest, to 8, finest, of sound to 6; steps between count. "
-        "Default: 5, of sound 4.",
+        help="From 1, smallest, to 12, finest, of sound to 6; steps between count. "
+        "Default: 7.5, of sound 4.",
     ),
     click.option("--target-size", type=SIZE, help="Best quality of at most this size, as in 40KB."),
     click.option(

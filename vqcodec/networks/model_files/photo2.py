@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
@@ -20,6 +22,9 @@ from vqcodec.networks.model_files.product import ProductParts, metadata_of, read
 from vqcodec.networks.model_files.tensors import array, halves, read, write
 from vqcodec.networks.transform import Analysis
 from vqcodec.prior.units import FRACTION_VECTOR
+
+_READ = ("read", "stream")
+"""Last parts of the names of units of what a layer reads of the stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ def write_photo2(parts: Photo2Parts, *, name: str, licence: str, description: st
     )
     tensors = tensors_of(parts) | _packed(parts.analysis, "analysis")
     tensors |= {f"synthesis.{key}": value for key, value in integers.items()}
-    tensors |= {f"units.{key}": value for key, value in parts.synthesis.units().items()}
+    tensors |= {f"units.{key}": value for key, value in _own_units(parts.synthesis.units()).items()}
     units = tensors["gains"].double() * parts.synthesis.unit
     scales = 2.0 ** (exact.SCALE_FRACTION - FRACTION_VECTOR) / units
     tensors["scales"] = scales.round().clamp_max(2.0**31 - 1.0).to(torch.int32)
@@ -70,12 +75,42 @@ def read_photo2(data: bytes) -> Photo2Parts:
     parts.analysis.load_state_dict(
         {key: torch.from_numpy(np.array(weights[key])) for key in weights}
     )
-    for key, unit in parts.synthesis.units().items():
-        found = file.floats(arrays, f"units.{key}", np.float32, tuple(unit.shape))
-        if not (found > 0.0).all():
-            raise ModelCorruptError(f"tensor units.{key} is not above 0")
-    parts.synthesis.load_integers(file.under(tensors, "synthesis."), file.under(tensors, "units."))
+    units = _all_units(parts.synthesis.units(), arrays)
+    parts.synthesis.load_integers(file.under(tensors, "synthesis."), units)
     return parts
+
+
+def _own_units(units: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out what `_all_units` finds."""
+    own, stream = {}, dict[int, Tensor]()
+    for name, unit in units.items():
+        part = name.rpartition(".")[2]
+        before = stream.get(len(unit))
+        if part not in _READ or before is None or not torch.equal(unit, before):
+            own[name] = unit
+        if part in (*_READ, "written"):
+            stream[len(unit)] = unit
+    return own
+
+
+def _all_units(expected: Mapping[str, Tensor], arrays: Mapping[str, NDArray]) -> dict[str, Tensor]:
+    """Read `units.*`. What a layer reads of the stream, if it is missing, is as the last layer
+    before with as many channels has it. Raises ModelCorruptError.
+    """
+    units, stream = {}, dict[int, Tensor]()
+    for name, like in expected.items():
+        key, part = f"units.{name}", name.rpartition(".")[2]
+        if part in _READ and key not in arrays and len(like) in stream:
+            unit = stream[len(like)]
+        else:
+            found = file.floats(arrays, key, np.float32, tuple(like.shape))
+            if not (found > 0.0).all():
+                raise ModelCorruptError(f"tensor {key} is not above 0")
+            unit = torch.from_numpy(np.array(found))
+        units[name] = unit
+        if part in (*_READ, "written"):
+            stream[len(like)] = unit
+    return units
 
 
 @torch.no_grad()
