@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+import tiny_clip
 import tiny_sound
 from hypothesis import settings
 from PIL import Image, ImageCms
@@ -227,3 +228,12 @@ def folder(run: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def removing(*more: str) -> list[str]:
     """Arguments that compress `pictures` in the fixture `folder` and remove the sources."""
     return ["compress", "pictures", "--remove-source", "--model", "../random.safetensors", *more]
+
+
+@pytest.fixture
+def clip_models(run: Run, model_data: bytes) -> None:
+    """Installs a model of clips, `clips`, and one of pictures, `random`."""
+    for name, data in (("random", model_data), ("clips", tiny_clip.model_bytes())):
+        path = Path(f"../{name}.safetensors")
+        path.write_bytes(data)
+        assert run("models", "install", path).code == 0

@@ -4,62 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import stat
 import sys
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from clip_commands import TAKES, indices_of, load, names_in, save, save_folder
 from conftest import Run, one_line_error, photo
 from PIL import Image
-from tiny_clip import model_bytes, walk
+from tiny_clip import walk
 
 import vqcodec
-from vqcodec.cli.running import EXIT_SALVAGED
+from vqcodec.clip.timing import timing_of
 from vqcodec.clip.writing import milliseconds
 from vqcodec.media.formats import formats_of
 
-TAKES = ["--model", "clips"]
-
-
-@pytest.fixture(autouse=True)
-def models(run: Run, model_data: bytes) -> None:
-    """A model of clips and one of pictures are installed."""
-    for name, data in (("random", model_data), ("clips", model_bytes())):
-        path = Path(f"../{name}.safetensors")
-        path.write_bytes(data)
-        assert run("models", "install", path).code == 0
-
-
-def save(path: str, frames: np.ndarray, **more: Any) -> None:
-    first, *others = map(Image.fromarray, frames)
-    first.save(path, save_all=True, append_images=others, **more)
-
-
-def save_folder(path: str, frames: np.ndarray, actions: list[str] | None = None) -> None:
-    Path(path).mkdir()
-    for number, frame in enumerate(frames):
-        Image.fromarray(frame).save(f"{path}/frame{number}.png")
-    if actions is not None:
-        Path(path, "actions.txt").write_text("".join(f"{name}\n" for name in actions))
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def load(path: str) -> tuple[np.ndarray, list[float]]:
-    """Frames and milliseconds of an animated picture."""
-    with Image.open(path) as image:
-        frames, durations = [], []
-        for number in range(image.n_frames):
-            image.seek(number)
-            frames.append(np.asarray(image.convert("RGB")))
-            durations.append(image.info["duration"])
-    return np.stack(frames), durations
+pytestmark = pytest.mark.usefixtures("clip_models")
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
@@ -152,10 +114,6 @@ def test_a_folder_of_frames_is_one_clip_where_that_is_asked_for(run: Run) -> Non
     assert "durations.txt has 12 lines for 13 frames" in error
 
 
-def indices_of(frames: np.ndarray, actions: list[str]) -> np.ndarray:
-    return vqcodec.indices(vqcodec.compress_clip(frames, model="clips", actions=actions))
-
-
 def test_clips_become_folders_of_frames(run: Run) -> None:
     save_folder("walk", walk(5), ["", "left", "left", "", "so 3"])
     run("compress", "--clip", "walk", *TAKES)
@@ -196,15 +154,6 @@ def test_actions_are_given_and_written_in_texts(run: Run) -> None:
     Path("given.txt").write_text("left\n")
     error = one_line_error(run("compress", "walk.gif", "--actions", "given.txt", "-f", *TAKES), 2)
     assert "1 actions of 4 frames" in error
-
-
-def test_transparency_is_shown_on_white_and_told(run: Run) -> None:
-    clear = [Image.new("RGBA", (8, 8), (255, 0, 0, 0)), Image.new("RGBA", (8, 8), (0, 0, 0, 255))]
-    clear[0].save("a.webp", save_all=True, append_images=clear[1:], duration=40, lossless=True)
-    result = run("compress", "a.webp", *TAKES)
-    assert "not kept: transparency" in result.err
-    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
-    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(np.stack([white, black]), []))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -266,191 +215,9 @@ def test_inspect(run: Run) -> None:
     assert (facts["medium"], facts["frames"], facts["grid"]) == ("clip", 40, [40, 5, 7])
 
 
-def test_sources_are_kept_unless_that_is_allowed(run: Run) -> None:
-    Path("in").mkdir()
-    save("in/a.gif", walk(4), duration=40)
-    result = run("compress", "in", "--remove-source", "--dry-run", *TAKES)
-    assert "kept: the result of a clip is lossy" in result.err
-    result = run("compress", "in/a.gif", "--remove-source", *TAKES)
-    assert result.code == 1
-    assert "in/a.gif: kept: the result of a clip is lossy" in result.err
-    save_folder("walk", walk(3))
-    result = run("compress", "--clip", "walk", "--remove-source", "--allow-lossy", *TAKES)
-    assert result.code == 1
-    assert "walk: kept: it is a folder" in result.err
-    assert len(names_in(Path("walk"))) == 3
-    arguments = ["--remove-source", "--skip-existing", "--allow-lossy"]
-    assert run("compress", "in/a.gif", *arguments, *TAKES).code == 0
-    assert names_in(Path("in")) == ["a.vqc"]
-    vqcodec.verify("in/a.vqc")
-
-
-def test_what_does_not_decode_gets_no_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vqcodec.clip import pipeline
-
-    encode = pipeline.encode
-
-    def encode_wrongly(*arguments: Any, **more: Any) -> pipeline.Encoded:
-        encoded = encode(*arguments, **more)
-        encoded.indices[0, 0] ^= 1
-        return encoded
-
-    save("a.gif", walk(3), duration=40)
-    monkeypatch.setattr(pipeline, "encode", encode_wrongly)
-    result = run("compress", "a.gif", "--verify", *TAKES)
-    assert result.code == 1
-    assert "differs from what was coded: indices" in result.err
-    assert not Path("a.vqc").exists()
-
-
-def test_salvage(run: Run) -> None:
-    save("walk.gif", walk(70), duration=100)
-    run("compress", "walk.gif", *TAKES)
-    data = bytearray(Path("walk.vqc").read_bytes())
-    data[-1] ^= 1
-    Path("walk.vqc").write_bytes(data)
-    one_line_error(run("decompress", "walk.vqc", "-o", "back/"), 1)
-    result = run("decompress", "walk.vqc", "-o", "back/", "--salvage")
-    assert result.code == EXIT_SALVAGED
-    assert "tile 2 is lost, seconds 4.60 to 7.00 show what was before, or grey" in result.err
-    names = [f"back/{number:04d}.png" for number in (45, 46, 69)]
-    before, *lost = (Path(name).read_bytes() for name in names)
-    assert lost == [before, before]
-
-
-def test_limits_say_which_option_helps(run: Run) -> None:
-    save("walk.gif", walk(4), duration=40)
-    arguments = ["--max-pixels", 4 * 28 * 20 - 1]
-    error = one_line_error(run("compress", "walk.gif", *arguments, *TAKES), 1)
-    assert error.endswith("; --max-pixels raises the limit\n")
-    run("compress", "walk.gif", *TAKES)
-    error = one_line_error(run("decompress", "walk.vqc", "-o", "b.png", *arguments), 1)
-    assert error.endswith("; --max-pixels raises the limit\n")
-
-
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
-def test_damaged_animations_end_in_a_line(run: Run, suffix: str) -> None:
-    save(f"a.{suffix}", walk(6), duration=40, lossless=True)
-    whole = Path(f"a.{suffix}").read_bytes()
-    rng = np.random.default_rng(0)
-    for number in range(12):
-        data = bytearray(whole)
-        if number % 2:
-            del data[int(rng.integers(4, len(data))) :]
-        else:
-            for at in rng.integers(4, len(data), 8):
-                data[at] ^= int(rng.integers(1, 256))
-        Path(f"a.{suffix}").write_bytes(data)
-        result = run("compress", f"a.{suffix}", "-f", *TAKES)
-        assert result.code in (0, 1)
-
-
 def test_times_keep_their_sum_when_they_are_rounded() -> None:
-    durations = vqcodec.clip.timing.timing_of([vqcodec.clip.timing.Fraction(1, 30)] * 90)
+    durations = timing_of([Fraction(1, 30)] * 90)
     for step in (1, 10):
         found = milliseconds(durations.durations(), step)
         assert all(own % step == 0 and own for own in found)
         assert abs(sum(found) - 3000) <= step
-
-
-FFMPEG = """#!{python}
-import pathlib, sys
-words = sys.argv[1:]
-if "pipe:0" in words:
-    frames = sys.stdin.buffer.read()
-    pathlib.Path(words[-1].removeprefix("file:")).write_bytes(repr(words).encode() + frames)
-    sys.exit()
-name = words[words.index("-i") + 1]
-assert name.startswith("file:"), name
-data = pathlib.Path(name.removeprefix("file:")).read_bytes()[12:]
-if data == b"broken":
-    sys.exit(print("moov atom \\x1b[2J not found", file=sys.stderr) or 1)
-if words[-2] == "framecrc":
-    print("#software: x\\n#tb 0: 1/30\\n#dimensions 0: 28x20")
-    for number in range(len(data) // 1680):
-        print(f"0, {{number}}, {{2 * number}}, 2, 1680, 0x0")
-else:
-    sys.stdout.buffer.write(data)
-"""
-"""A program that reads frames of 28x20 pixels that lie behind the first 12 bytes of a file."""
-HEAD = b"\0\0\0\x18ftypisom"
-
-posix = pytest.mark.skipif(os.name == "nt", reason="a script is a program by its first line")
-
-
-@pytest.fixture
-def ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A stand-in for ffmpeg is the only program there is."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    program = folder / "ffmpeg"
-    program.write_text(FFMPEG.format(python=sys.executable))
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", str(folder))
-
-
-@posix
-@pytest.mark.usefixtures("ffmpeg")
-@pytest.mark.parametrize("name", ["walk.mp4", "-i.mp4", "concat:a|b.mkv", "a b'\".webm", "walk"])
-def test_video_is_read_by_ffmpeg(run: Run, name: str) -> None:
-    frames = walk(9)
-    Path(name).write_bytes(HEAD + frames.tobytes())
-    assert run("compress", "-o", "a.vqc", *TAKES, "--", name).code == 0
-    clip = vqcodec.decompress_clip("a.vqc")
-    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(frames, []))
-    assert clip.durations == pytest.approx(np.full(9, 1000 / 15))
-    assert clip.loops == 1
-
-
-@posix
-@pytest.mark.usefixtures("ffmpeg")
-def test_video_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = walk(3)
-    piped = io.TextIOWrapper(io.BytesIO(HEAD + frames.tobytes()))
-    monkeypatch.setattr(sys, "stdin", piped)
-    assert run("compress", "-", "-o", "a.vqc", *TAKES).code == 0
-    assert np.array_equal(vqcodec.indices("a.vqc"), indices_of(frames, []))
-
-
-@posix
-@pytest.mark.usefixtures("ffmpeg")
-def test_what_ffmpeg_says_is_one_line(run: Run) -> None:
-    Path("a.mp4").write_bytes(HEAD + b"broken")
-    error = one_line_error(run("compress", "a.mp4", *TAKES), 1)
-    assert "a.mp4: ffmpeg failed: moov atom ?[2J not found" in error
-    Path("a.mp4").write_bytes(HEAD)
-    assert "the video has no frames" in one_line_error(run("compress", "a.mp4", *TAKES), 1)
-    Path("a.mp4").write_bytes(HEAD + walk(9).tobytes())
-    arguments = ["--max-pixels", 9 * 28 * 20 - 1]
-    error = one_line_error(run("compress", "a.mp4", *arguments, *TAKES), 1)
-    assert error.endswith("; --max-pixels raises the limit\n")
-
-
-@posix
-@pytest.mark.usefixtures("ffmpeg")
-def test_video_is_written_by_ffmpeg(run: Run) -> None:
-    frames = walk(3)
-    save("walk.webp", frames, duration=[20, 40, 20], lossless=True)
-    run("compress", "walk.webp", *TAKES)
-    result = run("decompress", "walk.vqc", "-o", "back.mp4")
-    assert result.code == 0
-    assert "warning: .mp4 is lossy" in result.err
-    data = Path("back.mp4").read_bytes()
-    shown = vqcodec.decompress_clip("walk.vqc").frames[[0, 1, 1, 2]]  # one is shown twice as long
-    assert data.endswith(b"]" + shown.tobytes())
-    assert b"'-s', '28x20', '-framerate', '50'" in data
-
-
-def test_without_ffmpeg_one_line_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    Path("a.mp4").write_bytes(HEAD)
-    error = one_line_error(run("compress", "a.mp4", *TAKES), 1)
-    assert "video needs the program ffmpeg; install it" in error
-
-
-def test_without_a_model_of_clips_one_line_says_so(run: Run, no_installed_models: Path) -> None:
-    for path in no_installed_models.iterdir():
-        path.unlink()
-    Path("a.mp4").write_bytes(HEAD)
-    error = one_line_error(run("compress", "a.mp4"), 1)
-    assert "no model of clips is installed" in error

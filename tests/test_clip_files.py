@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from tiny_clip import ACTIONS, model_bytes, steps, tiny_clip, walk
 
 import vqcodec
-from vqcodec.clip import pipeline
+from vqcodec.clip import footage, pipeline
 from vqcodec.clip.chunks import pack_timing, unpack_timing
 from vqcodec.clip.footage import stack_of
 from vqcodec.clip.timing import Timing, from_milliseconds, timing_of
 from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, Limits, Medium, parse, serialise
 from vqcodec.errors import (
+    ClipError,
     ClipSizeError,
     CorruptError,
     FormatError,
@@ -222,10 +223,10 @@ def test_wrong_calls(clips: ClipVqVae, model: VqVae) -> None:
         vqcodec.compress_clip(frames, model=model)
     with pytest.raises(ModelError, match="no model of clips is installed"):
         vqcodec.compress_clip(frames)
-    footage = stack_of(frames, 40, 0, ())
+    clip = stack_of(frames, 40, 0, ())
     for wish in ({"quality": 1}, {"target_size": 9}, {"lossless": True}, {"target_bitrate": 9.0}):
         with pytest.raises(ValueError, match=r"cannot be had of a clip|has no qualities"):
-            pipeline.encode(footage, clips, Wish(**wish))
+            pipeline.encode(clip, clips, Wish(**wish))
 
 
 def test_too_many_pixels_are_refused_both_ways(clips: ClipVqVae) -> None:
@@ -237,6 +238,20 @@ def test_too_many_pixels_are_refused_both_ways(clips: ClipVqVae) -> None:
         read(data, model=clips, max_pixels=5 * 20 * 28)
         with pytest.raises(LimitError):
             read(data, model=clips, max_pixels=5 * 20 * 28 - 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 2**24, 1, 3), (1, 1, 2**24, 3)])
+def test_what_no_file_can_say_is_refused(clips: ClipVqVae, shape: tuple[int, ...]) -> None:
+    frames = np.broadcast_to(np.zeros(3, np.uint8), shape)
+    with pytest.raises(ClipError, match="at most 16777215 frames, rows and columns"):
+        vqcodec.compress_clip(frames, model=clips)
+
+
+def test_no_clip_has_more_frames_than_a_file_can_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footage, "SIDE_MAX", 4)
+    frames = footage.limited(stack_of(walk(5, 4, 4), 40, 0, ()).frames(), 10**6)
+    with pytest.raises(ClipError, match="at most 4 frames"):
+        list(frames)
 
 
 def test_a_small_file_of_a_huge_clip_takes_no_memory(clips: ClipVqVae) -> None:
@@ -270,8 +285,8 @@ def test_a_small_file_of_a_huge_clip_takes_no_memory(clips: ClipVqVae) -> None:
 
 
 def test_what_was_written_is_confirmed(clips: ClipVqVae) -> None:
-    footage = stack_of(walk(40), 40, 2, steps(40))
-    encoded = pipeline.encode(footage, clips, Wish())
+    clip = stack_of(walk(40), 40, 2, steps(40))
+    encoded = pipeline.encode(clip, clips, Wish())
     pipeline.confirm(encoded, encoded.data, clips)
     wrong = bytearray(encoded.data)
     wrong[-5] ^= 4

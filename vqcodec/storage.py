@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,6 +33,8 @@ State: TypeAlias = tuple[int, ...]
 """What changes when a file does."""
 Writer: TypeAlias = "Callable[[IO[bytes]], object]"
 """Writes the contents of a file into one that has a descriptor and can seek."""
+FolderWriter: TypeAlias = "Callable[[Callable[[str, bytes], None]], object]"
+"""Writes the files of a folder by calling what it is given with the name and bytes of each."""
 BytesLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]"
 """The path of a file, its bytes, or a file object that is open for reading them."""
 
@@ -84,6 +87,31 @@ def write_whole(
         # The hidden name would tell nobody anything, and writing knows no name.
         error.filename, error.filename2 = str(target), None
         raise
+
+
+def write_folder(
+    target: Path, write: FolderWriter, *, inside: Path | None = None, mode: int = 0o666
+) -> None:
+    """Write a new folder of files, which gets its name when all of them are on disk.
+
+    `inside` and `mode`, that of the files, are as for `write_whole`; who may read the files may
+    open the folder. Who is killed leaves a hidden folder.
+
+    Raises: OSError that names the target, also if anything but an empty folder has its name.
+    """
+    real = _real(target, target.parent if inside is None else inside)
+    _make_folder(real.parent)
+    hidden = real.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    try:
+        hidden.mkdir(0o700 | mode & 0o666 | (mode & 0o444) >> 2)
+        write(lambda name, data: write_whole(hidden / name, data, overwrite=False, mode=mode))
+        hidden.rename(real)
+    except OSError as error:
+        error.filename, error.filename2 = str(target), None
+        raise
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    _flush_folder(real.parent)
 
 
 def state_of(source: Path) -> State:

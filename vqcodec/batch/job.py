@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import IO, Protocol, TypeAlias
 
 from vqcodec.errors import VqcError
-from vqcodec.storage import State, Writer, remove_source, state_of, write_whole
+from vqcodec.storage import (
+    FolderWriter,
+    State,
+    Writer,
+    remove_source,
+    state_of,
+    write_folder,
+    write_whole,
+)
 
 STREAM = "-"
 EXPECTED = (VqcError, ValueError, OSError, MemoryError, RuntimeError)
@@ -95,6 +103,14 @@ class Job:
             else:
                 shutil.copyfileobj(made, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
+
+    def write_folder(self, write: FolderWriter) -> None:
+        """Write the output, a folder, whole or not at all, readable by nobody who cannot read the
+        input. Raises ValueError for stdout.
+        """
+        if self.target == STREAM:
+            raise ValueError("a folder cannot be written to stdout")
+        write_folder(Path(self.target), write, inside=self.inside, mode=self._mode())
 
     def _mode(self) -> int:
         """Return the permissions of the output: the input's, and its owner may write."""

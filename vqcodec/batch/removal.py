@@ -17,7 +17,7 @@ class Removal:
     allow_larger: bool = False
     """Delete them even if their results are larger."""
     allow_lossy: bool = False
-    """Delete sound, too, of which results hold only about what is heard."""
+    """Delete sound and clips, too, of which results hold only about what is heard and seen."""
     verify: bool | None = None
     """Decode each result from the disk before it gets its name; None: if it is to be deleted."""
 

@@ -96,8 +96,8 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
     "--clip",
     "as_clip",
     is_flag=True,
-    help="Take a folder of numbered frames as one clip, and a picture as one, too. A model of "
-    "clips takes animated pictures and video without it.",
+    help="Take a folder of numbered frames as one clip, and a still picture as a clip of one "
+    "frame. A model of clips takes animated pictures and video without it.",
 )
 @click.option(
     "--fps",
@@ -222,6 +222,8 @@ def command(
 
         if removal.remove_source:
             raise click.UsageError("--ray and --remove-source exclude each other")
+        if as_clip:
+            raise click.UsageError("--ray and --clip exclude each other")
         return run_cluster(
             inputs, placing, running, work, compute, address, suffix=".vqc", is_input=takes
         )

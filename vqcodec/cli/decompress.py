@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -91,7 +92,7 @@ class _Crop(click.ParamType):
     "--actions-out",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Of a clip: write a text with a line for each frame, the action that led to it.",
+    help="Of one clip: write a text with a line for each frame, the action that led to it.",
 )
 @model_option
 @compute_options()
@@ -124,10 +125,16 @@ def command(
     if salvage and crop:
         raise click.UsageError("--salvage and --crop exclude each other")
     outputs = placing.outputs()
-    folder = (outputs.output or "").rstrip("/" + os.sep)
-    if folder not in ("", outputs.output) and medium_at(inputs[0]) is Medium.CLIP:
-        outputs, format_ = replace(outputs, output=folder), format_ or FRAMES
-    formats = formats_of(outputs.output, format_)
+    if actions_out is not None and (len(inputs) > 1 or Path(inputs[0]).is_dir()):
+        raise click.UsageError("--actions-out takes the actions of one clip")
+    if address is not None and format_ == FRAMES:
+        raise click.UsageError("--ray and --format frames exclude each other")
+    named, folder = outputs.output, (outputs.output or "").rstrip("/" + os.sep)
+    is_folder = folder not in ("", named) and medium_at(inputs[0]) is Medium.CLIP
+    if is_folder and format_ in (None, FRAMES):
+        # A folder's name names no format, whatever follows a dot in it.
+        outputs, format_, named = replace(outputs, output=folder), FRAMES, None
+    formats = formats_of(named, format_)
     if change := formats.changes(format_quality):
         echo(f"vqcodec: warning: {change}", err=True)
     shared: dict[str, Any] = {

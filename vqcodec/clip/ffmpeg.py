@@ -1,7 +1,8 @@
 """Video, read and written by the program ffmpeg (5.1 or later), if it is there.
 
 Only raw pixels go through the pipe, frame by frame. Files are hostile: ffmpeg may read no other
-formats than video's own, no playlists that name further files, and has ten minutes.
+formats than video's own, no playlists that name further files, and is killed when it has been
+waited for ten minutes in all.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
@@ -36,6 +38,8 @@ _FRAME = re.compile(r"0, *-?\d+, *(-?\d+), *(\d+), *(\d+),")
 _RATE_MAX = 120
 """Frames per second of which a video may have more than the clip has frames."""
 _RATE_USUAL = Fraction(60)
+_FRAMES_MAX = 1 << 20
+"""Of a video that repeats frames: 4.8 hours at the usual rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Video:
     modified: int | None = None
     loops: int = 1
     actions: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -59,9 +64,10 @@ class Video:
         """Yield all frames. Raises: ClipError if it cannot be read."""
         arguments = [*_input(self.path), "-c:v", "rawvideo", "-f", "rawvideo", "-"]
         each = 3 * math.prod(self.size)
-        with _running(arguments, writes=False) as output:
+        with _running(arguments, writes=False) as program:
             for duration in self.durations:
-                data = output.read(each)
+                with program.waited_for():
+                    data = program.pipe.read(each)
                 if len(data) != each:
                     raise ClipError("the video has fewer frames than it told")
                 yield np.frombuffer(data, np.uint8).reshape(*self.size, 3), duration
@@ -73,28 +79,32 @@ def open_video(path: Path, *, max_pixels: int, modified: int | None = None) -> V
     Raises: ClipError if it cannot be read; ClipSizeError if its frames have more than `max_pixels`
     in all; MissingPackageError.
     """
-    arguments = [*_input(path), "-c:v", "rawvideo", "-f", "framecrc", "-"]
+    sound = ("-map", "0:a:0?", "-c:a", "copy")
+    arguments = [*_input(path), *sound, "-c:v", "rawvideo", "-f", "framecrc", "-"]
     size, base, times = (0, 0), Fraction(1), []
     last = 0
-    with _running(arguments, writes=False) as output:
-        for line in output:
+    losses: tuple[str, ...] = ()
+    with _running(arguments, writes=False) as program, program.waited_for():
+        for line in program.pipe:
             text = line.decode(errors="replace").strip()
             if found := re.fullmatch(r"#tb 0: (\d+)/(\d+)", text):
                 base = Fraction(int(found[1]), max(1, int(found[2])))
             elif found := re.fullmatch(r"#dimensions 0: (\d+)x(\d+)", text):
                 size = (int(found[2]), int(found[1]))
+            elif re.fullmatch(r"#media_type \d+: audio", text):
+                losses = ("sound",)
             elif found := _FRAME.match(text):
                 times.append(int(found[1]))
                 last = int(found[2])
                 if len(times) * math.prod(size) > max_pixels:
-                    told = f"the frames have more than {max_pixels} pixels in all"
-                    raise ClipSizeError(told)
+                    message = f"the frames have more than {max_pixels} pixels in all"
+                    raise ClipSizeError(message)
     if not times or not all(size):
         raise ClipError("the video has no frames")
     ends = [*times[1:], times[-1] + max(last, 1)]
     ticks = [max(end - start, 1) for start, end in zip(times, ends, strict=True)]
-    durations = tuple(own * base for own in ticks)
-    return Video(path=path, size=size, durations=durations, modified=modified)
+    durations = tuple(count * base for count in ticks)
+    return Video(path=path, size=size, durations=durations, modified=modified, losses=losses)
 
 
 def write_video(
@@ -102,12 +112,12 @@ def write_video(
 ) -> None:
     """Write the frames of a span as video to a file that is open for writing.
 
-    Where they are shown for different times, they are repeated. Raises: ClipError;
-    MissingPackageError.
+    Where they are shown for different times, they are repeated. Raises: ClipError, also if that
+    takes too many frames; MissingPackageError.
     """
     rate, repeats = _repeats(timing, span)
     shown = zip(frames, repeats, strict=True)
-    first, count = next(shown)
+    first, times = next(shown)
     height, width, _ = first.shape
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"clip{suffix}"
@@ -118,25 +128,28 @@ def write_video(
             *("-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-crf", "18"),
             f"file:{path}",
         ]
-        with _running(arguments, writes=True) as pipe:
-            for pixels, repeats_of_it in chain([(first, count)], shown):
-                for _ in range(repeats_of_it):
-                    pipe.write(pixels.tobytes())
+        with _running(arguments, writes=True) as program:
+            for pixels, count in chain([(first, times)], shown):
+                with program.waited_for():
+                    for _ in range(count):
+                        program.pipe.write(pixels.tobytes())
         with path.open("rb") as made:
             shutil.copyfileobj(made, file)
 
 
 def _repeats(timing: Timing, span: range) -> tuple[Fraction, list[int]]:
-    """Return frames per second, and how often each frame of a span comes."""
+    """Return frames per second, and how often each frame of a span comes. Raises: ClipError."""
     durations = timing.durations(span)
     if len(set(durations)) == 1:
         return 1 / durations[0], [1] * len(durations)
     exact = Fraction(timing.scale, math.gcd(*timing.ticks[span.start : span.stop]))
     rate = exact if exact <= _RATE_MAX else _RATE_USUAL
     edges, total = [0], Fraction(0)
-    for own in durations:
-        total += own
+    for duration in durations:
+        total += duration
         edges.append(max(round(total * rate), edges[-1] + 1))
+    if edges[-1] > _FRAMES_MAX:
+        raise ClipError(f"video of these times would have {edges[-1]} frames")
     return rate, [stop - start for start, stop in pairwise(edges)]
 
 
@@ -149,19 +162,42 @@ def _input(path: Path) -> list[str]:
     ]
 
 
+@dataclass(slots=True)
+class _Program:
+    """A program that runs, and the pipe to or from it."""
+
+    process: subprocess.Popen[bytes]
+    pipe: IO[bytes]
+    seconds: float = field(default_factory=lambda: _SECONDS)
+    """How long it may still be waited for."""
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Kill the program if what is done meanwhile, which waits for it, takes too long."""
+        alarm = threading.Timer(self.seconds, self.process.kill)
+        alarm.daemon = True
+        began = time.monotonic()
+        alarm.start()
+        try:
+            yield
+        finally:
+            alarm.cancel()
+            self.seconds = max(0.0, self.seconds - (time.monotonic() - began))
+
+
 @contextmanager
-def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[IO[bytes]]:
-    """Run ffmpeg, and give what it reads or, if it only reads files, what it writes.
+def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[_Program]:
+    """Run ffmpeg, with a pipe to it if it `writes` a file, else from it. It has ended afterwards.
 
     Raises: MissingPackageError; ClipError with its own words if it fails.
     """
-    program = shutil.which("ffmpeg")
-    if program is None:
+    path = shutil.which("ffmpeg")
+    if path is None:
         raise MissingPackageError(
             "video needs the program ffmpeg",
             hint="install it, as with `apt install ffmpeg` or `brew install ffmpeg`",
         )
-    command = [program, "-v", "error", "-nostdin", *arguments]
+    command = [path, "-v", "error", "-nostdin", *arguments]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 (files are named as such, not as options)
             command,
@@ -171,19 +207,20 @@ def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[IO[bytes]]:
         )
         pipe = process.stdin if writes else process.stdout
         assert pipe is not None
-        alarm = threading.Timer(_SECONDS, process.kill)
-        alarm.daemon = True
-        alarm.start()
+        program = _Program(process, pipe)
         try:
-            with suppress(BrokenPipeError), pipe:  # why, the program says
-                yield pipe
-            failed = process.wait()
+            with suppress(BrokenPipeError):  # why, the program says
+                yield program
+            with program.waited_for():
+                with suppress(BrokenPipeError):
+                    pipe.close()
+                failed = process.wait()
         except BaseException:
             process.kill()
             process.wait()
+            with suppress(BrokenPipeError):
+                pipe.close()
             raise
-        finally:
-            alarm.cancel()
         if failed:
             said.seek(0)
             raise ClipError(f"ffmpeg failed: {_printable(said.read(1 << 12))}")

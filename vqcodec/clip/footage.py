@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vqcodec.clip.timing import from_milliseconds
+from vqcodec.container.layout import SIDE_MAX
 from vqcodec.errors import ClipError, ClipSizeError
 from vqcodec.models.clip import UNKNOWN_ACTION, ClipVqVae
 
@@ -43,6 +44,11 @@ class Footage(Protocol):
         """When its file was last changed, nanoseconds since 1970 in UTC, if that is known."""
         ...
 
+    @property
+    def losses(self) -> Sequence[str]:
+        """What of it is not kept beside what compression changes, as far as it has been read."""
+        ...
+
     def frames(self) -> Iterator[Shown]:
         """Yield all frames, of one size. Raises: ClipError if it cannot be read."""
         ...
@@ -73,6 +79,7 @@ class Stack:
     loops: int = 0
     actions: tuple[str, ...] = ()
     modified: int | None = None
+    losses: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -109,11 +116,14 @@ def stack_of(
 def limited(frames: Iterable[Shown], max_pixels: int) -> Iterator[Shown]:
     """Yield frames as long as they are of one size.
 
-    Raises: ClipError if they are not; ClipSizeError if there are more than `max_pixels` in all.
+    Raises: ClipError if they are not, or a file cannot say how many or large they are;
+    ClipSizeError if there are more than `max_pixels` in all.
     """
     shape, total = None, 0
-    for pixels, duration in frames:
+    for number, (pixels, duration) in enumerate(frames, start=1):
         shape = shape or pixels.shape
+        if max(number, *shape) > SIDE_MAX:
+            raise ClipError(f"a clip has at most {SIDE_MAX} frames, rows and columns")
         if pixels.shape != shape:
             raise ClipError("the frames are of several sizes")
         total += shape[0] * shape[1]

@@ -107,14 +107,18 @@ class Compression:
                 max_pixels=self.reading.max_pixels,
                 progress=progress,
             )
+        losses = footage.losses
         check = partial(_confirm, job, bar, model, encoded)
         job.write(encoded.data, check if self.removal.verifies else None)
         after = len(encoded.data)
         is_larger = self.removal.is_too_large(before, after)
         kept: tuple[str, ...] = ()
         if removes:
-            kept = self._kept(job) + ((_LARGER,) if is_larger else ())
+            kept = self._kept(job) + tuple(f"{loss} would be lost" for loss in losses)
+            kept += (_LARGER,) if is_larger else ()
             kept = kept or remove(job, state)
+        warned = tuple(f"not kept: {loss}" for loss in losses)
+        warned += (f"{_LARGER} than the clip",) if is_larger else ()
         timing = encoded.description.timing
         rate = 8 * after / timing.seconds / 1000
         seconds = time.perf_counter() - began
@@ -123,7 +127,7 @@ class Compression:
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
             f"{compared(before, after)}, {timing.frames} frames at {rate:.2f} kbit/s, "
             f"{seconds:.2f} s",
-            warnings=(f"{_LARGER} than the clip",) if is_larger and not removes else (),
+            warnings=() if removes else warned,
             before=before,
             after=after,
             rate=rate,
@@ -141,10 +145,8 @@ class Compression:
         most = reading.max_pixels
         if job.source != STREAM and path.is_dir():
             fps = reading.fps or model.clip.frames_per_second
-            yield (
-                open_folder(path, fps=fps, max_pixels=most, modified=modified),
-                sum(file.stat().st_size for file in path.iterdir()),
-            )
+            frames = open_folder(path, fps=fps, max_pixels=most, modified=modified)
+            yield frames, frames.bytes
             return
         with job.open() as file:
             before = os.fstat(file.fileno()).st_size
@@ -250,19 +252,27 @@ class Decompression:
         actions: tuple[str, ...],
     ) -> int:
         """Write the frames of a span, and return how many bytes that are."""
-        from vqcodec.clip.writing import write_clip, write_folder
+        from vqcodec.clip.writing import write_clip, write_frames
 
-        if self.suffix == FOLDER:
-            target = Path(job.target)
-            return write_folder(target, frames, film.timing, span, actions, inside=job.inside)
         after = 0
+
+        def write_all(write: Callable[[str, bytes], None]) -> None:
+            def write_counted(name: str, data: bytes) -> None:
+                nonlocal after
+                write(name, data)
+                after += len(data)
+
+            write_frames(write_counted, frames, film.timing, span, actions)
 
         def write(file: IO[bytes]) -> None:
             nonlocal after
             write_clip(file, self.suffix, frames, film.timing, span)
             after = file.seek(0, os.SEEK_END)
 
-        job.write_by(write)
+        if self.suffix == FOLDER:
+            job.write_folder(write_all)
+        else:
+            job.write_by(write)
         return after
 
 

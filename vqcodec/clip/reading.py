@@ -7,9 +7,8 @@ comes from outside, and one bad clip must not end a batch.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -19,13 +18,17 @@ from PIL import GifImagePlugin, Image, ImageFile, ImageOps, PngImagePlugin, WebP
 
 from vqcodec.clip.footage import Pixels, Shown
 from vqcodec.clip.timing import from_milliseconds
-from vqcodec.errors import ClipError, ClipSizeError, VqcWarning
+from vqcodec.errors import ClipError, ClipSizeError
 
 ACTIONS_FILE = "actions.txt"
 """In a folder of frames: of each a line with the action that led to it, or nothing."""
 DURATIONS_FILE = "durations.txt"
 """In a folder of frames: of each a line with the milliseconds that it is shown."""
 _STILLS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_STILL_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What files of a folder may be, whatever their names are: others, such as EPS, Pillow has read by
+programs.
+"""
 _READERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
     b"GIF8": GifImagePlugin.GifImageFile,
     b"RIFF": WebPImagePlugin.WebPImageFile,
@@ -46,15 +49,24 @@ class Animation:
     loops: int
     modified: int | None = None
     actions: tuple[str, ...] = ()
+    _lost: set[str] = field(default_factory=set)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What is not kept."""
+        return tuple(self._lost)
 
     def frames(self) -> Iterator[Shown]:
         """Yield all frames. Raises: ClipError if it cannot be read."""
         image = _opened(self.file)
+        size = image.size
         for number in range(_first(image), self.count + _first(image)):
             try:
                 image.seek(number)
+                if image.size != size:  # before memory is taken for it
+                    raise ClipError("the frames are of several sizes")
                 image.load()
-                pixels = _pixels(image)
+                pixels = _pixels(image, self._lost)
                 told = float(image.info.get("duration", 0) or 0)
             except (MemoryError, ClipError):
                 raise
@@ -75,21 +87,38 @@ class Folder:
     max_pixels: int
     loops: int = 0
     modified: int | None = None
+    _lost: set[str] = field(default_factory=set)
 
     @property
     def count(self) -> int:
         """Number of frames."""
         return len(self.paths)
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What is not kept."""
+        return tuple(self._lost)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files of all frames. Raises: OSError."""
+        return sum(path.stat().st_size for path in self.paths)
+
     def frames(self) -> Iterator[Shown]:
         """Yield all frames. Raises: ClipError if one cannot be read."""
         for path, duration in zip(self.paths, self.durations, strict=True):
             try:
-                with path.open("rb") as file, Image.open(file) as image:
+                with (
+                    path.open("rb") as file,
+                    Image.open(file, formats=_STILL_FORMATS) as image,
+                ):
                     if image.width * image.height > self.max_pixels:
-                        told = f"{path.name} has more than {self.max_pixels} pixels"
-                        raise ClipSizeError(told)
-                    pixels = _pixels(ImageOps.exif_transpose(image))
+                        message = f"{path.name} has more than {self.max_pixels} pixels"
+                        raise ClipSizeError(message)
+                    # An MPO file is a photograph, with smaller copies or another view.
+                    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+                        raise ClipError(f"{path.name} has several frames itself")
+                    pixels = _pixels(ImageOps.exif_transpose(image), self._lost)
             except (MemoryError, ClipError):
                 raise
             except Exception as error:
@@ -107,7 +136,7 @@ def open_animation(
     """
     image = _opened(file)
     try:
-        count = getattr(image, "n_frames", 1) - _first(image)
+        count = max(getattr(image, "n_frames", 1) - _first(image), 1)
     except MemoryError:
         raise
     except Exception as error:
@@ -118,7 +147,7 @@ def open_animation(
         )
     if count * image.width * image.height > max_pixels:
         raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")
-    return Animation(file=file, count=max(count, 1), loops=_loops(image), modified=modified)
+    return Animation(file=file, count=count, loops=_loops(image), modified=modified)
 
 
 def open_folder(
@@ -129,7 +158,7 @@ def open_folder(
     Raises: ClipError if there are no frames in it, or it says other things of them; OSError.
     """
     paths = [path for path in folder.iterdir() if path.suffix.lower() in _STILLS]
-    paths = [path for path in paths if not path.name.startswith(".")]
+    paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
     if not paths:
         raise ClipError("there are no frames in the folder")
     lines = _lines(folder / DURATIONS_FILE, len(paths))
@@ -175,14 +204,13 @@ def _loops(image: ImageFile.ImageFile) -> int:
     return int(told or 0)
 
 
-def _pixels(image: Image.Image) -> Pixels:
-    """Return the pixels of a picture on white."""
+def _pixels(image: Image.Image, lost: set[str]) -> Pixels:
+    """Return the pixels of a picture on white; say in `lost` what is not kept."""
     if image.mode.startswith(_WIDE):
         raise ClipError("its samples have more than 8 bits")
     rgba = image.convert("RGBA")
     if rgba.getchannel("A").getextrema() != (255, 255):
-        # The same words each time are shown once.
-        warnings.warn("not kept: transparency, shown on white", VqcWarning, stacklevel=2)
+        lost.add("transparency (shown on white)")
         rgba = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.asarray(rgba.convert("RGB"))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
@@ -17,7 +17,7 @@ from vqcodec.clip.footage import Pixels
 from vqcodec.clip.formats import FOLDER, WRITTEN, WRITTEN_VIDEO
 from vqcodec.clip.reading import ACTIONS_FILE, DURATIONS_FILE
 from vqcodec.clip.timing import Timing
-from vqcodec.storage import write_whole
+from vqcodec.errors import ClipError
 
 _FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 _STEP = {".gif": 10}
@@ -25,6 +25,8 @@ _STEP = {".gif": 10}
 _LONGEST = 65_535
 """Milliseconds that a frame is shown at most."""
 _LOOPS_MAX = 65_535
+_SIDE_MAX = {".gif": 65_535, ".webp": 16_383}
+"""Most pixels along a side of a frame, where formats have such a limit."""
 
 
 def require_format(suffix: str) -> None:
@@ -46,6 +48,8 @@ def write_clip(
         write_video(file, suffix, frames, timing, span)
         return
     first, *others = map(Image.fromarray, frames)  # of which Pillow's writers need all
+    if max(first.size) > (most := _SIDE_MAX.get(suffix, max(first.size))):
+        raise ClipError(f"a side of {max(first.size)} pixels is more than {suffix}'s {most}")
     durations = milliseconds(timing.durations(span), _STEP.get(suffix, 1))
     loops = min(timing.loops, _LOOPS_MAX)
     how: dict[str, Any] = {"loop": loops}
@@ -56,45 +60,41 @@ def write_clip(
         how |= {"lossless": True}
     if len(span) > 1:
         how |= {"save_all": True, "append_images": others, "duration": durations}
-    first.save(file, _FORMATS[suffix], **how)
+    try:
+        first.save(file, _FORMATS[suffix], **how)
+    except (
+        OverflowError,
+        struct.error,
+    ) as error:  # where the times of frames that are joined have no room
+        raise ClipError(f"{suffix} cannot say how long a frame is shown") from error
 
 
-def write_folder(
-    folder: Path,
+def write_frames(
+    write: Callable[[str, bytes], None],
     frames: Iterable[Pixels],
     timing: Timing,
     span: range,
     actions: Sequence[str],
-    *,
-    inside: Path | None,
-) -> int:
-    """Write the frames of a span into a folder, with texts of durations and actions.
+) -> None:
+    """Write the frames of a span as the files of a folder, with texts of durations and actions.
 
-    `inside` is as for `storage.write_whole`. Return the bytes of all files. Raises: OSError.
+    `write` is called with the name and the bytes of each file. Raises: what it raises.
     """
     digits = max(4, len(str(len(span) - 1)))
-    total = 0
-
-    def write(name: str, data: bytes) -> None:
-        nonlocal total
-        total += len(data)
-        write_whole(folder / name, data, overwrite=False, inside=inside)
-
     for number, frame in enumerate(frames):
         stream = io.BytesIO()
         Image.fromarray(frame).save(stream, "PNG")
         write(f"{number:0{digits}d}.png", stream.getvalue())
-    durations = (float(1000 * own) for own in timing.durations(span))
-    write(DURATIONS_FILE, "".join(f"{own:.15g}\n" for own in durations).encode())
+    times = (float(1000 * duration) for duration in timing.durations(span))
+    write(DURATIONS_FILE, "".join(f"{time:.15g}\n" for time in times).encode())
     if actions:
         write(ACTIONS_FILE, "".join(f"{action}\n" for action in actions).encode())
-    return total
 
 
 def milliseconds(durations: Sequence[Fraction], step: int) -> list[int]:
     """Return durations in milliseconds, multiples of `step` whose sums stay near the true ones."""
     edges, total = [0], Fraction(0)
-    for own in durations:
-        total += own * 1000
+    for duration in durations:
+        total += duration * 1000
         edges.append(max(math.floor(total / step + Fraction(1, 2)), edges[-1] + 1))
     return [min(step * (stop - start), _LONGEST // step * step) for start, stop in pairwise(edges)]
