@@ -150,7 +150,7 @@ def open_wreck(
 def _usual(container: Container, model: ClipVqVae) -> Container:
     """Return the file with frames that are shown as long as those of the model's clips."""
     duration = from_milliseconds(1000.0 / model.clip.frames_per_second)
-    timing = timing_of([duration] * container.header.shape[0])
+    timing = replace(timing_of([duration]), frames=container.header.shape[0])
     others = [chunk for chunk in container.chunks if chunk.type != layout.TIMING]
     made = Chunk(type=layout.TIMING, data=pack_timing(timing))
     return replace(container, chunks=tuple(sorted([made, *others], key=lambda c: c.type)))

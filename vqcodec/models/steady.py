@@ -21,10 +21,10 @@ def spacing(codebook: NDArray[np.float32]) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # hostile weights may overflow
         squares = np.square(codebook).sum(1)
         for start in range(0, len(codebook), _POSITIONS):
-            some = slice(start, start + _POSITIONS)
-            distances = squares[some, None] - 2.0 * codebook[some] @ codebook.T + squares
-            own = np.arange(len(distances))
-            distances[own, own + start] = np.inf
+            part = slice(start, start + _POSITIONS)
+            distances = squares[part, None] - 2.0 * codebook[part] @ codebook.T + squares
+            rows = np.arange(len(distances))
+            distances[rows, rows + start] = np.inf
             found.append(distances.min(1))
         return float(np.median(np.concatenate(found)))
 
@@ -41,12 +41,13 @@ def steady(
     flat = latents.reshape(-1, latents.shape[-1])
     indices = np.empty(len(flat), np.int32)
     for start in range(0, len(flat), _POSITIONS):
-        some = slice(start, start + _POSITIONS)
-        indices[some] = nearest(codebook, flat[some])
-    if before is not None:
-        kept = before.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            farther = np.square(flat - codebook[kept]).sum(1)
-            farther -= np.square(flat - codebook[indices]).sum(1)
-        indices = np.where(farther <= margin, kept, indices).astype(np.int32)
+        part = slice(start, start + _POSITIONS)
+        vectors = flat[part]
+        indices[part] = found = nearest(codebook, vectors)
+        if before is not None:
+            kept = before.reshape(-1)[part]
+            with np.errstate(over="ignore", invalid="ignore"):
+                farther = np.square(vectors - codebook[kept]).sum(1)
+                farther -= np.square(vectors - codebook[found]).sum(1)
+            indices[part] = np.where(farther <= margin, kept, found)
     return indices.reshape(latents.shape[:-1])
