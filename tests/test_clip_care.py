@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,27 @@ def test_a_folder_of_frames_appears_whole_or_not_at_all(
     assert names_in(Path()) == before
     assert run("decompress", "walk.vqc", "-o", "back/").code == 0
     assert len(names_in(Path("back"))) == 6
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(run: Run) -> None:
+    save_folder("walk", walk(2))
+    run("compress", "--clip", "walk", *TAKES)
+    old, new = Path(".vqcodec-0123456789abcdef.part"), Path(".vqcodec-fedcba9876543210.part")
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "0000.png").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert run("decompress", "walk.vqc", "-o", "back/").code == 0
+    assert names_in(Path()) == [new.name, "back", "walk", "walk.vqc"]
+
+
+def test_a_cluster_takes_no_folders_as_clips(run: Run) -> None:
+    save_folder("walk", walk(2))
+    arguments = ["-d", "out", "--ray", "local"]
+    error = one_line_error(run("compress", "--clip", "walk", *arguments, *TAKES), 2)
+    assert "--ray and --clip exclude each other" in error
+    error = one_line_error(run("decompress", "walk", "--format", "frames", *arguments), 2)
+    assert "--ray and --format frames exclude each other" in error
 
 
 @posix

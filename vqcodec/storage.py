@@ -95,7 +95,7 @@ def write_folder(
     """Write a new folder of files, which gets its name when all of them are on disk.
 
     `inside` and `mode`, that of the files, are as for `write_whole`; who may read the files may
-    open the folder. Who is killed leaves a hidden folder.
+    open the folder. Who is killed leaves a hidden folder, which a later run removes.
 
     Raises: OSError that names the target, also if anything but an empty folder has its name.
     """
@@ -111,6 +111,7 @@ def write_folder(
         raise
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+        _remove_stale(real.parent)
     _flush_folder(real.parent)
 
 
@@ -320,10 +321,16 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove hidden files that killed processes left, but none that another is writing."""
+    """Remove hidden files and folders that killed processes left, but none that another is
+    writing.
+    """
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         try:
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            if time.time() - path.lstat().st_mtime <= _STALE_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
         except OSError:
             continue  # another process was quicker, or it is not ours to remove
