@@ -92,7 +92,7 @@ def sizes(image: Image.Image) -> dict[str, int]:
         "PNG": png,
         "WebP": len(_saved(image, "WEBP", lossless=True, quality=100, method=6)),
         "vqcodec --lossless": len(exact),
-        "vqcodec -q 5": len(vqcodec.compress(image)),
+        "vqcodec": len(vqcodec.compress(image)),
     }
 
 

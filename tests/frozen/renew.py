@@ -29,6 +29,7 @@ SOURCE = FROZEN.parent.parent / "bench" / "hills.jpg"
 FILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {"paper": {}, "paper-fixed": {"prior": False}},
     "photo": {"photo": {}, "photo-low": {"quality": 1}, "photo-fixed": {"prior": False}},
+    "photo-2": {"photo-2": {}, "photo-2-low": {"quality": 1}, "photo-2-high": {"quality": 12}},
 }
 """Of each model: names of files and how they are compressed; the first is decoded too."""
 SIZES = FROZEN / "sizes.json"
@@ -36,6 +37,7 @@ PICTURES = {path.name: path for path in (SOURCE, FROZEN / "busy.png")}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {"prior": {}, "fixed length": {"prior": False}},
     "photo": {f"quality {quality}": {"quality": quality} for quality in range(1, 9)},
+    "photo-2": {f"quality {quality}": {"quality": quality} for quality in range(1, 13)},
 }
 """Of each model: how pictures are compressed whose sizes are kept."""
 
