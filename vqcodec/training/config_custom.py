@@ -20,7 +20,7 @@ class CustomTraining(ProductTraining):
     with, as files do not hold that."""
     ms_ssim: float = 600.0
     """As for `TransformTraining`."""
-    steps_per_picture: int = 4
+    steps_per_picture: int = 2
     """Steps for each picture that is trained on."""
     least_steps: int = 150
     """Steps however few the pictures are."""
