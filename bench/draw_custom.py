@@ -42,7 +42,7 @@ def main(picture: str, *panels: str) -> None:
             if (found["codec"], found["against"], found["metric"]) == (own, first, "psnr")
         )
         axes.set(xlabel="bits per pixel", ylabel="PSNR, dB", title=f"{label}: {saved:.0f} % fewer")
-        axes.set_xlim(0.0, 1.2)
+        axes.set_xscale("log")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(picture, dpi=110)

@@ -17,6 +17,7 @@ _DOCUMENTS = (
     "bench/results/kodak/*.webp",
     "docs/*.js",
     "docs/*.md",
+    "docs/*.png",
     "format/SPEC.md",
     "format/vectors/README.md",
     "fuzz/README.md",
