@@ -277,7 +277,7 @@ def test_wrong_recipes_name_the_key(change: dict[str, str], named: str) -> None:
 
 def test_more_pictures_are_worth_more_steps() -> None:
     settings = load_recipe(find_recipe("custom")).train.product  # type: ignore[union-attr]
-    steps = [settings.schedule(count)["steps"] for count in (12, 37, 38, 200, 400, 10**6)]  # type: ignore[union-attr]
+    steps = [settings.schedule(count)["steps"] for count in (12, 75, 76, 400, 800, 10**6)]  # type: ignore[union-attr]
     assert steps == [150, 150, 152, 800, 1600, 1600]
 
 
