@@ -61,6 +61,21 @@ export class ModelFile {
     return values instanceof Uint16Array ? unpackHalves(values) : Float32Array.from(values);
   }
 
+  /** Returns weights, one output after the other: float16, or 6 bits and a scale for each output. */
+  weights(name: string, shape: readonly number[]): Float32Array<ArrayBuffer> {
+    const scaleName = `${name}.scale`;
+    if (!this.has(scaleName)) return this.floats(name, shape);
+    const [outputs, ...rest] = shape;
+    const each = rest.reduce((product, length) => product * length, 1);
+    const packed = this.unsignedBytes(name, [Math.ceil((outputs * each) / 4) * 3]);
+    const scales = this.floats(scaleName, [outputs]);
+    const levels = unpackLevels(packed);
+    return Float32Array.from(
+      levels.subarray(0, outputs * each),
+      (level, place) => level * scales[Math.floor(place / each)],
+    );
+  }
+
   bytes(name: string, shape?: readonly number[]): Int8Array<ArrayBuffer> {
     return this.read(name, ['I8'], shape) as Int8Array<ArrayBuffer>;
   }
@@ -94,6 +109,16 @@ export class ModelFile {
     // A copy, as tensors need not lie where arrays of their type may begin.
     return new ArrayOf(this.data.slice(this.start + first, this.start + stop).buffer);
   }
+}
+
+/** Turns three bytes after three into four levels each, -32 to 31. */
+function unpackLevels(packed: Uint8Array): Int8Array {
+  const levels = new Int8Array((packed.length / 3) * 4);
+  for (let from = 0, to = 0; from < packed.length; from += 3, to += 4) {
+    const word = (packed[from] << 16) | (packed[from + 1] << 8) | packed[from + 2];
+    for (let part = 0; part < 4; part++) levels[to + part] = ((word >> (18 - 6 * part)) & 63) - 32;
+  }
+  return levels;
 }
 
 let halves: Float32Array<ArrayBuffer> | undefined;

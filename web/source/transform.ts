@@ -46,7 +46,7 @@ class Builder {
     more: Partial<ConvolutionOptions> = {},
   ): Convolution {
     const tensor = `${this.prefix}.${name}`;
-    const weights = this.file.floats(`${tensor}.weight`, [outputs, inputs, size, size]);
+    const weights = this.file.weights(`${tensor}.weight`, [outputs, inputs, size, size]);
     const bias = more.bias === null ? null : this.file.floats(`${tensor}.bias`, [outputs]);
     return new Convolution(this.kernel, { inputs, outputs, size, weights, ...more, bias });
   }
