@@ -7,8 +7,10 @@ memory: decoding Ogg Opus takes longer than a training step. Draws are as in `da
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +23,7 @@ from vqcodec.errors import VqcWarning
 from vqcodec.models.stft import HOP, RATE
 from vqcodec.storage import write_whole
 from vqcodec.training.config_speech import SoundConfig
-from vqcodec.training.data import split
+from vqcodec.training.data import Chances, split
 from vqcodec.training.distributed import rank, wait
 
 Samples = NDArray[np.float32]
@@ -29,6 +31,8 @@ Samples = NDArray[np.float32]
 
 _SUFFIXES = {".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 _FULL = 32767
+_DECODED_TOGETHER = 64
+"""Recordings that are in memory at once while all are decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class Recordings:
         wait()
         self._recordings = [Recording(**row) for row in json.loads(index.read_text("utf-8"))]
         self._samples = np.memmap(samples, dtype="<i2", mode="r")
-        self._shares = _shares(self._recordings, config.weights, folders)
+        self._chances = Chances(_shares(self._recordings, config.weights, folders))
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -147,7 +151,7 @@ class Recordings:
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw the number of a recording by the weight of its source."""
-        return int(rng.choice(len(self), p=self._shares))
+        return self._chances.draw(rng)
 
     def whole(self, number: int) -> Samples:
         """Return a recording at the level that models see speech at."""
@@ -202,13 +206,20 @@ def _decode(paths: Sequence[Path], index: Path, samples: Path) -> None:
     rows: list[Recording] = []
     start = 0
     with samples.open("wb") as file:
-        for path in paths:
-            decoded = np.clip(read_recording(path), -1.0, 1.0)
+        for path, recording in zip(paths, _read_all(paths), strict=True):
+            decoded = np.clip(recording, -1.0, 1.0)
             file.write(np.rint(decoded * _FULL).astype("<i2").tobytes())
             stop = start + len(decoded)
             rows.append(Recording(str(path), path.stat().st_size, start, stop, loudness(decoded)))
             start = stop
     write_whole(index, json.dumps([asdict(row) for row in rows]).encode(), overwrite=True)
+
+
+def _read_all(paths: Sequence[Path]) -> Iterator[Samples]:
+    """Read recordings, one after the other, on all processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), _DECODED_TOGETHER):
+            yield from pool.map(read_recording, paths[start : start + _DECODED_TOGETHER])
 
 
 def _shares(
