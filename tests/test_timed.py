@@ -132,8 +132,9 @@ def train(monkeypatch: pytest.MonkeyPatch, *words: object) -> Path:
 
 
 def test_a_model_of_so_many_minutes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = train(monkeypatch, "--batch", 4, 3)
-    assert parse_model(out.read_bytes(), sha256="").speakers == ("anna", "bela")
+    out = train(monkeypatch, "--batch", 4, 3, "--set", "name='other'")
+    model = parse_model(out.read_bytes(), sha256="")
+    assert (model.name, model.speakers) == ("other", ("anna", "bela"))
     rows = [json.loads(row) for row in Path("out/tiny.log.jsonl").read_text().splitlines()]
     assert {row["stage"] for row in rows} == {"autoencoder", "prior"}
     assert sorted(path.name for path in Path("out").iterdir()) == [

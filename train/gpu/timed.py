@@ -5,9 +5,10 @@
 
 trains the recipe's first stage, reading the recordings included, for 5 minutes, and the second,
 indexing included, for 2.5 more (`vqcodec.training.timed`). `--batch 64 64` takes larger batches
-than the recipe's, at rates that grow with their square root. The log is copied to the model's
-folder. If anything fails, or the process is told to stop, what the last checkpoints of the stages
-hold goes there instead (`slim`), each to a folder of the stage's name.
+than the recipe's, at rates that grow with their square root; `--set a.b=c` changes other settings.
+The log is copied to the model's folder. If anything fails, or the process is told to stop, what
+the last checkpoints of the stages hold goes there instead (`slim`), each to a folder of the stage's
+name.
 """
 
 from __future__ import annotations
@@ -76,9 +77,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the model file to write")
     parser.add_argument("--minutes", type=float, nargs=2, required=True, help="time, by stage")
     parser.add_argument("--batch", type=int, nargs=2, help="crops per step, by stage")
+    parser.add_argument("--set", dest="settings", metavar="a.b=c", action="append", default=[])
     parser.add_argument("--device", choices=DEVICES, default="auto")
     options = parser.parse_args()
-    recipe = load_recipe(options.recipe)
+    if not all("=" in setting for setting in options.settings):
+        parser.error("--set: expected a.b=c")
+    settings = dict(setting.split("=", 1) for setting in options.settings)
+    recipe = load_recipe(options.recipe, settings)
     if not isinstance(recipe, SoundVqVaeRecipe):
         parser.error(f"{options.recipe} is no recipe of a VQ-VAE of speech")
     if options.batch:
