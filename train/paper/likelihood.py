@@ -56,6 +56,8 @@ PAPER = {"vae": 4.51, "vq": 4.67, "vimco": 5.14}
 NAMES = ("vae", "vq", "vimco", "ae", "dae", "beta")
 HELD_OUT = 1024
 _BETA, _NOISE = 4.0, 0.1
+_REVIVE_EVERY, _REVIVE_BELOW = 50, 0.5
+"""Steps between revivals of codewords that are used less often than this per step."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,15 @@ class Model(nn.Module):
         means, log_scales = self.decoder(latents).chunk(2, dim=1)
         return 255.0 * means, 4.0 * log_scales
 
+    def latents(self, levels: Tensor) -> Tensor:
+        """Return what the codebook quantises, (P, 16), of samples as `forward` takes them."""
+        return self._apart(self.encoder(levels / 255.0)).permute(0, 2, 3, 1).flatten(0, 2)
+
+    def _apart(self, encoded: Tensor) -> Tensor:
+        """Latents of a position share the codebook; each is a position of its own to it."""
+        apart = encoded.view(len(encoded), LATENTS, self.dim, -1)
+        return apart.transpose(1, 2).contiguous()
+
     def _likelihood(self, levels: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
         means, log_scales = self.decode(latents)
         return log_logistic(levels, means, log_scales).sum((1, 2, 3)), means
@@ -120,10 +131,9 @@ class Model(nn.Module):
         return Pass(found - divergence, found - penalty, decoded)
 
     def _vector_quantised(self, levels: Tensor, encoded: Tensor) -> Pass:
-        batch, _, rows, columns = encoded.shape
-        # Latents of a position share the codebook; each is a position of its own to it.
-        apart = encoded.view(batch, LATENTS, self.dim, rows * columns).transpose(1, 2)
-        quantised = self.codebook(apart.reshape(batch, self.dim, LATENTS, -1))
+        rows, columns = encoded.shape[2:]
+        apart = self._apart(encoded)
+        quantised = self.codebook(apart)
         together = quantised.codewords.transpose(1, 2).reshape(encoded.shape)
         penalty = quantised.loss * apart[0].numel()
         divergence = uniform_divergence(LATENTS * rows * columns, SIZE)
@@ -178,8 +188,15 @@ class Likelihood:
         bits = bits_per_dimension(found.objective)
         return bits, {}
 
+    @torch.no_grad()
     def after(self, batch: Tensor, step: int) -> None:
-        """Nothing follows a step."""
+        """Move codewords that are not used to latents, until the rate decays."""
+        schedule = self.schedule
+        decaying = step >= schedule.steps * (1.0 - schedule.decay)
+        if self.name == "vq" and step % _REVIVE_EVERY == 0 and not decaying:
+            latents = self.module.latents(batch.to(self.held_out.device).float())
+            generator = torch.Generator().manual_seed(step)
+            self.module.codebook.revive(latents, _REVIVE_BELOW, generator)
 
     @torch.inference_mode()
     def validate(self) -> Metrics:
