@@ -16,7 +16,6 @@ from vqcodec.training.sound_distortion import (
 )
 
 CONFIG = SpeechDistortionConfig()
-CPU = torch.device("cpu")
 
 
 def noise(seed: int = 0) -> Tensor:
@@ -73,7 +72,7 @@ def test_what_was_validated_first_can_be_trained() -> None:
 
 @pytest.mark.parametrize(("size", "bands"), _MEL_BANDS.items())
 def test_mel_bands_ascend_and_add_up_to_one(size: int, bands: int) -> None:
-    filters = mel_filters(size, bands, CPU)
+    filters = mel_filters(size, bands, torch.device("cpu"))
     assert filters.shape == (bands, size // 2 + 1)
     assert bool((filters >= 0.0).all())
     torch.testing.assert_close(filters.sum(1), torch.ones(bands))
@@ -100,7 +99,7 @@ def noise_of(seed: int) -> Tensor:
 
 
 def test_third_octaves_do_not_overlap() -> None:
-    bands = third_octaves(512, CPU)
+    bands = third_octaves(512, torch.device("cpu"))
     assert bands.shape == (15, 257)
     assert bool((bands.sum(1) >= 1.0).all())
     assert float(bands.sum(0).max()) == 1.0

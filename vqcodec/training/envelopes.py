@@ -48,10 +48,11 @@ def _shapes(energies: Tensor, hop: int) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # or what validation asks for first could not be trained with
+@torch.inference_mode(False)
 def third_octaves(size: int, device: torch.device) -> Tensor:
     """Tell which frequencies of a spectrum of windows of so many samples belong to which band:
-    float32 (bands, size / 2 + 1) of 0 and 1. Each has one at least, the nearest to its middle.
+    float32 (bands, size / 2 + 1) of 0 and 1, on a device. Each has one at least, the nearest to its
+    middle.
     """
     frequencies = np.linspace(0.0, RATE / 2.0, size // 2 + 1)
     middles = _LOWEST * 2.0 ** (np.arange(_BANDS)[:, None] / 3.0)

@@ -79,9 +79,9 @@ def sound_distortion(
 
 
 @cache
-@torch.inference_mode(False)  # or what validation asks for first could not be trained with
+@torch.inference_mode(False)
 def mel_filters(size: int, bands: int, device: torch.device) -> Tensor:
-    """Return weights float32 (bands, size / 2 + 1) of a spectrum's magnitudes.
+    """Return weights float32 (bands, size / 2 + 1) of a spectrum's magnitudes, on a device.
 
     Triangles that are equal on the mel scale 2595 log10(1 + f / 700) and overlap by half, from 0
     to half the rate. Each adds up to 1; one too narrow to hold a frequency is that nearest to it.
@@ -102,7 +102,7 @@ def mel_filters(size: int, bands: int, device: torch.device) -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _window(size: int, device: torch.device) -> Tensor:
-    return torch.hann_window(size).to(device)
+    return torch.hann_window(size, device=device)
 
 
 def _spectra(samples: Tensor, size: int) -> Tensor:
