@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vqcodec.audio.inspection import SoundInspection
     from vqcodec.audio.pipeline import compress_audio, decompress_audio
     from vqcodec.audio.salvage import LostSegment, SalvagedSound, salvage_audio
+    from vqcodec.audio.sampling import sample_audio
     from vqcodec.clip.footage import Clip
     from vqcodec.clip.inspection import ClipInspection
     from vqcodec.clip.pipeline import compress_clip, decompress_clip
@@ -85,6 +86,7 @@ __all__ = [
     "salvage_audio",
     "salvage_clip",
     "sample",
+    "sample_audio",
     "verify",
 ]
 
@@ -122,6 +124,7 @@ _HOMES = {
     "salvage_audio": "vqcodec.audio.salvage",
     "salvage_clip": "vqcodec.clip.salvage",
     "sample": "vqcodec.image.sampling",
+    "sample_audio": "vqcodec.audio.sampling",
     "verify": "vqcodec.media.checking",
 }
 

@@ -18,6 +18,12 @@ _BLOCK = 1 << 16
 """Samples that are written at once; the encoder of Vorbis crashes with very many."""
 
 
+def require_format(suffix: str) -> None:
+    """Raise ValueError for a suffix that is none of FORMATS."""
+    if suffix not in FORMATS:
+        raise ValueError(f"sound cannot be written as {suffix!r}, but as {', '.join(FORMATS)}")
+
+
 def write_sound(
     file: IO[bytes],
     suffix: str,
@@ -33,8 +39,7 @@ def write_sound(
     the format has no such rate or number of channels; MissingPackageError; OSError; ValueError
     for a suffix that is none of FORMATS.
     """
-    if suffix not in FORMATS:
-        raise ValueError(f"sound cannot be written as {suffix!r}, but as {', '.join(FORMATS)}")
+    require_format(suffix)
     soundfile = import_package("soundfile")
     name, subtype = FORMATS[suffix]
     own = {comment: field for field, comment in TAG_NAMES.items()}

@@ -29,7 +29,7 @@ _COMMANDS = {
     "inspect": "Show what a .vqc file, a picture or sound consists of.",
     "view": "Show and compress pictures in the browser.",
     "tokens": "Write pictures as tokens, for models of other kinds.",
-    "sample": "Draw pictures that a model makes by itself.",
+    "sample": "Draw pictures, or sound, that a model makes by itself.",
     "models": "List, show, install and verify models.",
     "train": "Train a model on pictures of your own.",
     "bench": "Compare with other codecs on pictures of your own.",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import IO, Any
 
 import click
 
@@ -10,7 +13,12 @@ from vqcodec.batch.job import STREAM, Job
 from vqcodec.cli.options import Compute, compute_options, max_pixels_option
 from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import bar
-from vqcodec.cli.terminal import echo, warnings_shown
+from vqcodec.cli.terminal import echo, warn, warnings_shown
+from vqcodec.container import Medium
+from vqcodec.registry.store import find
+
+_GAP_SECONDS = 0.5
+"""Of silence, between samples of sound."""
 
 
 class _Size(click.ParamType):
@@ -33,7 +41,8 @@ class _Size(click.ParamType):
     metavar="FILE",
     required=True,
     type=click.Path(allow_dash=True),
-    help="Write the pictures here, in rows; '-' is stdout, as PNG.",
+    help="Write the pictures here, in rows, or the sound, one after the other; '-' is stdout, as "
+    "PNG or WAV.",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
@@ -42,12 +51,23 @@ class _Size(click.ParamType):
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many pictures.",
+    help="How many pictures, or pieces of sound.",
 )
 @click.option(
     "--size",
     type=_Size(),
     help="Width and height in pixels. Default: 128x128, or the model's largest.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Of sound: how long. Default: 5.",
+)
+@click.option(
+    "--speaker",
+    metavar="NAME",
+    help="Of sound: in whose voice, of those whom the model knows (`models show`). Default: the "
+    "first one's.",
 )
 @click.option("-q", "--quality", type=float, help="As for compress.")
 @click.option(
@@ -55,14 +75,14 @@ class _Size(click.ParamType):
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="A seed draws the same pictures on every machine.",
+    help="A seed draws the same on every machine.",
 )
 @click.option(
     "--temperature",
     type=float,
     default=1.0,
     show_default=True,
-    help="Below 1 pictures are likelier and more alike, above 1 wilder.",
+    help="Below 1 samples are likelier and more alike, above 1 wilder.",
 )
 @click.option(
     "--like",
@@ -83,6 +103,8 @@ def command(
     force: bool,
     count: int,
     size: tuple[int, int] | None,
+    seconds: float | None,
+    speaker: str | None,
     quality: float | None,
     seed: int,
     temperature: float,
@@ -91,35 +113,77 @@ def command(
     compute: Compute,
     max_pixels: int,
 ) -> None:
-    """Draw pictures that a model makes by itself.
+    """Draw pictures, or sound, that a model makes by itself.
 
-    Indices are drawn one after the other as the model's prior expects them, and become pixels as
-    those of a file do. NAME or FILE is the model, by default that of compress.
+    Indices are drawn one after the other as the model's prior expects them, and become pixels or
+    samples as those of a file do. NAME or FILE is the model, by default that of compress for
+    pictures.
     """
+    known = find(model)
+    of_sound = {"seconds": seconds, "speaker": speaker}
+    of_pictures = {"size": size, "like": like, "rows": rows}
+    is_sound = known.medium is Medium.SOUND
+    for name, value in (of_pictures if is_sound else of_sound).items():
+        if value is not None:
+            raise click.UsageError(f"--{name} is not for the model {known.name}")
+    common = {
+        "count": count,
+        "quality": quality,
+        "seed": seed,
+        "temperature": temperature,
+        "device": compute.device,
+    }
+    job = Job(STREAM, output, overwrite=force)
+    prepare(compute.threads)
+    if is_sound:
+        told = _draw_sound(job, model, common, {k: v for k, v in of_sound.items() if v is not None})
+    else:
+        told = _draw_pictures(job, model, common, {**of_pictures, "max_pixels": max_pixels})
+    if output != STREAM:
+        echo(f"{output}: {count} x {told}")
+
+
+def _draw_pictures(
+    job: Job, model: str | None, common: Mapping[str, Any], own: Mapping[str, Any]
+) -> str:
+    """Write pictures, and return how large one is."""
     import numpy as np
 
     from vqcodec.image.picture import Picture
     from vqcodec.image.sampling import sample, sheet
     from vqcodec.image.writing import format_of, write_picture
 
-    format_name = format_of(output)
-    prepare(compute.threads)
-    with warnings_shown(like or "samples"), bar("drawing") as progress:
-        pictures = sample(
-            model,
-            count=count,
-            size=size,
-            quality=quality,
-            seed=seed,
-            temperature=temperature,
-            like=like,
-            rows=rows,
-            max_pixels=max_pixels,
-            device=compute.device,
-            progress=progress,
-        )
+    format_name = format_of(job.target)
+    with warnings_shown(own["like"] or "samples"), bar("drawing") as progress:
+        pictures = sample(model, **common, **own, progress=progress)
     drawn = Picture(pixels=np.asarray(sheet(pictures)))
-    Job(STREAM, output, overwrite=force).write(write_picture(drawn, format_name))
-    if output != STREAM:
-        width, height = pictures[0].size
-        echo(f"{output}: {count} x {width}x{height} pixels")
+    job.write(write_picture(drawn, format_name))
+    width, height = pictures[0].size
+    return f"{width}x{height} pixels"
+
+
+def _draw_sound(
+    job: Job, model: str | None, common: Mapping[str, Any], own: Mapping[str, Any]
+) -> str:
+    """Write sound, and return how long one piece is."""
+    import numpy as np
+
+    from vqcodec.audio.sampling import sample_audio
+    from vqcodec.audio.writing import require_format, write_sound
+
+    suffix = ".wav" if job.target == STREAM else PurePath(job.target).suffix.lower()
+    require_format(suffix)
+    with bar("drawing") as progress:
+        samples, rate = sample_audio(model, **common, **own, progress=progress)
+    gap = round(_GAP_SECONDS * rate)
+    sound = np.pad(samples, ((0, 0), (0, gap))).reshape(-1, 1)[:-gap]
+    cut = 0
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal cut
+        cut = write_sound(file, suffix, [sound], rate=rate, channels=1)
+
+    job.write_by(write)
+    if cut:
+        warn(job.target, f"{cut} samples are beyond full scale and were cut")
+    return f"{samples.shape[1] / rate:g} seconds"
