@@ -14,8 +14,8 @@ cores; what is there is not run again) and draws one plot, `comparisons.png`:
 
 `--set a.b=c` changes the recipe of all: on pictures of 32x32 pixels, as CIFAR-10 has,
 `--set data.scale=[1.0,1.0] --set train.autoencoder.crop=32`. With `--minutes` each arm trains
-so long, instead of the recipe's steps. `--smoke` runs everything for a few steps on pictures of
-noise.
+so long, instead of the recipe's steps. `--arms "soft to hard"` trains that one alone; of the others
+the plot has what is there. `--smoke` runs everything for a few steps on pictures of noise.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ ARMS: dict[str, dict[str, str]] = {
 }
 SMOKE = {"steps": "6", "batch": "4", "crop": "32", "plain_steps": "2", "validate_every": "3"}
 TEMPERATURES = 1.0, 0.002
-"""Of the relaxation, from first to last, in units of a latent's mean squared length."""
+"""Of the relaxation, from first to last, in units of the mean squared length that codewords begin
+with, which is 1. Units of the latents' own length would let them run away: the longer they are, the
+softer all mixtures, until each is the mean of all codewords."""
 
 
 class SoftStage(AutoencoderStage):
@@ -85,11 +87,10 @@ class SoftStage(AutoencoderStage):
         """Return the mean codewords (B, D, N, M) under softmax(-distance / temperature)."""
         latents = self.module.encoder(pixels).permute(0, 2, 3, 1)
         vectors = self.module.codebook.vectors
-        flat = latents.flatten(0, 2)
         first, last = TEMPERATURES
         temperature = first * (last / first) ** (self._step / max(1, self.schedule.steps - 1))
-        scale = temperature * flat.detach().square().sum(1).mean()
-        weights = torch.softmax(-torch.cdist(flat, vectors).square() / scale, dim=1)
+        distances = torch.cdist(latents.flatten(0, 2), vectors).square()
+        weights = torch.softmax(-distances / temperature, dim=1)
         mixture: Tensor = (weights @ vectors).view(latents.shape).permute(0, 3, 1, 2)
         return mixture
 
@@ -102,10 +103,8 @@ def train(
     folder: Path,
     device: torch.device,
     minutes: float | None,
-) -> list[Metrics]:
-    """Train an arm in a folder of its own, or take what is there; return its validations. With
-    `minutes` it trains so long, anew each time.
-    """
+) -> None:
+    """Train an arm in a folder of its own, unless that is done; with `minutes` anew each time."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.jsonl"
     rows = list(validations(log))
@@ -119,8 +118,6 @@ def train(
             TimedTrainer(stage, folder, Lines(), until=until).run(resume=False)
         else:
             Trainer(stage, folder, Lines()).run(resume=True)
-        rows = list(validations(log))
-    return rows
 
 
 def validations(log: Path) -> Iterator[Metrics]:
@@ -142,7 +139,7 @@ def draw(found: Mapping[str, list[Metrics]], path: Path) -> None:
             axes[0].plot(steps, soft, "--", color=line.get_color(), label=f"{name}: the mixtures")
     axes[0].set(xlabel="step", ylabel="PSNR of held-out pictures, dB")
     axes[1].set(xlabel="step", ylabel="perplexity of the indices")
-    axes[0].legend(fontsize="small")
+    figure.legend(loc="outside right center", fontsize="small")
     for axis in axes:
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
@@ -155,6 +152,7 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, help="folder of others")
     parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
     parser.add_argument("--minutes", type=float, help="time of each arm, instead of steps")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="what to train")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--set", dest="settings", metavar="a.b=c", action="append", default=[])
     parser.add_argument("--smoke", action="store_true", help="only show that it runs")
@@ -178,9 +176,10 @@ def main() -> None:
             recipe = load_recipe(RECIPE, common | own)
             folder = given.out / name.replace(", ", "-").replace(" ", "-")
             assert isinstance(recipe, Recipe)
-            found[name] = train(
-                name, recipe, given.data, given.validation, folder, device, given.minutes
-            )
+            if name in given.arms:
+                train(name, recipe, given.data, given.validation, folder, device, given.minutes)
+            if rows := list(validations(folder / "log.jsonl")):
+                found[name] = rows
     draw(found, given.out / "comparisons.png")
     for name, rows in found.items():
         last = rows[-1]
