@@ -22,6 +22,7 @@ from PIL import Image, ImageCms
 from tiny_sound import TinySound
 
 from vqcodec.cli import main
+from vqcodec.container import Medium
 from vqcodec.models import photo as photo_model
 from vqcodec.models import photo2 as photo2_model
 from vqcodec.models.config import LatentPriorConfig, TransformConfig
@@ -29,6 +30,8 @@ from vqcodec.models.photo import Photo
 from vqcodec.models.photo2 import Photo2
 from vqcodec.models.vqvae import VqVae, parse_model
 from vqcodec.prior import kernel
+from vqcodec.registry import store
+from vqcodec.registry.architectures import medium_of
 
 _USES_TORCH = re.compile(
     r"^(import|from) (torch|random_networks|vqcodec\.(networks|training))\b", re.MULTILINE
@@ -151,6 +154,13 @@ def no_installed_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
     folder = tmp_path / "installed"
     monkeypatch.setenv("VQCODEC_MODELS", str(folder))
     return folder
+
+
+@pytest.fixture
+def no_shipped_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default model of sound is one that is installed, if any is."""
+    others = [e for e in store.shipped() if medium_of(e.architecture) is not Medium.SOUND]
+    monkeypatch.setattr(store, "shipped", lambda: others)
 
 
 def photo(width: int = 83, height: int = 61, seed: int = 0) -> Image.Image:

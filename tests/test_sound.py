@@ -244,6 +244,7 @@ def test_a_bitrate_cannot_be_had_of_a_picture(model: VqVae) -> None:
         encode(picture, model, Wish(target_bitrate=1000.0))
 
 
+@pytest.mark.usefixtures("no_shipped_sound")
 def test_models_of_one_medium_refuse_the_other(sound: TinySound, model: VqVae) -> None:
     with pytest.raises(ModelError, match="random is a model of pictures, not of sound"):
         vqcodec.compress_audio(babble(5), RATE, model=model)

@@ -28,7 +28,7 @@ WARNING = "vqcodec: warning: .*: it does not look like speech"
 
 
 @pytest.fixture(autouse=True)
-def models(run: Run, sound_data: bytes, model_data: bytes) -> None:
+def models(no_shipped_sound: None, run: Run, sound_data: bytes, model_data: bytes) -> None:
     """A model of each medium is installed."""
     for name, data in (("sound", sound_data), ("random", model_data)):
         path = Path(f"../{name}.safetensors")

@@ -101,6 +101,7 @@ def test_models_without_speakers_know_none(sound: TinySound) -> None:
         vqcodec.decompress_audio(with_chunk(data, pack_speakers((1,))), model=sound)
 
 
+@pytest.mark.usefixtures("no_shipped_sound")
 def test_the_command_line_converts_voices(run: Run) -> None:
     soundfile = pytest.importorskip("soundfile")
     assert run("models", "install", MODEL).code == 0
