@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frozen.renew import FROZEN, PICTURES, SETTINGS, indices_sha256, size, sizes, sums
+from frozen.renew import (
+    FROZEN,
+    PICTURES,
+    SETTINGS,
+    SOUNDS,
+    drawn_sound,
+    indices_sha256,
+    size,
+    sizes,
+    sums,
+)
 from PIL import Image
 
 import vqcodec
@@ -36,6 +46,21 @@ def test_shipped_models_compress_well(model: str) -> None:
     assert len(data) < 0.5 * len(fixed)
     error = np.asarray(vqcodec.decompress(data, device="cpu")).astype(float) - np.asarray(image)
     assert np.square(error).mean() < 255**2 / 10**3  # 30 dB
+
+
+@pytest.mark.parametrize("model", SOUNDS)
+def test_shipped_models_of_sound_compress_well(model: str) -> None:
+    """What they draw themselves: well below fixed length, and as loud in the same places."""
+    samples, rate = drawn_sound(model, seed=3)
+    data, fixed = (
+        vqcodec.compress_audio(samples, rate, model=model, prior=prior, **SOUNDS[model])
+        for prior in (True, False)
+    )
+    assert len(data) < 0.9 * len(fixed)
+    decoded, _ = vqcodec.decompress_audio(data)
+    frames = [sound[0, : 50 * 1600].reshape(50, 1600) for sound in (samples, decoded)]
+    levels = [np.log(np.square(frame).mean(1) + 1e-6) for frame in frames]
+    assert np.corrcoef(levels)[0, 1] > 0.9
 
 
 SIZES = [(model, setting) for model, settings in SETTINGS.items() for setting in settings]

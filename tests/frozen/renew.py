@@ -3,7 +3,8 @@
     python tests/frozen/renew.py photo
 
 compresses bench/hills.jpg with the shipped model of that name, and writes the files, their
-indices' hashes (`indices.sha256`) and the picture that one of them decodes to.
+indices' hashes (`indices.sha256`) and the picture that one of them decodes to. With a model of
+sound it compresses what that model draws.
 
     python tests/frozen/renew.py --sizes photo
 
@@ -19,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import vqcodec
@@ -32,6 +35,11 @@ FILES: dict[str, dict[str, dict[str, Any]]] = {
     "photo-2": {"photo-2": {}, "photo-2-low": {"quality": 1}, "photo-2-high": {"quality": 12}},
 }
 """Of each model: names of files and how they are compressed; the first is decoded too."""
+SOUNDS: dict[str, dict[str, Any]] = {
+    "paper-speech": {"speaker": "LJ"},
+    "paper-speech-25hz": {"speaker": "LJ"},
+}
+"""Of each model of sound: how sound is drawn and compressed."""
 SIZES = FROZEN / "sizes.json"
 PICTURES = {path.name: path for path in (SOURCE, FROZEN / "busy.png")}
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
@@ -74,6 +82,19 @@ def renew_sizes(model: str) -> None:
     SIZES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="ascii")
 
 
+def drawn_sound(model: str, seed: int) -> tuple[NDArray[np.float32], int]:
+    """Return five seconds of what a model draws, (1, n), and its samples per second."""
+    return vqcodec.sample_audio(model, seed=seed, device="cpu", **SOUNDS[model])
+
+
+def renew_sound(model: str) -> None:
+    data = vqcodec.compress_audio(
+        *drawn_sound(model, seed=7), model=model, device="cpu", **SOUNDS[model]
+    )
+    (FROZEN / f"{model}.vqc").write_bytes(data)
+    _write_sums(sums() | {f"{model}.vqc": indices_sha256(data)})
+
+
 def renew(model: str) -> None:
     found = sums()
     for name, options in FILES[model].items():
@@ -82,6 +103,10 @@ def renew(model: str) -> None:
         found[f"{name}.vqc"] = indices_sha256(data)
         if name == model:
             vqcodec.decompress(data, device="cpu").save(FROZEN / f"{name}.png", optimize=True)
+    _write_sums(found)
+
+
+def _write_sums(found: dict[str, str]) -> None:
     lines = [f"{digest}  {name}\n" for name, digest in sorted(found.items())]
     SUMS.write_text("".join(lines), encoding="ascii")
 
@@ -89,9 +114,13 @@ def renew(model: str) -> None:
 def main(arguments: list[str]) -> None:
     alone = "--sizes" in arguments
     models = [argument for argument in arguments if argument != "--sizes"]
-    if not models or not FILES.keys() >= set(models):
-        raise SystemExit(f"usage: renew.py [--sizes] MODEL...; models are {', '.join(FILES)}")
+    known = [*FILES, *SOUNDS]
+    if not models or not set(known) >= set(models):
+        raise SystemExit(f"usage: renew.py [--sizes] MODEL...; models are {', '.join(known)}")
     for model in models:
+        if model in SOUNDS:
+            renew_sound(model)
+            continue
         renew_sizes(model)
         if not alone:
             renew(model)
