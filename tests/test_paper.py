@@ -17,7 +17,9 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
     ("name", "made"),
     [
         ("comparisons", "comparisons.png"),
+        ("comparisons --minutes 0.001", "comparisons.png"),
         ("likelihood", "reconstructions.png"),
+        ("likelihood --minutes 0.001", "reconstructions.png"),
         ("two_stages/two_stages", "reconstructions.png"),
         ("two_stages/two_stages", "samples.png"),
         ("clips/clips", "clips.png"),
@@ -26,8 +28,9 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
 )
 def test_smoke(name: str, made: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
+    script, *options = name.split()
     result = subprocess.run(
-        [sys.executable, SCRIPTS / f"{name}.py", "--smoke", "--out", tmp_path],
+        [sys.executable, SCRIPTS / f"{script}.py", "--smoke", "--out", tmp_path, *options],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

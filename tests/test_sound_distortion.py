@@ -8,7 +8,12 @@ from torch import Tensor
 
 from vqcodec.training.config_speech import SpeechDistortionConfig
 from vqcodec.training.envelopes import third_octaves
-from vqcodec.training.sound_distortion import _MEL_BANDS, mel_filters, sound_distortion
+from vqcodec.training.sound_distortion import (
+    _MEL_BANDS,
+    _window,
+    mel_filters,
+    sound_distortion,
+)
 
 CONFIG = SpeechDistortionConfig()
 
@@ -54,9 +59,20 @@ def test_silence_has_a_gradient_that_is_a_number(original: Tensor) -> None:
     assert bool(decoded.grad.isfinite().all())
 
 
+def test_what_was_validated_first_can_be_trained() -> None:
+    """What is made once and kept is no tensor of inference mode, which has no gradients."""
+    for kept in (mel_filters, third_octaves, _window):
+        kept.cache_clear()
+    with torch.inference_mode():
+        sound_distortion(noise(), noise(1), CONFIG)
+    decoded = noise().requires_grad_()
+    sound_distortion(decoded, noise(1), CONFIG).total.sum().backward()
+    assert decoded.grad is not None
+
+
 @pytest.mark.parametrize(("size", "bands"), _MEL_BANDS.items())
 def test_mel_bands_ascend_and_add_up_to_one(size: int, bands: int) -> None:
-    filters = mel_filters(size, bands)
+    filters = mel_filters(size, bands, torch.device("cpu"))
     assert filters.shape == (bands, size // 2 + 1)
     assert bool((filters >= 0.0).all())
     torch.testing.assert_close(filters.sum(1), torch.ones(bands))
@@ -83,7 +99,7 @@ def noise_of(seed: int) -> Tensor:
 
 
 def test_third_octaves_do_not_overlap() -> None:
-    bands = third_octaves(512)
+    bands = third_octaves(512, torch.device("cpu"))
     assert bands.shape == (15, 257)
     assert bool((bands.sum(1) >= 1.0).all())
     assert float(bands.sum(0).max()) == 1.0

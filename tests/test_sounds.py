@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -98,11 +99,28 @@ def test_recordings_are_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPat
     )
     first = opened(folder).crops(3, 800, np.random.default_rng(0))
     again = opened(folder).crops(3, 800, np.random.default_rng(0))
-    assert decoded == ["c.wav", "a.wav", "b.flac"]
+    assert sorted(decoded) == ["a.wav", "b.flac", "c.wav"]
     assert np.array_equal(first, again)
     write(folder / "few/c.wav", tone(0.6))
     opened(folder)
     assert len(decoded) == 6
+
+
+def test_recordings_keep_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever is decoded first."""
+    read, second = sounds.read_recording, Event()
+
+    def in_turn(path: Path) -> np.ndarray:
+        if path.name == "a.wav":
+            second.set()
+        elif path.name == "c.wav":
+            second.wait(5.0)
+        return read(path)
+
+    monkeypatch.setattr(sounds, "granted", lambda: 2)
+    monkeypatch.setattr(sounds, "read_recording", in_turn)
+    recordings = opened(folder)
+    assert [len(recordings.whole(n)) / RATE for n in range(3)] == [0.5, 3.0, 1.0]
 
 
 def test_an_interrupted_decoding_is_not_used(folder: Path) -> None:

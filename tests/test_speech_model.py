@@ -163,7 +163,7 @@ def _other_kernel(tensors: Tensors, metadata: dict) -> None:
 
 
 def _infinite(tensors: Tensors, metadata: dict) -> None:
-    tensors["synthesis.layers.0.weight"][0] = np.inf
+    tensors["synthesis.layers.0.bias"][0] = np.inf
 
 
 def _silent_gain(tensors: Tensors, metadata: dict) -> None:
@@ -202,7 +202,7 @@ def _tiny_gains(tensors: Tensors, metadata: dict) -> None:
 def _large_weights(tensors: Tensors, metadata: dict) -> None:
     for name, values in tensors.items():
         if name.startswith(("analysis.", "synthesis.")):
-            values[:] = 60000.0
+            values[:] = 127 if values.dtype == np.int8 else 60000.0
 
 
 @pytest.mark.parametrize("change", [_tiny_gains, _large_weights])

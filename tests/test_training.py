@@ -14,7 +14,7 @@ import vqcodec
 from vqcodec.errors import VqcWarning
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.config import Recipe, ScheduleConfig
-from vqcodec.training.data import Pictures, find_pictures
+from vqcodec.training.data import Chances, Pictures, find_pictures
 from vqcodec.training.loop import InterruptedRunError, learning_rate, stop_requested
 from vqcodec.training.run import train
 from vqcodec.training.shipped import find_recipe, recipe_names
@@ -189,6 +189,17 @@ def test_sources_are_drawn_by_their_weights(recipe: Recipe, folder: Path) -> Non
     rng = np.random.default_rng(0)
     draws = [pictures.paths[pictures.draw(rng)].name[0] for _ in range(800)]
     assert 0.45 < draws.count("a") / len(draws) < 0.55
+
+
+def test_chances_are_those_of_numpy() -> None:
+    """So that the draws of recipes stay as they were."""
+    for seed in range(30):
+        weights = np.random.default_rng(seed).random(1 + 7 * seed) ** 4
+        probabilities = weights / weights.sum()
+        chances = Chances(probabilities)
+        one, other = np.random.default_rng(seed), np.random.default_rng(seed)
+        for _ in range(20):
+            assert chances.draw(one) == other.choice(len(probabilities), p=probabilities)
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:

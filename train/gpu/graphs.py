@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from vqcodec.training.deep import Cost, DeepTransformStage
-from vqcodec.training.distil import DistilStage, Layout
+from vqcodec.training.adversarial import AdversarialStage
+from vqcodec.training.deep import DeepTransformStage
+from vqcodec.training.distil import DistilStage
+from vqcodec.training.hard import Layout
+from vqcodec.training.medium import Cost
 from vqcodec.training.optimise import Optimisers
 from vqcodec.training.product import ProductStage
-from vqcodec.training.run_deep_photo import DeepStage
+from vqcodec.training.speech import SpeechTransformStage
 from vqcodec.training.transform import spread_qualities
 
 _WARM_STEPS = 3
@@ -74,7 +77,7 @@ class Steps(ABC, Generic[KindOfStep]):
         self._graphs, self._kind = use, None
 
     def take(self, crops: Tensor, step: int, rate: float) -> None:
-        """Take the recipe's step `step` with crops, uint8 (B, 3, h, w), at a rate."""
+        """Take the recipe's step `step` with crops, (B, ...), at a rate."""
         kind = self._kind_of(crops, step)
         if kind != self._kind:
             self._begin(kind, crops)
@@ -97,8 +100,7 @@ class Steps(ABC, Generic[KindOfStep]):
         cost = self._cost
         return {
             "loss": float(cost.loss.detach()),
-            "bpp": float(cost.bpp.mean()),
-            **cost.distortion.figures(),
+            **cost.figures(),
             "gradient": float(self._norm),
         }
 
@@ -108,7 +110,7 @@ class Steps(ABC, Generic[KindOfStep]):
         # What the graph before holds is given back, before the next one takes as much.
         self._graph = self._cost = None
         self._warm = 0
-        self._crops = crops.clone(memory_format=torch.channels_last)
+        self._crops = crops.clone()
 
     def _step(self, kind: KindOfStep) -> None:
         self._cost = self._weigh(kind)
@@ -141,7 +143,7 @@ class Steps(ABC, Generic[KindOfStep]):
 
 @dataclass(frozen=True, slots=True)
 class TransformKind(Kind):
-    """Of the first two stages."""
+    """Of the first two stages of photo-2."""
 
     noisy: bool
     with_analysis: bool
@@ -149,7 +151,7 @@ class TransformKind(Kind):
 
 
 class TransformSteps(Steps[TransformKind]):
-    """Takes steps of the first two stages."""
+    """Takes steps of the first two stages of photo-2."""
 
     def __init__(
         self, stage: DeepTransformStage, optimisers: Optimisers, device: torch.device
@@ -178,20 +180,56 @@ class TransformSteps(Steps[TransformKind]):
 
 
 @dataclass(frozen=True, slots=True)
-class DistilKind(Kind):
-    """Of the last stage."""
+class SpeechTransformKind(Kind):
+    """Of the first stage of speech."""
+
+    noisy: bool
+
+
+class SpeechTransformSteps(Steps[SpeechTransformKind]):
+    """Takes steps of the first stage of speech."""
+
+    def __init__(
+        self, stage: SpeechTransformStage, optimisers: Optimisers, device: torch.device
+    ) -> None:
+        super().__init__(optimisers, device)
+        self._stage = stage
+
+    def _kind_of(self, crops: Tensor, step: int) -> SpeechTransformKind:
+        return SpeechTransformKind(crops.shape, self._stage.is_noisy(step))
+
+    def _prepare(self, kind: SpeechTransformKind) -> None:
+        """Nothing is to be made ready."""
+
+    def _weigh(self, kind: SpeechTransformKind) -> Cost:
+        stage, crops = self._stage, self._crops
+        qualities = spread_qualities(len(crops), stage.qualities, self._generator)
+        noise = stage.noise(crops, self._generator) if kind.noisy else None
+        return stage.cost(crops, qualities, noise)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedKind(Kind):
+    """Of a stage with codebooks."""
 
     qualities: tuple[int, ...]
     """Of the crops. Codebooks of each have other shapes. They are the same at every step if the
     batch is a multiple of their number; else hardly any step is like the one before, and there
     are no graphs.
     """
+    part: bool = False
+    """What else a stage of two parts has it depend on."""
 
 
-class DistilSteps(Steps[DistilKind]):
-    """Takes steps of the last stage."""
+class CodedSteps(Steps[CodedKind]):
+    """Takes steps of a stage with codebooks."""
 
-    def __init__(self, stage: DistilStage, optimisers: Optimisers, device: torch.device) -> None:
+    def __init__(
+        self,
+        stage: ProductStage | AdversarialStage | DistilStage,
+        optimisers: Optimisers,
+        device: torch.device,
+    ) -> None:
         super().__init__(optimisers, device)
         self._stage = stage
         self._temperature = torch.ones((), device=device)
@@ -199,47 +237,49 @@ class DistilSteps(Steps[DistilKind]):
 
     def take(self, crops: Tensor, step: int, rate: float) -> None:
         """As `Steps.take`."""
-        self._temperature.fill_(self._stage.temperature(step))
+        if isinstance(self._stage, DistilStage):
+            self._temperature.fill_(self._stage.temperature(step))
         super().take(crops, step, rate)
 
-    def _kind_of(self, crops: Tensor, step: int) -> DistilKind:
-        return DistilKind(crops.shape, self._stage.qualities(step))
+    def _kind_of(self, crops: Tensor, step: int) -> CodedKind:
+        stage = self._stage
+        qualities = stage.qualities(step)
+        match stage:
+            case ProductStage():
+                return CodedKind(crops.shape, qualities, stage.is_integer(step))
+            case AdversarialStage():
+                return CodedKind(crops.shape, qualities, stage.is_fooling(step))
+            case DistilStage():
+                return CodedKind(crops.shape, qualities)
 
-    def _prepare(self, kind: DistilKind) -> None:
+    def _prepare(self, kind: CodedKind) -> None:
         self._layout = self._stage.layout(kind.qualities)
 
-    def _weigh(self, kind: DistilKind) -> Cost:
-        assert self._layout is not None
-        return self._stage.cost(self._crops, self._layout, self._temperature, self._generator)
+    def _weigh(self, kind: CodedKind) -> Cost:
+        stage, crops, layout = self._stage, self._crops, self._layout
+        assert layout is not None
+        match stage:
+            case ProductStage():
+                return stage.cost(crops, layout, integer=kind.part)
+            case AdversarialStage():
+                return stage.cost(crops, layout, fooling=kind.part)
+            case DistilStage():
+                return stage.cost(crops, layout, self._temperature, self._generator)
 
 
-class PlainSteps:
-    """Takes steps of the stage with codebooks, one operation at a time: it looks at what it
-    computes.
-    """
-
-    def __init__(self, stage: ProductStage, optimisers: Optimisers) -> None:
-        self._stage = stage
-        self._optimisers = optimisers
-        self._figures: dict[str, float] = {}
-
-    def take(self, crops: Tensor, step: int, rate: float) -> None:
-        """As `Steps.take`."""
-        loss, figures = self._stage.loss(crops, step)
-        norm = float(self._optimisers.step(loss, rate))
-        self._figures = {"loss": float(loss.detach()), **figures, "gradient": norm}
-
-    def figures(self) -> dict[str, float]:
-        """As `Steps.figures`."""
-        return self._figures
+TrainedStage: TypeAlias = (
+    "DeepTransformStage | SpeechTransformStage | ProductStage | AdversarialStage | DistilStage"
+)
 
 
 def steps_of(
-    stage: DeepStage, optimisers: Optimisers, device: torch.device
-) -> TransformSteps | PlainSteps | DistilSteps:
+    stage: TrainedStage, optimisers: Optimisers, device: torch.device
+) -> TransformSteps | SpeechTransformSteps | CodedSteps:
     """Return what takes a stage's steps."""
-    if isinstance(stage, ProductStage):
-        return PlainSteps(stage, optimisers)
-    if isinstance(stage, DistilStage):
-        return DistilSteps(stage, optimisers, device)
-    return TransformSteps(stage, optimisers, device)
+    match stage:
+        case DeepTransformStage():
+            return TransformSteps(stage, optimisers, device)
+        case SpeechTransformStage():
+            return SpeechTransformSteps(stage, optimisers, device)
+        case _:
+            return CodedSteps(stage, optimisers, device)

@@ -23,7 +23,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
-from graphs import steps_of
+from graphs import TrainedStage, steps_of
 from pack import CHECKPOINT
 from slim import load_slim, save_slim, slim_files
 from stage import ParcelMedium, Shelves, enlarged, packed_pictures
@@ -79,7 +79,7 @@ class Lease:
 
     def __init__(
         self,
-        stage: DeepStage,
+        stage: TrainedStage,
         span: Span,
         factor: float,
         work: Path,
@@ -99,11 +99,13 @@ class Lease:
         self._optimisers = Optimisers(stage.module, stage.schedule)
         self._average = Average(stage.module, stage.schedule.average)
         self._taker = steps_of(stage, self._optimisers, device)
-        self._steps = 0
+        self.steps = 0
+        """That were taken."""
         self._logged = 0.0
 
     def run(self) -> int:
-        """Train, and return the recipe's step that is reached, sooner after SIGINT or SIGTERM.
+        """Train, and return the recipe's step that is reached, sooner after SIGINT or SIGTERM; the
+        stage's module then holds the average.
 
         Raises FloatingPointError when training diverges; the last checkpoint stands.
         """
@@ -116,7 +118,7 @@ class Lease:
             while part < 1.0 and not stopped():
                 self._step(step)
                 now = time.monotonic()
-                part = span.part(now - began, self._steps)
+                part = span.part(now - began, self.steps)
                 step = span.step(part)
                 if now - saved > _SAVE_EVERY:
                     self._checked(step)
@@ -125,22 +127,24 @@ class Lease:
         self._checked(step)
         self._validate(step)
         self._save(step)
+        self._average.swap()
+        self._stage.module.eval()
         return step
 
     def _step(self, step: int) -> None:
         stage = self._stage
-        warm = min(1.0, (self._steps + 1) / max(1, stage.schedule.warmup))
+        warm = min(1.0, (self.steps + 1) / max(1, stage.schedule.warmup))
         rate = learning_rate(stage.schedule, step) * self._factor * warm
         self._taker.take(stage.batch(step).to(self._device), step, rate)
         self._average.update(step)
-        self._steps += 1
-        if self._steps % _LOG_EVERY == 0:
+        self.steps += 1
+        if self.steps % _LOG_EVERY == 0:
             figures = self._checked(step)
             now = time.perf_counter()
             seconds = (now - self._logged) / _LOG_EVERY if self._logged else math.nan
             self._logged = now
             self._log.write("train", step, figures | {"seconds": seconds})
-            if self._steps % _SHOW_EVERY == 0:
+            if self.steps % _SHOW_EVERY == 0:
                 print(f"step {step}:", *_shown(figures), f"{seconds:.4f} s", flush=True)
 
     def _checked(self, step: int) -> dict[str, float]:
@@ -163,7 +167,11 @@ class Lease:
 
     def _save(self, step: int) -> None:
         weights = self._stage.module.state_dict() | self._average.tensors
-        named = {name.removeprefix("networks."): value for name, value in weights.items()}
+        named = {
+            name.removeprefix("coded.").removeprefix("networks."): value
+            for name, value in weights.items()
+            if not name.startswith("discriminators.")
+        }
         save_slim(named, self._out, stage=self._stage.name, start=self._span.start, step=step)
         shutil.copyfile(self._work / "log.jsonl", self._out / "log.jsonl")
 

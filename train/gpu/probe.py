@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from graphs import DistilSteps, TransformSteps
+from graphs import CodedSteps, TransformSteps
 from torch import Tensor
 
 from vqcodec.networks.product import Codebooks
@@ -45,7 +45,7 @@ which the last latent's is smaller.
 
 def steps_of(
     recipe: DeepPhotoRecipe, name: str, device: torch.device, crops: Tensor
-) -> TransformSteps | DistilSteps:
+) -> TransformSteps | CodedSteps:
     """Return what takes steps of a stage that is not `product`."""
     settings = recipe.train.stages[name]
     assert not isinstance(settings, DeepProductTraining)
@@ -60,7 +60,7 @@ def steps_of(
         return TransformSteps(first, Optimisers(first.module, settings), device)
     batch = replace(settings, batch=len(crops))
     last = DistilStage(recipe, batch, medium, list(codebooks_of(recipe)), device)
-    return DistilSteps(last, Optimisers(last.module, settings), device)
+    return CodedSteps(last, Optimisers(last.module, settings), device)
 
 
 def codebooks_of(recipe: DeepPhotoRecipe) -> Iterator[Codebooks]:

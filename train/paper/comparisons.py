@@ -12,7 +12,10 @@ cores; what is there is not run again) and draws one plot, `comparisons.png`:
   distances whose temperature falls. "The decoder was always able to invert the continuous
   relaxation" (section 5): then its PSNR on soft mixtures is high and that on codewords low.
 
-`--smoke` runs everything for a few steps on pictures of noise.
+`--set a.b=c` changes the recipe of all: on pictures of 32x32 pixels, as CIFAR-10 has,
+`--set data.scale=[1.0,1.0] --set train.autoencoder.crop=32`. With `--minutes` each arm trains
+so long, instead of the recipe's steps. `--smoke` runs everything for a few steps on pictures of
+noise.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,12 +33,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vqcodec.engines.devices import DEVICES, pick_device
 from vqcodec.networks.autoencoder import psnr_of_mse
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.autoencoder import AutoencoderStage
 from vqcodec.training.config import Recipe
 from vqcodec.training.data import open_pictures
-from vqcodec.training.loop import Metrics, Trainer
+from vqcodec.training.loop import Lines, Metrics, Trainer
+from vqcodec.training.timed import TimedTrainer
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -88,32 +94,31 @@ class SoftStage(AutoencoderStage):
         return mixture
 
 
-class Lines:
-    """Prints a line for each validation."""
-
-    def start(self, stage: str, step: int, steps: int) -> None:
-        """Print nothing."""
-
-    def step(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print nothing."""
-
-    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print the figures."""
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        print(f"  step {step}: {figures}", flush=True)
-
-
-def train(name: str, recipe: Recipe, data: Path, validation: Path, folder: Path) -> list[Metrics]:
-    """Train an arm in a folder of its own, or take what is there; return its validations."""
+def train(
+    name: str,
+    recipe: Recipe,
+    data: Path,
+    validation: Path,
+    folder: Path,
+    device: torch.device,
+    minutes: float | None,
+) -> list[Metrics]:
+    """Train an arm in a folder of its own, or take what is there; return its validations. With
+    `minutes` it trains so long, anew each time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.jsonl"
     rows = list(validations(log))
-    if not rows or rows[-1]["step"] < recipe.train.autoencoder.steps:
+    if minutes or not rows or rows[-1]["step"] < recipe.train.autoencoder.steps:
         print(name, flush=True)
         pictures, held_out = open_pictures([data], validation, recipe.data)
         kind = SoftStage if name == "soft to hard" else AutoencoderStage
-        stage = kind(recipe, pictures, held_out, torch.device("cpu"))
-        Trainer(stage, folder, Lines()).run(resume=True)
+        stage = kind(recipe, pictures, held_out, device)
+        if minutes:
+            until = time.monotonic() + 60.0 * minutes
+            TimedTrainer(stage, folder, Lines(), until=until).run(resume=False)
+        else:
+            Trainer(stage, folder, Lines()).run(resume=True)
         rows = list(validations(log))
     return rows
 
@@ -149,10 +154,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of pictures to train on")
     parser.add_argument("--validation", type=Path, help="folder of others")
     parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
+    parser.add_argument("--minutes", type=float, help="time of each arm, instead of steps")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--set", dest="settings", metavar="a.b=c", action="append", default=[])
     parser.add_argument("--smoke", action="store_true", help="only show that it runs")
     given = parser.parse_args()
     if not given.smoke and not (given.data and given.validation):
         parser.error("--data and --validation are needed")
+    if not all("=" in setting for setting in given.settings):
+        parser.error("--set: expected a.b=c")
+    common = dict(setting.split("=", 1) for setting in given.settings)
+    device = torch.device(pick_device(given.device))
     with tempfile.TemporaryDirectory() as noise:
         if given.smoke:
             given.data = given.validation = Path(noise)
@@ -162,10 +174,13 @@ def main() -> None:
         found = {}
         for name, settings in ARMS.items():
             values = {**settings, **SMOKE} if given.smoke else settings
-            recipe = load_recipe(RECIPE, {f"train.autoencoder.{k}": v for k, v in values.items()})
+            own = {f"train.autoencoder.{key}": value for key, value in values.items()}
+            recipe = load_recipe(RECIPE, common | own)
             folder = given.out / name.replace(", ", "-").replace(" ", "-")
             assert isinstance(recipe, Recipe)
-            found[name] = train(name, recipe, given.data, given.validation, folder)
+            found[name] = train(
+                name, recipe, given.data, given.validation, folder, device, given.minutes
+            )
     draw(found, given.out / "comparisons.png")
     for name, rows in found.items():
         last = rows[-1]

@@ -12,6 +12,10 @@ each, and prints bits per dimension of held-out pictures beside the paper's:
 Variants of `vae`, for their reconstructions and what a latent changes (`--models ae,dae,beta`):
 `ae`, no noise and no prior; `dae`, the same from pictures with noise; `beta`, the divergence from
 the prior counted four times. `--smoke` runs everything for a few steps on pictures of noise.
+
+Pictures of 32x32 pixels, as CIFAR-10 has, are taken as they are with `--scale 1 1`. Random numbers
+are drawn where the models are: a run is repeated exactly on the same kind of device only. With
+`--minutes`, one number or one for each model, training lasts so long instead of `--steps`.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +41,14 @@ from bounds import (
 from PIL import Image
 from torch import Tensor, nn
 
+from vqcodec.engines.devices import DEVICES, pick_device
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.codebook import Codebook
 from vqcodec.training.config import DataConfig, ScheduleConfig
 from vqcodec.training.data import Pictures, draws, find_pictures
-from vqcodec.training.loop import Metrics, Trainer
+from vqcodec.training.loop import Lines, Metrics, Trainer
+from vqcodec.training.timed import TimedTrainer
 
 SIDE, LATENTS, SIZE, SAMPLES = 32, 10, 512, 50
 DIMENSIONS = SIDE * SIDE * 3
@@ -49,6 +56,8 @@ PAPER = {"vae": 4.51, "vq": 4.67, "vimco": 5.14}
 NAMES = ("vae", "vq", "vimco", "ae", "dae", "beta")
 HELD_OUT = 1024
 _BETA, _NOISE = 4.0, 0.1
+_REVIVE_EVERY, _REVIVE_BELOW = 50, 0.5
+"""Steps between revivals of codewords that are used less often than this per step."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +88,21 @@ class Model(nn.Module):
         self.embedding = nn.Parameter(torch.randn(SIZE, 16) * 0.25)
 
     def forward(self, levels: Tensor, generator: torch.Generator, samples: int = SAMPLES) -> Pass:
-        """Take samples 0..255, float (B, 3, 32, 32)."""
+        """Take samples 0..255, float (B, 3, 32, 32), on the device of model and generator."""
         pixels = levels / 255.0
         if self.kind == "dae":
-            pixels = pixels + _NOISE * torch.randn(pixels.shape, generator=generator)
+            pixels = pixels + _NOISE * normal(pixels, generator)
         encoded = self.encoder(pixels)
         match self.kind:
             case "ae" | "dae":
-                return self._sure(levels, encoded, penalty=torch.zeros(()), divergence=math.nan)
+                penalty = encoded.new_zeros(())
+                return self._sure(levels, encoded, penalty=penalty, divergence=math.nan)
             case "vq":
                 return self._vector_quantised(levels, encoded)
             case "vimco":
                 return self._many(levels, encoded, generator, samples)
         means, log_variances = encoded.chunk(2, dim=1)
-        noise = torch.randn(means.shape, generator=generator)
-        latents = means + noise * torch.exp(0.5 * log_variances)
+        latents = means + normal(means, generator) * torch.exp(0.5 * log_variances)
         found, decoded = self._likelihood(levels, latents)
         divergence = gaussian_divergence(means, log_variances).sum((1, 2, 3))
         weight = _BETA if self.kind == "beta" else 1.0
@@ -104,6 +113,15 @@ class Model(nn.Module):
         means, log_scales = self.decoder(latents).chunk(2, dim=1)
         return 255.0 * means, 4.0 * log_scales
 
+    def latents(self, levels: Tensor) -> Tensor:
+        """Return what the codebook quantises, (P, 16), of samples as `forward` takes them."""
+        return self._apart(self.encoder(levels / 255.0)).permute(0, 2, 3, 1).flatten(0, 2)
+
+    def _apart(self, encoded: Tensor) -> Tensor:
+        """Latents of a position share the codebook; each is a position of its own to it."""
+        apart = encoded.view(len(encoded), LATENTS, self.dim, -1)
+        return apart.transpose(1, 2).contiguous()
+
     def _likelihood(self, levels: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
         means, log_scales = self.decode(latents)
         return log_logistic(levels, means, log_scales).sum((1, 2, 3)), means
@@ -113,10 +131,9 @@ class Model(nn.Module):
         return Pass(found - divergence, found - penalty, decoded)
 
     def _vector_quantised(self, levels: Tensor, encoded: Tensor) -> Pass:
-        batch, _, rows, columns = encoded.shape
-        # Latents of a position share the codebook; each is a position of its own to it.
-        apart = encoded.view(batch, LATENTS, self.dim, rows * columns).transpose(1, 2)
-        quantised = self.codebook(apart.reshape(batch, self.dim, LATENTS, -1))
+        rows, columns = encoded.shape[2:]
+        apart = self._apart(encoded)
+        quantised = self.codebook(apart)
         together = quantised.codewords.transpose(1, 2).reshape(encoded.shape)
         penalty = quantised.loss * apart[0].numel()
         divergence = uniform_divergence(LATENTS * rows * columns, SIZE)
@@ -145,13 +162,19 @@ class Likelihood:
     """A stage of training (`vqcodec.training.loop.Stage`)."""
 
     def __init__(
-        self, kind: str, schedule: ScheduleConfig, hidden: int, data: Pictures, held_out: Tensor
+        self,
+        kind: str,
+        schedule: ScheduleConfig,
+        hidden: int,
+        data: Pictures,
+        held_out: Tensor,
+        device: torch.device,
     ) -> None:
         torch.manual_seed(0)
         self.name = kind
         self.schedule = schedule
-        self.module = Model(kind, hidden)
-        self.held_out = held_out
+        self.module = Model(kind, hidden).to(device)
+        self.held_out = held_out.to(device)
         self._data = data
 
     def batch(self, step: int) -> Tensor:
@@ -160,17 +183,25 @@ class Likelihood:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, Metrics]:
         """Bits per dimension of the objective."""
-        found = self.module(batch.float(), torch.Generator().manual_seed(step))
+        levels = batch.to(self.held_out.device).float()
+        found = self.module(levels, self.generator(step))
         bits = bits_per_dimension(found.objective)
         return bits, {}
 
+    @torch.no_grad()
     def after(self, batch: Tensor, step: int) -> None:
-        """Nothing follows a step."""
+        """Move codewords that are not used to latents, until the rate decays."""
+        schedule = self.schedule
+        decaying = step >= schedule.steps * (1.0 - schedule.decay)
+        if self.name == "vq" and step % _REVIVE_EVERY == 0 and not decaying:
+            latents = self.module.latents(batch.to(self.held_out.device).float())
+            generator = torch.Generator().manual_seed(step)
+            self.module.codebook.revive(latents, _REVIVE_BELOW, generator)
 
     @torch.inference_mode()
     def validate(self) -> Metrics:
         """Bits per dimension of held-out pictures, and the error of reconstructions."""
-        generator = torch.Generator().manual_seed(0)
+        generator = self.generator(0)
         parts = torch.split(self.held_out, self.schedule.batch)
         found = [self.module(part.float(), generator) for part in parts]
         bounds, means = (torch.cat([getattr(p, key) for p in found]) for key in ("bound", "means"))
@@ -179,25 +210,19 @@ class Likelihood:
         figures = {"bits": float(bits_per_dimension(bounds)), "psnr": float(psnr.mean())}
         return {name: value for name, value in figures.items() if not math.isnan(value)}
 
+    def generator(self, seed: int) -> torch.Generator:
+        """Return random numbers on the module's device."""
+        return torch.Generator(self.held_out.device).manual_seed(seed)
+
+
+def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal numbers, as many as `like` has and where it is."""
+    return torch.randn(like.shape, generator=generator, device=like.device)
+
 
 def bits_per_dimension(bounds: Tensor) -> Tensor:
     """Return the mean of bounds in nats as bits per sample of a picture."""
     return -bounds.mean() / (DIMENSIONS * math.log(2.0))
-
-
-class Lines:
-    """Prints a line for each validation."""
-
-    def start(self, stage: str, step: int, steps: int) -> None:
-        """Print nothing."""
-
-    def step(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print nothing."""
-
-    def validation(self, stage: str, step: int, metrics: Metrics) -> None:
-        """Print the figures."""
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        print(f"{stage}, step {step}: {figures}", flush=True)
 
 
 @torch.inference_mode()
@@ -209,7 +234,7 @@ def draw(stages: Sequence[Likelihood], folder: Path) -> None:
     originals = stages[0].held_out[:12]
     rows = [originals.float()]
     for stage in stages:
-        generator = torch.Generator().manual_seed(1)
+        generator = stage.generator(1)
         rows.append(stage.module(originals.float(), generator, 2).means)
         if stage.module.dim > 1:
             continue
@@ -226,7 +251,7 @@ def draw(stages: Sequence[Likelihood], folder: Path) -> None:
 def _save(rows: Sequence[Tensor], path: Path) -> None:
     levels = torch.stack(list(rows)).clamp(0.0, 255.0).round().byte()  # (rows, columns, 3, h, w)
     together = levels.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
-    image = Image.fromarray(together.numpy())
+    image = Image.fromarray(together.cpu().numpy())
     image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST).save(path)
 
 
@@ -238,13 +263,18 @@ def main() -> None:
     parser.add_argument("--scale", type=float, nargs=2, default=(0.1, 0.25), metavar="FACTOR")
     parser.add_argument("--models", default="vae,vq,vimco", help=f"some of {','.join(NAMES)}")
     parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--minutes", type=float, nargs="+", help="time instead of steps, by model")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--out", type=Path, default=Path("build/likelihood"))
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--smoke", action="store_true", help="only show that it runs")
     given = parser.parse_args()
     if not given.smoke and not (given.data and given.validation):
         parser.error("--data and --validation are needed")
+    if given.minutes and len(given.minutes) not in (1, len(given.models.split(","))):
+        parser.error("--minutes: one number, or one for each model")
+    device = torch.device(pick_device(given.device))
     with tempfile.TemporaryDirectory() as noise:
         if given.smoke:
             given.data = given.validation = Path(noise)
@@ -265,9 +295,13 @@ def main() -> None:
         )
         given.out.mkdir(parents=True, exist_ok=True)
         stages = []
-        for kind in given.models.split(","):
-            stage = Likelihood(kind, schedule, given.hidden, data, held_out)
-            Trainer(stage, given.out, Lines()).run(resume=True)
+        for number, kind in enumerate(given.models.split(",")):
+            stage = Likelihood(kind, schedule, given.hidden, data, held_out, device)
+            if given.minutes:
+                until = time.monotonic() + 60.0 * given.minutes[number % len(given.minutes)]
+                TimedTrainer(stage, given.out, Lines(), until=until).run(resume=False)
+            else:
+                Trainer(stage, given.out, Lines()).run(resume=True)
             stages.append(stage)
         draw(stages, given.out)
     for stage in stages:

@@ -1,6 +1,7 @@
 """Model files: safetensors with one JSON text in the metadata.
 
-Networks are stored in float16, everything that must be exact in integers.
+Networks are stored in float16, those of sound mostly in 8 bits, everything that must be exact in
+integers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from vqcodec.engines.layers import Network, tensor_shapes
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import header
 from vqcodec.tables import from_table
+
+SCALE = ".scale"
+"""Ends the name of a tensor's scales, after its own name."""
 
 _C = TypeVar("_C")
 _T = TypeVar("_T")
@@ -80,24 +84,50 @@ def floats(
 
 
 def network_weights(
-    network: Network, prefix: str, tensors: Mapping[str, NDArray]
+    network: Network, prefix: str, tensors: Mapping[str, NDArray], *, levels: bool = False
 ) -> dict[str, NDArray]:
-    """Return a network's float16 weights, which are under `prefix` and a dot, by the network's
-    own names.
+    """Return a network's weights, which are under `prefix` and a dot, by the network's own names:
+    float16, or float32 of `restore` where the file has levels and may have them.
 
     Raises ModelCorruptError if one is missing, has another shape or type, or is not finite.
     """
     return {
-        key: floats(tensors, f"{prefix}.{key}", np.float16, shape)
+        key: restore(tensors, f"{prefix}.{key}", shape)
+        if levels and f"{prefix}.{key}{SCALE}" in tensors
+        else floats(tensors, f"{prefix}.{key}", np.float16, shape)
         for key, shape in tensor_shapes(network).items()
     }
 
 
-def read_engine(
-    network: Network, prefix: str, tensors: Mapping[str, NDArray], device: str
-) -> Engine:
-    """Return what runs a network, whose float16 weights are under `prefix` and a dot, on a device.
+def restore(tensors: Mapping[str, NDArray], name: str, shape: tuple[int, ...]) -> NDArray:
+    """Return weights float32 of this shape, which are int8 levels times a scale for each element
+    of the first axis (format/SPEC.md, section 10, "Weights of 8 bits").
 
-    Raises ModelCorruptError as `network_weights` does.
+    Raises ModelCorruptError as `floats` does.
     """
-    return make_engine(network, network_weights(network, prefix, tensors), device)
+    levels = tensors.get(name)
+    if levels is None or levels.shape != shape or levels.dtype != np.int8:
+        raise ModelCorruptError(f"tensor {name} is not int8 {shape}")
+    scales = floats(tensors, name + SCALE, np.float32, shape[:1])
+    with np.errstate(over="ignore"):
+        weights: NDArray = levels * scales.reshape(-1, *[1] * (len(shape) - 1))
+    if not np.isfinite(weights).all():
+        raise ModelCorruptError(f"tensor {name} is not finite")
+    return weights
+
+
+def read_engine(
+    network: Network,
+    prefix: str,
+    tensors: Mapping[str, NDArray],
+    device: str,
+    *,
+    levels: bool = False,
+) -> Engine:
+    """Return what runs a network, whose weights are under `prefix` and a dot, on a device; see
+    `network_weights`.
+
+    Raises ModelCorruptError as that does.
+    """
+    weights = network_weights(network, prefix, tensors, levels=levels)
+    return make_engine(network, weights, device)

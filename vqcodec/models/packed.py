@@ -17,8 +17,6 @@ from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file
 
 LEVEL_MAX = 31
-SCALE = ".scale"
-"""Ends the name of the scales of a packed tensor, after the tensor's own name."""
 _ENDS = (".first.weight", ".second.weight")
 _OFFSET = 32
 
@@ -79,13 +77,15 @@ class AnalysisWeights(Mapping[str, NDArray]):
             if packed is None or packed.shape != size or packed.dtype != np.uint8:
                 raise ModelCorruptError(f"tensor {full} is not uint8 {size}")
             self._read[name] = packed
-            self._read[name + SCALE] = file.floats(tensors, full + SCALE, np.float32, shape[:1])
+            self._read[name + file.SCALE] = file.floats(
+                tensors, full + file.SCALE, np.float32, shape[:1]
+            )
 
     def __getitem__(self, name: str) -> NDArray:
         if not is_packed(name):
             return self._read[name]
         levels = unpack(self._read[name], self._shapes[name])
-        return restore(levels, self._read[name + SCALE])
+        return restore(levels, self._read[name + file.SCALE])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)

@@ -106,8 +106,12 @@ def parse_model(
         ),
         autoencoder=SoundAutoencoder(
             config=config,
-            encoder=file.read_engine(sound_autoencoder.encoder(config), "encoder", tensors, device),
-            decoder=file.read_engine(sound_autoencoder.decoder(config), "decoder", tensors, device),
+            encoder=file.read_engine(
+                sound_autoencoder.encoder(config), "encoder", tensors, device, levels=True
+            ),
+            decoder=file.read_engine(
+                sound_autoencoder.decoder(config), "decoder", tensors, device, levels=True
+            ),
         ),
         speakers=speakers,
         voices=file.floats(tensors, "speakers", np.float32, (len(speakers), config.speaker_dim)),

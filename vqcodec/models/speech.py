@@ -1,6 +1,6 @@
 """`speech`: one network, many qualities, product codebooks on latents of 20 ms frames.
 
-A model file holds `analysis.*` and `synthesis.*` in float16, `gains` in float32, and
+A model file holds `analysis.*` and `synthesis.*` in 8 bits or float16, `gains` in float32, and
 `prior.*` and `codebooks.Q.*` in integers (format/SPEC.md, section 6, "Priors of one dimension").
 """
 
@@ -132,10 +132,10 @@ def parse_model(
         transform=SpeechTransform(
             config=config,
             analysis=file.read_engine(
-                speech_transform.analysis(config), "analysis", tensors, device
+                speech_transform.analysis(config), "analysis", tensors, device, levels=True
             ),
             synthesis=file.read_engine(
-                speech_transform.synthesis(config), "synthesis", tensors, device
+                speech_transform.synthesis(config), "synthesis", tensors, device, levels=True
             ),
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +14,7 @@ from vqcodec.models import stft
 def features(samples: Tensor) -> Tensor:
     """Map samples float32 (B, 320 T) to what the analysis reads, (B, 2 BINS, 1, T)."""
     frames = F.pad(samples, (stft.MARGIN, stft.MARGIN)).unfold(1, stft.WINDOW_SIZE, stft.HOP)
-    spectra = torch.fft.rfft(frames * (stft.scale_of(stft.HOP) * _window(stft.HOP, samples)))
+    spectra = torch.fft.rfft(frames * (stft.scale_of(stft.HOP) * _window(stft.HOP, samples.device)))
     both = torch.cat([*compressed(spectra, stft.POWER)], dim=2)  # (B, T, 2 BINS)
     return both[:, None].permute(0, 3, 1, 2)
 
@@ -31,14 +33,16 @@ def samples(values: Tensor) -> Tensor:
     logarithms, phases = values[:, :, 0].mT.chunk(2, dim=2)  # (B, T, bins) each
     magnitudes = logarithms.clamp_max(stft.LOG_MAGNITUDE_MAX).exp()
     spectra = torch.polar(magnitudes, phases)
-    window = _window(hop, values)
+    window = _window(hop, values.device)
     frames = torch.fft.irfft(spectra, n=len(window)) * (window / stft.scale_of(hop))
     squares = window.square().expand(1, frames.shape[1], -1)
     return _overlapped(frames) / _overlapped(squares)
 
 
-def _window(hop: int, like: Tensor) -> Tensor:
-    return torch.from_numpy(stft.window_of(hop)).to(like)
+@cache
+@torch.inference_mode(False)
+def _window(hop: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(stft.window_of(hop)).float().to(device)
 
 
 def _overlapped(frames: Tensor) -> Tensor:

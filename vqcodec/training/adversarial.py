@@ -25,9 +25,9 @@ from vqcodec.networks.product import Codebooks
 from vqcodec.training.config_speech import AdversarialTraining, SpeechRecipe
 from vqcodec.training.data import draws
 from vqcodec.training.distributed import share
-from vqcodec.training.hard import Coded, HardIndices
+from vqcodec.training.hard import Coded, HardIndices, Layout, ascending_qualities
+from vqcodec.training.medium import Cost
 from vqcodec.training.speech_medium import SpeechMedium
-from vqcodec.training.transform import spread_qualities
 
 Judged = Sequence[Sequence[Tensor]]
 """What discriminators return."""
@@ -66,6 +66,8 @@ class AdversarialStage:
         torch.manual_seed(recipe.seed + 2)
         self._discriminators = Discriminators(settings.sizes, settings.channels)
         self.module = Opponents(coded, self._discriminators).to(device)
+        self.codebooks = codebooks
+        """Of qualities 1..Q; they train in place."""
         self._hard = HardIndices(medium, codebooks, recipe.product.distance_bits)
 
     def batch(self, step: int) -> Tensor:
@@ -74,15 +76,36 @@ class AdversarialStage:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return what both sides descend, and figures of each."""
+        layout = self.layout(self.qualities(step))
+        cost = self.cost(batch, layout, fooling=self.is_fooling(step))
+        return cost.loss, cost.figures()
+
+    def is_fooling(self, step: int) -> bool:
+        """Tell whether the synthesis heeds the discriminators at a step."""
+        return step >= self.schedule.alone
+
+    def qualities(self, step: int) -> tuple[int, ...]:
+        """Return those of a batch's crops, ascending."""
+        seed = (self._seed << 32) + step
+        return ascending_qualities(self._share, len(self._medium.lambdas), seed)
+
+    def layout(self, qualities: Sequence[int]) -> Layout:
+        """Place qualities, ascending, on the device."""
+        return Layout.of(qualities, self._device)
+
+    def cost(self, batch: Tensor, layout: Layout, *, fooling: bool) -> Cost:
+        """Weigh both sides; the synthesis learns of the discriminators only if it is `fooling`
+        them.
+
+        Draws nothing and lets the host wait for nothing, so that it can be part of a CUDA graph.
+        """
         medium, settings = self._medium, self.schedule
-        generator = torch.Generator(self._device).manual_seed((self._seed << 32) + step)
         originals = medium.originals(batch)
-        qualities = spread_qualities(len(batch), len(medium.lambdas), generator)
         with torch.no_grad():
-            gains = medium.gains(qualities)
+            gains = medium.gains(layout.qualities)
             scaled = medium.latents(originals) * gains
-            indices = self._hard.assign(scaled, qualities, integer=True)
-            latents = self._hard.values(indices, scaled, qualities) / gains
+            picked = self._hard.assign(scaled, layout, integer=True)
+            latents = self._hard.values(picked, scaled, layout) / gains
         decoded = medium.decoded(latents)
         found = medium.distortion(decoded, originals)
         true, false = self._discriminators(originals), self._discriminators(decoded.detach())
@@ -90,14 +113,10 @@ class AdversarialStage:
         judged = functional_call(self._discriminators, frozen, (decoded,))
         told = told_apart(true, false)
         taken, alike = deceived(judged), likeness(judged, true)
-        weight = float(step >= settings.alone)
         fooled = settings.deceived * taken + settings.alike * alike
-        loss = found.total.mean() + told + weight * fooled
+        loss = found.total.mean() + told + float(fooling) * fooled
         figures = {"told_apart": told, "deceived": taken, "alike": alike}
-        return loss, {
-            **{name: float(value.detach()) for name, value in figures.items()},
-            **found.figures(),
-        }
+        return Cost(loss, {name: value.detach() for name, value in figures.items()}, found)
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

@@ -97,7 +97,7 @@ class AutoencoderStage:
 
     def after(self, batch: Tensor, step: int) -> None:
         """Revive unused codewords."""
-        self._quantisation.after(batch, step)
+        self._quantisation.after(batch, step, self.schedule.steps)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:

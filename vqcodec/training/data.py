@@ -40,6 +40,21 @@ def draws(*key: int) -> np.random.Generator:
     return np.random.default_rng([*key, rank()] if rank() else key)
 
 
+class Chances:
+    """Numbers drawn by their probabilities: those that `Generator.choice` draws, which adds all
+    probabilities up again at each draw.
+    """
+
+    def __init__(self, probabilities: NDArray[np.float64]) -> None:
+        """`probabilities`, (n,), are of 0..n - 1, and add up to 1."""
+        sums = np.cumsum(probabilities)
+        self._sums = sums / sums[-1]
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw one."""
+        return int(self._sums.searchsorted(rng.random(), side="right"))
+
+
 def find_pictures(folder: Path, least_side: int = 1) -> list[Path]:
     """List the pictures under `folder`, sorted; unreadable ones, and those with a side of less
     than `least_side` pixels, are left out with a warning.
@@ -131,6 +146,7 @@ class Pictures:
         self.paths = paths
         self._config = config
         self._probabilities = _shared(paths, config.weights, folders)
+        self._chances = Chances(self._probabilities)
         self._cache: dict[Path, Pixels] = {}
         self._room = config.cache_mib << 20
 
@@ -142,6 +158,7 @@ class Pictures:
         both = Pictures(self.paths + others, self._config)
         parts = (1.0 - share) * self._probabilities, np.full(len(others), share / len(others))
         both._probabilities = np.concatenate(parts)
+        both._chances = Chances(both._probabilities)
         return both
 
     def pixels(self, path: Path) -> Pixels:
@@ -156,7 +173,7 @@ class Pictures:
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw the number of a picture by the weight of its source."""
-        return int(rng.choice(len(self.paths), p=self._probabilities))
+        return self._chances.draw(rng)
 
     def forget(self) -> None:
         """Give back the memory of decoded pictures."""

@@ -14,36 +14,23 @@ Loss, qualities and rounding are those of photo-1's first stage (`transform`). D
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vqcodec.networks.deep import set_slope
-from vqcodec.networks.distortion import Distortion
 from vqcodec.networks.latent_prior import bits
 from vqcodec.networks.transform import SLOPE
 from vqcodec.training.config_deep import DeepTransformTraining
 from vqcodec.training.data import draws
 from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.distributed import rank, share
+from vqcodec.training.medium import Cost
 from vqcodec.training.rate import candidate_bits
 from vqcodec.training.transform import spread_qualities
 
 _FLAT = 9
 """White is flat where a square of this side is white, pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What crops cost."""
-
-    loss: Tensor
-    """Rate and distortion, to be minimised, ()."""
-    bpp: Tensor
-    """(B,), without gradients."""
-    distortion: Distortion
 
 
 class DeepTransformStage:
@@ -88,7 +75,7 @@ class DeepTransformStage:
             noise = self.noise(batch, generator)
         with_analysis = step >= self.schedule.decoder_steps
         cost = self.cost(batch, qualities, noise, with_analysis=with_analysis)
-        return cost.loss, {"bpp": float(cost.bpp.mean()), **cost.distortion.figures()}
+        return cost.loss, cost.figures()
 
     def is_noisy(self, step: int) -> bool:
         """Tell whether the rate of a step is that of noise, not of candidates."""
@@ -125,7 +112,7 @@ class DeepTransformStage:
         found = medium.distortion(medium.decoded(rounded / gains), pixels)
         lambdas = medium.lambdas[qualities - 1]
         losses = (bpp + lambdas * found.total) / lambdas.sqrt()
-        return Cost(losses.mean(), bpp.detach(), found)
+        return Cost(losses.mean(), {medium.rate: bpp.detach().mean()}, found)
 
     @property
     def qualities(self) -> int:

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -36,21 +34,10 @@ from vqcodec.refinement.candidates import choose, nats, temperature_at
 from vqcodec.training.codebooks import cheapest, grid_of
 from vqcodec.training.config_deep import DeepPhotoRecipe, DistilTraining
 from vqcodec.training.data import draws
-from vqcodec.training.deep import Cost
 from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.distributed import rank, share
-from vqcodec.training.hard import Coded, HardIndices
-from vqcodec.training.transform import spread_qualities
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which crops of a batch have which quality."""
-
-    qualities: Tensor
-    """int64 (B,), ascending, on the stage's device."""
-    runs: tuple[tuple[int, slice], ...]
-    """Each quality that occurs, and its crops."""
+from vqcodec.training.hard import Coded, HardIndices, Layout, ascending_qualities, rows_each
+from vqcodec.training.medium import Cost
 
 
 class DistilStage:
@@ -80,25 +67,17 @@ class DistilStage:
         self._hard = HardIndices(medium, codebooks, self._distance_bits)
 
     def batch(self, step: int) -> Tensor:
-        """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory, crops of one quality
-        side by side.
-        """
-        drawn = self._medium.batch(self._share, self.schedule.crop, draws(self._seed, 11, step))
-        order = self._spread(step).argsort(stable=True).to(drawn.device)
-        return drawn[order].contiguous(memory_format=torch.channels_last)
+        """Draw pixels: uint8 (B, 3, crop, crop), channels last in memory."""
+        return self._medium.batch(self._share, self.schedule.crop, draws(self._seed, 11, step))
 
     def qualities(self, step: int) -> tuple[int, ...]:
         """Return those of a batch's crops, ascending."""
-        return tuple(sorted(self._spread(step).tolist()))
+        seed = (self._seed << 32) + step
+        return ascending_qualities(self._share, len(self._codebooks), seed)
 
     def layout(self, qualities: Sequence[int]) -> Layout:
         """Place qualities, ascending, on the device."""
-        runs, start = [], 0
-        for quality, crops in groupby(qualities):
-            end = start + len(list(crops))
-            runs.append((quality, slice(start, end)))
-            start = end
-        return Layout(torch.tensor(qualities, device=self._device), tuple(runs))
+        return Layout.of(qualities, self._device)
 
     def temperature(self, step: int) -> float:
         """Return that of a step."""
@@ -111,7 +90,7 @@ class DistilStage:
         generator = torch.Generator(self._device).manual_seed(seed)
         temperature = torch.tensor(self.temperature(step), device=self._device)
         cost = self.cost(batch, self.layout(self.qualities(step)), temperature, generator)
-        return cost.loss, {"bpp": float(cost.bpp.mean()), **cost.distortion.figures()}
+        return cost.loss, cost.figures()
 
     def cost(
         self, batch: Tensor, layout: Layout, temperature: Tensor, generator: torch.Generator
@@ -124,7 +103,7 @@ class DistilStage:
         originals = medium.originals(batch)
         gains = medium.gains(qualities)
         scaled = self.latents(originals) * gains
-        points = _rows(scaled)
+        points = rows_each(scaled)
         prices = self._prices(scaled.detach(), layout)
         choices, values, reads = [], [], []
         for (quality, crops), priced in zip(layout.runs, prices, strict=True):
@@ -139,7 +118,7 @@ class DistilStage:
             zeros = torch.zeros_like(rest)
             reads.append(codebooks.place([choice.reads for choice in chosen], zeros))
         means, scales = medium.context(grid_of(torch.cat(reads), scaled), qualities, integer=True)
-        mean, precision = _rows(means), _rows(precision_of(scales))
+        mean, precision = rows_each(means), rows_each(precision_of(scales))
         costs = []
         for (quality, crops), chosen in zip(layout.runs, choices, strict=True):
             blocks = self._codebooks[quality - 1].blocks()
@@ -153,7 +132,7 @@ class DistilStage:
         found = medium.distortion(decoded, originals)
         lambdas = medium.lambdas[qualities - 1]
         losses = (bpp + lambdas * found.total) / lambdas.sqrt()
-        return Cost(losses.mean(), bpp.detach(), found)
+        return Cost(losses.mean(), {medium.rate: bpp.detach().mean()}, found)
 
     def latents(self, originals: Tensor) -> Tensor:
         """Map pixels (B, 3, H, W) to latents (B, D, N, M) with the weights of a model file."""
@@ -176,7 +155,7 @@ class DistilStage:
         """Return what codewords cost beside their distance, in its unit, for every run of scaled
         latents and every block: (G, P, K), P being the run's positions.
         """
-        points = _rows(scaled)
+        points = rows_each(scaled)
         seen = []
         for quality, crops in layout.runs:
             codebooks, flat = self._codebooks[quality - 1], points[crops].flatten(0, 1)
@@ -187,7 +166,7 @@ class DistilStage:
             seen.append(codebooks.place(parts, torch.zeros_like(flat)))
         context = grid_of(torch.cat(seen), scaled), layout.qualities
         means, scales = self._medium.context(*context, integer=True)
-        mean, precision = _rows(means), _rows(precision_of(scales))
+        mean, precision = rows_each(means), rows_each(precision_of(scales))
         return [
             [
                 block.logits(
@@ -199,13 +178,3 @@ class DistilStage:
             ]
             for quality, crops in layout.runs
         ]
-
-    def _spread(self, step: int) -> Tensor:
-        """Return the qualities of crops as they are drawn, on the CPU."""
-        generator = torch.Generator().manual_seed((self._seed << 32) + step)
-        return spread_qualities(self._share, len(self._codebooks), generator)
-
-
-def _rows(latents: Tensor) -> Tensor:
-    """Turn latents (B, D, N, M) into rows (B, P, D) of positions."""
-    return latents.movedim(1, -1).flatten(1, 2)

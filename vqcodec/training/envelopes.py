@@ -39,7 +39,7 @@ def _shapes(energies: Tensor, hop: int) -> Tensor:
     """Return the envelopes of stretches without their mean, of length 1: (B, bands, stretches,
     frames).
     """
-    bands = third_octaves(2 * (energies.shape[1] - 1)).to(energies.device)
+    bands = third_octaves(2 * (energies.shape[1] - 1), energies.device)
     envelopes = (bands @ energies + 1e-8).sqrt()
     length = min(round(_SECONDS * RATE / hop), envelopes.shape[2])
     stretches = envelopes.unfold(2, length, _STRIDE)
@@ -48,12 +48,14 @@ def _shapes(energies: Tensor, hop: int) -> Tensor:
 
 
 @cache
-def third_octaves(size: int) -> Tensor:
+@torch.inference_mode(False)
+def third_octaves(size: int, device: torch.device) -> Tensor:
     """Tell which frequencies of a spectrum of windows of so many samples belong to which band:
-    float32 (bands, size / 2 + 1) of 0 and 1. Each has one at least, the nearest to its middle.
+    float32 (bands, size / 2 + 1) of 0 and 1, on a device. Each has one at least, the nearest to its
+    middle.
     """
     frequencies = np.linspace(0.0, RATE / 2.0, size // 2 + 1)
     middles = _LOWEST * 2.0 ** (np.arange(_BANDS)[:, None] / 3.0)
     inside = (frequencies >= middles * 2.0 ** (-1 / 6)) & (frequencies < middles * 2.0 ** (1 / 6))
     inside[np.arange(_BANDS), np.abs(frequencies - middles).argmin(1)] = True
-    return torch.from_numpy(inside).float()
+    return torch.from_numpy(inside).float().to(device)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Codebooks, take
-from vqcodec.training.codebooks import cheapest, grid_of, rows_of
+from vqcodec.training.codebooks import cheapest, grid_of
 from vqcodec.training.medium import Medium
+from vqcodec.training.transform import spread_qualities
 
 
 class Coded(nn.Module):
@@ -27,6 +30,40 @@ class Coded(nn.Module):
         super().__init__()
         self.networks = networks
         self.codebooks = nn.ModuleList(codebooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which crops of a batch have which quality. Those of one quality lie side by side, as they
+    have codebooks in common.
+    """
+
+    qualities: Tensor
+    """int64 (B,), on the networks' device."""
+    runs: tuple[tuple[int, slice], ...]
+    """Each quality that occurs, and its crops."""
+
+    @classmethod
+    def of(cls, qualities: Sequence[int], device: torch.device) -> Layout:
+        """Lay out crops of these qualities, those that are equal side by side."""
+        runs, start = [], 0
+        for quality, crops in groupby(qualities):
+            end = start + len(list(crops))
+            runs.append((quality, slice(start, end)))
+            start = end
+        return cls(torch.tensor(qualities, device=device), tuple(runs))
+
+
+def ascending_qualities(crops: int, count: int, seed: int) -> tuple[int, ...]:
+    """Give this process's crops of a batch qualities 1..count, spread evenly: ascending."""
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(sorted(spread_qualities(crops, count, generator).tolist()))
+
+
+Picked = Sequence[Sequence[Tensor]]
+"""For each run of a layout and each block of its codebooks, indices (G, P): P counts the positions
+of all the run's crops.
+"""
 
 
 class HardIndices:
@@ -41,18 +78,21 @@ class HardIndices:
         self._distance_bits = distance_bits
 
     @torch.no_grad()
-    def assign(self, scaled: Tensor, qualities: Tensor, integer: bool) -> list[list[Tensor]]:
-        """Return, for each crop and block, indices (G, P) of least cost."""
+    def assign(self, scaled: Tensor, layout: Layout, integer: bool) -> Picked:
+        """Return the indices of least cost of scaled latents (B, D, ...)."""
         first = [
             [cheapest(block, flat, self._distance_bits) for block in codebooks.blocks()]
-            for codebooks, flat in self._each(scaled, qualities)
+            for codebooks, flat in self._each(scaled, layout)
         ]
-        seen = self.seen(first, scaled, qualities)
-        means, scales = self._medium.context(seen, qualities, integer=integer)
-        precisions = precision_of(scales)
+        seen = self.seen(first, scaled, layout)
+        means, scales = self._medium.context(seen, layout.qualities, integer=integer)
         picked = []
-        for row, (codebooks, flat) in enumerate(self._each(scaled, qualities)):
-            mean, precision = rows_of(means[row]), rows_of(precisions[row])
+        for (codebooks, flat), (_, mean), (_, precision) in zip(
+            self._each(scaled, layout),
+            self._each(means, layout),
+            self._each(precision_of(scales), layout),
+            strict=True,
+        ):
             indices = []
             for block in codebooks.blocks():
                 costs = block.distances(block.of(flat), self._distance_bits)
@@ -61,40 +101,50 @@ class HardIndices:
             picked.append(indices)
         return picked
 
-    def quantise(
-        self, quality: int, indices: list[Tensor], context: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Return the bits of one crop and its quantised latents (P, D).
-
-        `context` are the prior's means and precisions, (P, D) each.
+    def bits(self, picked: Picked, means: Tensor, scales: Tensor, layout: Layout) -> Tensor:
+        """Return what indices of crops cost in all, (B,), where the prior expects means and scales
+        (B, D, ...).
         """
-        codebooks = self._codebooks[quality - 1]
-        nats = context[0].new_zeros(())
-        values = []
-        for block, picked in zip(codebooks.blocks(), indices, strict=True):
-            # In nats: scaling the small operands saves passes over all codewords.
-            logits = block.logits(block.of(context[0]), block.of(context[1]), math.log(2.0))
-            shares = torch.log_softmax(logits, dim=2)
-            nats = nats - shares.gather(2, picked[:, :, None]).sum()
-            values.append(take(block.vectors, picked))
-        base = codebooks.rest.expand(len(context[0]), -1)
-        return nats / math.log(2.0), codebooks.place(values, base)
+        costs = []
+        for indices, (codebooks, mean), (_, precision) in zip(
+            picked,
+            self._each(means, layout),
+            self._each(precision_of(scales), layout),
+            strict=True,
+        ):
+            nats = mean.new_zeros(len(mean))
+            for block, index in zip(codebooks.blocks(), indices, strict=True):
+                # In nats: scaling the small operands saves passes over all codewords.
+                logits = block.logits(block.of(mean), block.of(precision), math.log(2.0))
+                shares = torch.log_softmax(logits, dim=2)
+                nats = nats - shares.gather(2, index[:, :, None]).sum((0, 2))
+            costs.append(nats)
+        spent = torch.cat(costs).view(len(means), -1)  # (B, P)
+        return spent.sum(1) / math.log(2.0)
 
-    def seen(self, indices: list[list[Tensor]], scaled: Tensor, qualities: Tensor) -> Tensor:
-        """Return what the prior reads at the indices: (B, D, ...)."""
+    def seen(self, picked: Picked, scaled: Tensor, layout: Layout) -> Tensor:
+        """Return what the prior reads at indices of latents (B, D, ...), of the same shape."""
         rows = []
-        for (codebooks, flat), picked in zip(self._each(scaled, qualities), indices, strict=True):
-            parts = [take(b.embedding, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
+        for indices, (codebooks, flat) in zip(picked, self._each(scaled, layout), strict=True):
+            parts = [
+                take(block.embedding, index)
+                for block, index in zip(codebooks.blocks(), indices, strict=True)
+            ]
             rows.append(codebooks.place(parts, torch.zeros_like(flat)))
-        return grid_of(torch.stack(rows), scaled)
+        return grid_of(torch.cat(rows), scaled)
 
-    def values(self, indices: list[list[Tensor]], scaled: Tensor, qualities: Tensor) -> Tensor:
-        """Return the quantised latents that indices stand for: (B, D, ...)."""
+    def values(self, picked: Picked, scaled: Tensor, layout: Layout) -> Tensor:
+        """Return the quantised latents that indices of latents (B, D, ...) stand for, of the same
+        shape.
+        """
         rows = []
-        for (codebooks, flat), picked in zip(self._each(scaled, qualities), indices, strict=True):
-            parts = [take(b.vectors, k) for b, k in zip(codebooks.blocks(), picked, strict=True)]
+        for indices, (codebooks, flat) in zip(picked, self._each(scaled, layout), strict=True):
+            parts = [
+                take(block.vectors, index)
+                for block, index in zip(codebooks.blocks(), indices, strict=True)
+            ]
             rows.append(codebooks.place(parts, codebooks.rest.expand(len(flat), -1)))
-        return grid_of(torch.stack(rows), scaled)
+        return grid_of(torch.cat(rows), scaled)
 
     @torch.inference_mode()
     def validate(self, latents: Callable[[Tensor], Tensor]) -> dict[str, float]:
@@ -122,18 +172,18 @@ class HardIndices:
         figures.
         """
         medium = self._medium
-        at = torch.tensor([quality], device=latents.device)
-        gains = medium.gains(at)
+        layout = Layout.of([quality], latents.device)
+        gains = medium.gains(layout.qualities)
         scaled = latents * gains
-        indices = self.assign(scaled, at, integer=True)
-        seen = self.seen(indices, scaled, at)
+        picked = self.assign(scaled, layout, integer=True)
+        seen = self.seen(picked, scaled, layout)
         rates = []
         for integer in (False, True):
-            means, scales = medium.prior(seen, at, integer=integer)
-            context = (rows_of(means[0]), rows_of(precision_of(scales)[0]))
-            cost, value = self.quantise(quality, indices[0], context)
-            rates.append(float(medium.rates(cost[None], original)))
-        decoded = medium.written(medium.decoded(grid_of(value, scaled) / gains))
+            means, scales = medium.prior(seen, layout.qualities, integer=integer)
+            spent = self.bits(picked, means, scales, layout)
+            rates.append(float(medium.rates(spent, original)))
+        values = self.values(picked, scaled, layout)
+        decoded = medium.written(medium.decoded(values / gains))
         found = medium.distortion(decoded, original)
         return {
             medium.rate: rates[0],
@@ -143,10 +193,13 @@ class HardIndices:
             **medium.judged(decoded, original),
         }
 
-    def _each(self, scaled: Tensor, qualities: Tensor) -> list[tuple[Codebooks, Tensor]]:
-        """Pair each crop's codebooks with its latents (P, D)."""
-        detached = scaled.detach()
-        return [
-            (self._codebooks[q - 1], rows_of(row))
-            for q, row in zip(qualities.tolist(), detached, strict=True)
-        ]
+    def _each(self, latents: Tensor, layout: Layout) -> Iterator[tuple[Codebooks, Tensor]]:
+        """Pair the codebooks of each run with its latents (P, D)."""
+        rows = rows_each(latents)
+        for quality, crops in layout.runs:
+            yield self._codebooks[quality - 1], rows[crops].flatten(0, 1)
+
+
+def rows_each(latents: Tensor) -> Tensor:
+    """Turn latents (B, D, ...) into rows (B, P, D) of positions."""
+    return latents.flatten(2).mT

@@ -6,7 +6,8 @@ columns of positions, or M frames. The networks learn and compute in the medium'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,22 @@ class Found(Protocol):
     def figures(self) -> dict[str, float]:
         """Return figures to log, means over the crops."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What crops cost at a step of training. Nothing here has yet been waited for."""
+
+    loss: Tensor
+    """To be minimised, ()."""
+    means: Mapping[str, Tensor]
+    """Figures of the step, by their names in the log: (), without gradients."""
+    distortion: Found
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures as numbers, those of the distortion too."""
+        means = {name: float(value.detach()) for name, value in self.means.items()}
+        return means | self.distortion.figures()
 
 
 class Medium(Protocol):

@@ -17,23 +17,22 @@ rates grow (train/history.md). For the last part of the steps the prior runs on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Codebooks
-from vqcodec.training.codebooks import ProductRecipe, grid_of, rows_of, start_all
+from vqcodec.training.codebooks import ProductRecipe, start_all
 from vqcodec.training.config import PhotoRecipe, ProductTraining
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.data import draws
 from vqcodec.training.distributed import share
-from vqcodec.training.hard import Coded, HardIndices
+from vqcodec.training.hard import Coded, HardIndices, Layout, ascending_qualities
 from vqcodec.training.loop import Trainer
-from vqcodec.training.medium import Medium
+from vqcodec.training.medium import Cost, Medium
 from vqcodec.training.start import Run
-from vqcodec.training.transform import spread_qualities
 
 
 class ProductStage:
@@ -58,6 +57,8 @@ class ProductStage:
         self.module = Coded(medium.networks, codebooks).to(device)
         for part in medium.fixed:
             part.requires_grad_(False)
+        self.codebooks = codebooks
+        """Of qualities 1..Q; they train in place."""
         self._hard = HardIndices(medium, codebooks, recipe.product.distance_bits)
 
     def batch(self, step: int) -> Tensor:
@@ -67,29 +68,40 @@ class ProductStage:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch, weighed as in the first stage."""
+        cost = self.cost(batch, self.layout(self.qualities(step)), integer=self.is_integer(step))
+        return cost.loss, cost.figures()
+
+    def is_integer(self, step: int) -> bool:
+        """Tell whether the prior computes on its integer grid at a step."""
+        return step >= self.schedule.integer_from * self.schedule.steps
+
+    def qualities(self, step: int) -> tuple[int, ...]:
+        """Return those of a batch's crops, ascending."""
+        seed = (self._seed << 32) + step
+        return ascending_qualities(self._share, len(self._medium.lambdas), seed)
+
+    def layout(self, qualities: Sequence[int]) -> Layout:
+        """Place qualities, ascending, on the device."""
+        return Layout.of(qualities, self._device)
+
+    def cost(self, batch: Tensor, layout: Layout, *, integer: bool) -> Cost:
+        """Weigh crops.
+
+        Draws nothing and lets the host wait for nothing, so that it can be part of a CUDA graph.
+        """
         medium, hard = self._medium, self._hard
-        integer = step >= self.schedule.integer_from * self.schedule.steps
-        generator = torch.Generator(self._device).manual_seed((self._seed << 32) + step)
         originals = medium.originals(batch)
-        qualities = spread_qualities(len(batch), len(medium.lambdas), generator)
-        gains = medium.gains(qualities)
+        gains = medium.gains(layout.qualities)
         scaled = medium.latents(originals) * gains
-        indices = hard.assign(scaled, qualities, integer)
-        seen = hard.seen(indices, scaled, qualities)
-        means, scales = medium.context(seen, qualities, integer=integer)
-        costs, values = [], []
-        precisions = precision_of(scales)
-        for row, quality in enumerate(qualities.tolist()):
-            context = (rows_of(means[row]), rows_of(precisions[row]))
-            cost, value = hard.quantise(quality, indices[row], context)
-            costs.append(cost)
-            values.append(value)
-        rates = medium.rates(torch.stack(costs), originals)  # (B,)
-        decoded = medium.decoded(grid_of(torch.stack(values), scaled) / gains)
+        picked = hard.assign(scaled, layout, integer)
+        seen = hard.seen(picked, scaled, layout)
+        means, scales = medium.context(seen, layout.qualities, integer=integer)
+        rates = medium.rates(hard.bits(picked, means, scales, layout), originals)
+        decoded = medium.decoded(hard.values(picked, scaled, layout) / gains)
         found = medium.distortion(decoded, originals)
-        lambdas = medium.lambdas[qualities - 1]
-        loss = ((rates + lambdas * found.total) / lambdas.sqrt()).mean()
-        return loss, {medium.rate: float(rates.detach().mean()), **found.figures()}
+        lambdas = medium.lambdas[layout.qualities - 1]
+        losses = (rates + lambdas * found.total) / lambdas.sqrt()
+        return Cost(losses.mean(), {medium.rate: rates.detach().mean()}, found)
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

@@ -60,11 +60,11 @@ class Quantisation:
         figures = usage(quantised.indices, len(self._codebook.vectors))
         return quantised.codewords, quantised.loss, figures
 
-    def after(self, batch: Tensor, step: int) -> None:
-        """Revive unused codewords, but not while the rate decays."""
+    def after(self, batch: Tensor, step: int, steps: int) -> None:
+        """Revive unused codewords, but not while the rate decays; `steps` are all in all."""
         schedule = self._schedule
         begun = step >= self._start
-        decaying = step >= schedule.steps * (1.0 - schedule.decay)
+        decaying = step >= steps * (1.0 - schedule.decay)
         due = schedule.revive_every and step % schedule.revive_every == 0
         if begun and due and not decaying:
             latents = self._latents(batch)

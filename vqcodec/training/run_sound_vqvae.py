@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from vqcodec.models import sound_vqvae
 from vqcodec.networks.model_files import SoundVqVaeParts, read_sound_vqvae, write_sound_vqvae
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe
 from vqcodec.training.distributed import share
-from vqcodec.training.loop import Trainer
+from vqcodec.training.loop import Reporter, Stage, Trainer
 from vqcodec.training.sound_autoencoder import SoundAutoencoderStage
 from vqcodec.training.sound_prior import Indexer, SoundPriorStage
 from vqcodec.training.sounds import open_recordings
@@ -16,8 +19,12 @@ from vqcodec.training.voices import Speakers
 RECIPE = SoundVqVaeRecipe
 
 
-def train_stages(recipe: SoundVqVaeRecipe, run: Run) -> bytes:
-    """Train autoencoder, then prior."""
+def train_stages(
+    recipe: SoundVqVaeRecipe,
+    run: Run,
+    trainer: Callable[[Stage, Path, Reporter], Trainer] = Trainer,
+) -> bytes:
+    """Train autoencoder, then prior; `trainer` makes what runs a stage."""
     share(recipe.train.prior.batch, "train.prior.batch")  # an error now, not after the first stage
     start = _start(recipe) if recipe.start else None
     recordings, held_out = open_recordings(run.data, run.validation, recipe.data, run.folder)
@@ -25,7 +32,7 @@ def train_stages(recipe: SoundVqVaeRecipe, run: Run) -> bytes:
     names = None if start is None else start.speakers
     speakers = Speakers(recordings.paths, folders, recipe.data.speaker, names)
     first = SoundAutoencoderStage(recipe, recordings, speakers, held_out, run.device, start)
-    Trainer(first, run.folder, run.reporter).run(resume=run.resume)
+    trainer(first, run.folder, run.reporter).run(resume=run.resume)
 
     run.reporter.start("indexing", 0, len(recordings))
     indexer = Indexer(first.module, recipe, run.device)
@@ -38,7 +45,7 @@ def train_stages(recipe: SoundVqVaeRecipe, run: Run) -> bytes:
     codebook = first.module.codebook.vectors
     second = SoundPriorStage(recipe, rows, recordings, checked, codebook, run.device, start)
     # A prior of other indices, as after more steps of the autoencoder, is of no use.
-    Trainer(second, run.folder, run.reporter).run(resume=run.resume and known)
+    trainer(second, run.folder, run.reporter).run(resume=run.resume and known)
     parts = SoundVqVaeParts(
         config=recipe.autoencoder,
         encoder=first.module.encoder,

@@ -4,9 +4,11 @@ codebooks, then the synthesis against discriminators.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vqcodec.networks.model_files import SpeechParts, write_speech
+from vqcodec.networks.product import Codebooks
 from vqcodec.training.adversarial import AdversarialStage
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.distributed import rank, share
@@ -41,6 +43,13 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
     if recipe.train.adversarial:
         last = AdversarialStage(recipe, recipe.train.adversarial, medium, codebooks, run.device)
         Trainer(last, run.folder, run.reporter).run(resume=run.resume)
+    return write_model(recipe, medium, codebooks)
+
+
+def write_model(
+    recipe: SpeechRecipe, medium: SpeechMedium, codebooks: Sequence[Codebooks]
+) -> bytes:
+    """Return the file of a model of the medium's networks and codebooks of qualities 1..Q."""
     networks = medium.networks
     parts = SpeechParts(
         config=recipe.transform,
@@ -49,7 +58,7 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
         synthesis=networks.synthesis,
         gains=networks.gains,
         prior=networks.prior,
-        codebooks=codebooks,
+        codebooks=list(codebooks),
     )
     return write_speech(
         parts, name=recipe.name, licence=recipe.licence, description=recipe.description

@@ -70,7 +70,7 @@ def sound_distortion(
         if size == _ENVELOPE_SIZE:
             energies = _energies(spectra[0]), _energies(spectra[1])
             envelope = envelope_distance(*energies, size // 4)
-        filters = mel_filters(size, bands).to(decoded.device)
+        filters = mel_filters(size, bands, decoded.device)
         logarithms = [torch.log(filters @ _magnitudes(each) + _FLOOR) for each in spectra]
         mel.append((logarithms[0] - logarithms[1]).abs().mean((1, 2)))
     means = torch.stack(spectral).mean(0), torch.stack(mel).mean(0)
@@ -79,8 +79,9 @@ def sound_distortion(
 
 
 @cache
-def mel_filters(size: int, bands: int) -> Tensor:
-    """Return weights float32 (bands, size / 2 + 1) of a spectrum's magnitudes.
+@torch.inference_mode(False)
+def mel_filters(size: int, bands: int, device: torch.device) -> Tensor:
+    """Return weights float32 (bands, size / 2 + 1) of a spectrum's magnitudes, on a device.
 
     Triangles that are equal on the mel scale 2595 log10(1 + f / 700) and overlap by half, from 0
     to half the rate. Each adds up to 1; one too narrow to hold a frequency is that nearest to it.
@@ -95,17 +96,18 @@ def mel_filters(size: int, bands: int) -> Tensor:
     empty = weights.sum(1) == 0.0
     nearest = np.abs(frequencies - middle).argmin(1)
     weights[empty, nearest[empty]] = 1.0
-    return torch.from_numpy(weights / weights.sum(1, keepdims=True)).float()
+    return torch.from_numpy(weights / weights.sum(1, keepdims=True)).float().to(device)
 
 
 @cache
-def _window(size: int) -> Tensor:
-    return torch.hann_window(size)
+@torch.inference_mode(False)
+def _window(size: int, device: torch.device) -> Tensor:
+    return torch.hann_window(size, device=device)
 
 
 def _spectra(samples: Tensor, size: int) -> Tensor:
     """Return spectra (B, size / 2 + 1, frames), whose mean square is that of the samples."""
-    window = _window(size).to(samples.device)
+    window = _window(size, samples.device)
     spectra: Tensor = torch.stft(
         samples, size, size // 4, window=window, pad_mode="constant", return_complex=True
     )

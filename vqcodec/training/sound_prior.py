@@ -123,7 +123,9 @@ class Indexer:
             stop = min(start + window, count)
             first, last = max(0, start - self._halo), min(count, stop + self._halo)
             seen = torch.from_numpy(padded[first * hop : last * hop])[None].to(self._device)
-            with autocast(self._device, self._recipe.train.precision):
+            # Nearly each recording has a length of its own, which cuDNN would make plans for.
+            plain = torch.backends.cudnn.flags(enabled=False)
+            with plain, autocast(self._device, self._recipe.train.precision):
                 latents = self._module.encoder(seen)[0, :, 0, start - first : stop - first]
             parts.append(nearest(self._module.codebook.vectors, latents.float().T))
         return torch.cat(parts).cpu().numpy().astype(np.uint16)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from vqcodec.audio.level import level_of, scale
 from vqcodec.errors import VqcWarning
 from vqcodec.models.stft import HOP, RATE
+from vqcodec.processors import granted
 from vqcodec.storage import write_whole
 from vqcodec.training.config_speech import SoundConfig
-from vqcodec.training.data import split
+from vqcodec.training.data import Chances, split
 from vqcodec.training.distributed import rank, wait
 
 Samples = NDArray[np.float32]
@@ -29,6 +31,8 @@ Samples = NDArray[np.float32]
 
 _SUFFIXES = {".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 _FULL = 32767
+_TOGETHER = 256
+"""Recordings that are decoded at once, and held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,9 @@ class Recordings:
         wait()
         self._recordings = [Recording(**row) for row in json.loads(index.read_text("utf-8"))]
         self._samples = np.memmap(samples, dtype="<i2", mode="r")
-        self._shares = _shares(self._recordings, config.weights, folders)
+        self.shares = _shares(self._recordings, config.weights, folders)
+        """Probability of each to be drawn, float64 (n,)."""
+        self._chances = Chances(self.shares)
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -147,7 +153,7 @@ class Recordings:
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw the number of a recording by the weight of its source."""
-        return int(rng.choice(len(self), p=self._shares))
+        return self._chances.draw(rng)
 
     def whole(self, number: int) -> Samples:
         """Return a recording at the level that models see speech at."""
@@ -201,14 +207,20 @@ def _decode(paths: Sequence[Path], index: Path, samples: Path) -> None:
     index.unlink(missing_ok=True)
     rows: list[Recording] = []
     start = 0
-    with samples.open("wb") as file:
-        for path in paths:
-            decoded = np.clip(read_recording(path), -1.0, 1.0)
-            file.write(np.rint(decoded * _FULL).astype("<i2").tobytes())
-            stop = start + len(decoded)
-            rows.append(Recording(str(path), path.stat().st_size, start, stop, loudness(decoded)))
-            start = stop
+    with samples.open("wb") as file, ThreadPoolExecutor(granted()) as pool:
+        for first in range(0, len(paths), _TOGETHER):
+            some = paths[first : first + _TOGETHER]
+            for path, decoded in zip(some, pool.map(_decoded, some), strict=True):
+                file.write(np.rint(decoded * _FULL).astype("<i2").tobytes())
+                stop = start + len(decoded)
+                size = path.stat().st_size
+                rows.append(Recording(str(path), size, start, stop, loudness(decoded)))
+                start = stop
     write_whole(index, json.dumps([asdict(row) for row in rows]).encode(), overwrite=True)
+
+
+def _decoded(path: Path) -> Samples:
+    return np.clip(read_recording(path), -1.0, 1.0)
 
 
 def _shares(

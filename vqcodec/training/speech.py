@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vqcodec.models.stft import HOP
 from vqcodec.networks.latent_prior import bits
 from vqcodec.training.config_speech import SpeechRecipe
 from vqcodec.training.data import draws
 from vqcodec.training.distributed import rank, share
+from vqcodec.training.medium import Cost
 from vqcodec.training.rate import candidate_bits
 from vqcodec.training.speech_medium import SpeechMedium
 from vqcodec.training.transform import spread_qualities
@@ -37,6 +39,7 @@ class SpeechTransformStage:
         self._seed = recipe.seed
         self._device = device
         self._medium = medium
+        self._latents = recipe.transform.latents
         self.module = medium.networks
 
     def batch(self, step: int) -> Tensor:
@@ -45,27 +48,52 @@ class SpeechTransformStage:
 
     def loss(self, batch: Tensor, step: int) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion of one batch."""
-        medium, settings = self._medium, self.schedule
         seed = (self._seed << 32) + step
         generator = torch.Generator(self._device).manual_seed(seed)
+        qualities = spread_qualities(len(batch), self.qualities, generator)
+        noise = None
+        if self.is_noisy(step):
+            if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
+                generator.manual_seed(seed + (rank() << 24))
+            noise = self.noise(batch, generator)
+        cost = self.cost(batch, qualities, noise)
+        return cost.loss, cost.figures()
+
+    @property
+    def qualities(self) -> int:
+        """Number of qualities."""
+        return len(self._medium.lambdas)
+
+    def is_noisy(self, step: int) -> bool:
+        """Tell whether the rate of a step is that of noise, not of candidates."""
+        return step < self.schedule.candidates_from * self.schedule.steps
+
+    def noise(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw noise for the latents of a batch, float32 (B, D, T) in -0.5..0.5."""
+        shape = (len(batch), self._latents, batch.shape[1] // HOP)
+        return torch.rand(shape, generator=generator, device=self._device) - 0.5
+
+    def cost(self, batch: Tensor, qualities: Tensor, noise: Tensor | None) -> Cost:
+        """Weigh crops at their qualities, int64 (B,). Without noise the rate is that of two
+        candidates.
+
+        Draws nothing and lets the host wait for nothing, so that it can be part of a CUDA graph.
+        """
+        medium = self._medium
         original = medium.originals(batch)
-        qualities = spread_qualities(len(batch), len(medium.lambdas), generator)
         gains = medium.gains(qualities)
         scaled = medium.latents(original) * gains
         rounded = scaled + (scaled.round() - scaled).detach()
         means, scales = medium.context(torch.asinh(rounded), qualities)
-        if step < settings.candidates_from * settings.steps:
-            if rank():  # noise of its own; on CPUs a generator heeds only the seed's low 32 bits
-                generator.manual_seed(seed + (rank() << 24))
-            noise = torch.rand(scaled.shape, generator=generator, device=self._device) - 0.5
-            costs = bits(scaled + noise, means, scales)
+        if noise is None:
+            costs = candidate_bits(scaled, means, scales, self.schedule.temperature)
         else:
-            costs = candidate_bits(scaled, means, scales, settings.temperature)
+            costs = bits(scaled + noise, means, scales)
         rates = medium.rates(costs.sum((1, 2)), original)
         found = medium.distortion(medium.decoded(rounded / gains), original)
         lambdas = medium.lambdas[qualities - 1]
         losses = (rates + lambdas * found.total) / lambdas.sqrt()
-        return losses.mean(), {medium.rate: float(rates.detach().mean()), **found.figures()}
+        return Cost(losses.mean(), {medium.rate: rates.detach().mean()}, found)
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

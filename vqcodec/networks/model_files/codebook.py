@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vqcodec.models import file
 from vqcodec.models.config import AutoencoderConfig
 from vqcodec.models.config_sound import SoundAutoencoderConfig
-from vqcodec.networks.model_files.tensors import halves
+from vqcodec.networks.model_files.tensors import weights_under
 from vqcodec.networks.pixelcnn import IndexPrior
 
 
@@ -28,13 +28,16 @@ class CodebookParts:
     prior: IndexPrior
 
 
-def tensors_of(parts: CodebookParts) -> dict[str, Tensor]:
-    """Return the parts' tensors by their names in a model file.
+def tensors_of(
+    parts: CodebookParts, weights: Callable[[nn.Module, str], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Return the parts' tensors by their names in a model file; `weights` are `halves` or
+    `levels`.
 
     Raises ModelCorruptError if the prior leaves the exact range.
     """
     tensors: dict[str, Tensor] = {"codebook": parts.codebook.float()}
-    tensors |= halves(parts.encoder, "encoder") | halves(parts.decoder, "decoder")
+    tensors |= weights(parts.encoder, "encoder") | weights(parts.decoder, "decoder")
     return tensors | {f"prior.{key}": value for key, value in parts.prior.export().items()}
 
 
@@ -52,6 +55,6 @@ def metadata_of(
 
 def load(parts: CodebookParts, tensors: Mapping[str, Tensor]) -> None:
     """Undo `tensors_of`: give the networks their weights in a model file that was checked."""
-    parts.encoder.load_state_dict(file.under(tensors, "encoder."))
-    parts.decoder.load_state_dict(file.under(tensors, "decoder."))
+    parts.encoder.load_state_dict(weights_under(tensors, "encoder"))
+    parts.decoder.load_state_dict(weights_under(tensors, "decoder"))
     parts.prior.load_integers(file.under(tensors, "prior."))

@@ -139,5 +139,5 @@ def _packed(analysis: Analysis, prefix: str) -> dict[str, Tensor]:
         if packed.is_packed(key):
             levels, scales = packed.quantise(array(value.float()))
             tensors[f"{prefix}.{key}"] = torch.from_numpy(packed.pack(levels))
-            tensors[f"{prefix}.{key}{packed.SCALE}"] = torch.from_numpy(scales)
+            tensors[f"{prefix}.{key}{file.SCALE}"] = torch.from_numpy(scales)
     return tensors

@@ -9,7 +9,7 @@ from torch import Tensor
 from vqcodec.models import file, sound_vqvae
 from vqcodec.models.config_sound import SoundAutoencoderConfig, WaveNetConfig
 from vqcodec.networks.model_files.codebook import CodebookParts, load, metadata_of, tensors_of
-from vqcodec.networks.model_files.tensors import read, write
+from vqcodec.networks.model_files.tensors import levels, read, write
 from vqcodec.networks.sound_autoencoder import SoundDecoder, SoundEncoder
 from vqcodec.networks.wavenet import WaveNet
 
@@ -37,7 +37,7 @@ def write_sound_vqvae(
     speakers = list(sound_vqvae.read_speakers(list(parts.speakers)))
     texts = {"name": name, "licence": licence, "description": description}
     metadata = metadata_of(sound_vqvae.ARCHITECTURE, texts, parts)
-    tensors = tensors_of(parts) | {"speakers": parts.voices.float()}
+    tensors = tensors_of(parts, levels) | {"speakers": parts.voices.float()}
     return write(tensors, metadata | {"speakers": speakers})
 
 

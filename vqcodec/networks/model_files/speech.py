@@ -9,7 +9,7 @@ from vqcodec.models.config_sound import SpeechConfig
 from vqcodec.models.quality import scale_of
 from vqcodec.networks.latent_wavenet import LatentWaveNet
 from vqcodec.networks.model_files.product import ProductParts, metadata_of, tensors_of
-from vqcodec.networks.model_files.tensors import halves, write
+from vqcodec.networks.model_files.tensors import levels, write
 from vqcodec.networks.speech import Analysis, Synthesis
 
 
@@ -31,6 +31,6 @@ class SpeechParts(ProductParts):
 def write_speech(parts: SpeechParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     tensors = tensors_of(parts)
-    tensors |= halves(parts.analysis, "analysis") | halves(parts.synthesis, "synthesis")
+    tensors |= levels(parts.analysis, "analysis") | levels(parts.synthesis, "synthesis")
     texts = {"name": name, "licence": licence, "description": description}
     return write(tensors, metadata_of(speech.ARCHITECTURE, texts, parts))

@@ -8,7 +8,7 @@ from vqcodec.models import file, vqvae
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.networks.autoencoder import Decoder, Encoder
 from vqcodec.networks.model_files.codebook import CodebookParts, load, metadata_of, tensors_of
-from vqcodec.networks.model_files.tensors import read, write
+from vqcodec.networks.model_files.tensors import halves, read, write
 from vqcodec.networks.pixelcnn import PixelCNN
 
 
@@ -25,7 +25,7 @@ class VqVaeParts(CodebookParts):
 def write_vqvae(parts: VqVaeParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     texts = {"name": name, "licence": licence, "description": description}
-    return write(tensors_of(parts), metadata_of(vqvae.ARCHITECTURE, texts, parts))
+    return write(tensors_of(parts, halves), metadata_of(vqvae.ARCHITECTURE, texts, parts))
 
 
 def read_vqvae(data: bytes) -> VqVaeParts:
