@@ -20,7 +20,7 @@ from test_training import Silent
 import vqcodec
 from vqcodec.cli import train as command
 from vqcodec.errors import NoGainError, VqcWarning
-from vqcodec.metrics import psnr
+from vqcodec.metrics import bits_per_pixel, psnr
 from vqcodec.models.file import read_metadata, read_tensors
 from vqcodec.models.photo2 import Photo2
 from vqcodec.networks.model_files import read_photo, read_photo2, write_photo, write_photo2
@@ -47,6 +47,7 @@ TINY = {
     "train.product.batch": "2",
     "train.product.crop": "32",
     "train.product.learning_rate": "3e-4",
+    "train.product.mix": "1.0",
     "train.product.warmup": "2",
     "train.product.average": "0.9",
     "train.product.ms_ssim": "0.0",
@@ -126,15 +127,20 @@ def test_it_saves_bits_on_pictures_that_it_has_not_seen(
 ) -> None:
     start, out = starts[architecture], tmp_path / "mine.safetensors"
     reporter = make(recipe(start), pictures, out)
-    before, after = load_model(start), load_model(out)
     other = np.asarray(photo(320, 256, seed=99))
-    sizes, likeness = [], []
-    for model in (before, after):
-        data = vqcodec.compress(other, model=model, quality=3)
-        sizes.append(len(data))
-        likeness.append(psnr(other, np.asarray(vqcodec.decompress(data, model=model))))
-    assert sizes[1] < sizes[0]
-    assert likeness[1] > likeness[0] + 0.1
+    curves = []
+    for model in map(load_model, (start, out)):
+        files = [
+            vqcodec.compress(other, model=model, quality=q + 1) for q in range(model.qualities)
+        ]
+        decoded = [np.asarray(vqcodec.decompress(data, model=model)) for data in files]
+        curves.append(
+            [
+                (bits_per_pixel(len(data), other), psnr(other, read))
+                for data, read in zip(files, decoded, strict=True)
+            ]
+        )
+    assert percent_saved(*curves) > 2.0
 
     told = [(stage, step) for stage, step, _ in reporter.figures]
     assert told[:-1] == [("product", 12), ("product", 24), ("product", 36)]
@@ -168,6 +174,18 @@ def test_what_measures_pictures_stays_and_what_codes_them_moves(
     assert about[1]["name"] == "mine"
     assert about[1]["licence"] == about[0]["licence"] == "CC0-1.0"
     assert str(about[0]["name"]) in str(about[1]["description"])
+
+
+def test_the_recipe_says_how_far_networks_go(
+    starts: dict[str, Path], pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine.safetensors"
+    still = {"train__product__mix": "0.0", "train__product__least_percent": "-1e9"}
+    make(recipe(starts["photo-1"], **still), pictures, out)
+    before, after = (read_tensors(p.read_bytes()) for p in (starts["photo-1"], out))
+    moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-6)}
+    assert moved
+    assert all(name.startswith("codebooks.") for name in moved)
 
 
 @pytest.mark.parametrize("stop_at", [1, 17])
