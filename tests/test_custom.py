@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +20,14 @@ from test_training import Silent
 import vqcodec
 from vqcodec.cli import train as command
 from vqcodec.errors import NoGainError, VqcWarning
-from vqcodec.metrics import psnr
+from vqcodec.metrics import bits_per_pixel, psnr
 from vqcodec.models.file import read_metadata, read_tensors
 from vqcodec.models.photo2 import Photo2
-from vqcodec.networks.model_files import write_photo
+from vqcodec.networks.model_files import read_photo, read_photo2, write_photo, write_photo2
 from vqcodec.registry.load import load_model
 from vqcodec.training import run_custom
 from vqcodec.training.architectures import load_recipe
+from vqcodec.training.between import between
 from vqcodec.training.config_custom import CustomRecipe
 from vqcodec.training.data import open_pictures, read_rgb, split
 from vqcodec.training.gain import percent_saved
@@ -45,6 +47,7 @@ TINY = {
     "train.product.batch": "2",
     "train.product.crop": "32",
     "train.product.learning_rate": "3e-4",
+    "train.product.mix": "1.0",
     "train.product.warmup": "2",
     "train.product.average": "0.9",
     "train.product.ms_ssim": "0.0",
@@ -53,6 +56,13 @@ TINY = {
 }
 """What makes the shipped recipe quick, for the models below."""
 ARCHITECTURES = ("photo-1", "photo-2")
+MODEL_FILES: dict[str, tuple[Any, Any]] = {
+    "photo-1": (read_photo, write_photo),
+    "photo-2": (read_photo2, write_photo2),
+}
+"""How a model of each architecture is read and written."""
+REST = ("analysis.", "gains", "codebooks.")
+"""Names of what is not between."""
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +127,20 @@ def test_it_saves_bits_on_pictures_that_it_has_not_seen(
 ) -> None:
     start, out = starts[architecture], tmp_path / "mine.safetensors"
     reporter = make(recipe(start), pictures, out)
-    before, after = load_model(start), load_model(out)
     other = np.asarray(photo(320, 256, seed=99))
-    sizes, likeness = [], []
-    for model in (before, after):
-        data = vqcodec.compress(other, model=model, quality=3)
-        sizes.append(len(data))
-        likeness.append(psnr(other, np.asarray(vqcodec.decompress(data, model=model))))
-    assert sizes[1] < sizes[0]
-    assert likeness[1] > likeness[0] + 0.1
+    curves = []
+    for model in map(load_model, (start, out)):
+        files = [
+            vqcodec.compress(other, model=model, quality=q + 1) for q in range(model.qualities)
+        ]
+        decoded = [np.asarray(vqcodec.decompress(data, model=model)) for data in files]
+        curves.append(
+            [
+                (bits_per_pixel(len(data), other), psnr(other, read))
+                for data, read in zip(files, decoded, strict=True)
+            ]
+        )
+    assert percent_saved(*curves) > 2.0
 
     told = [(stage, step) for stage, step, _ in reporter.figures]
     assert told[:-1] == [("product", 12), ("product", 24), ("product", 36)]
@@ -143,8 +158,8 @@ def test_what_measures_pictures_stays_and_what_codes_them_moves(
     starts: dict[str, Path], pictures: Path, tmp_path: Path, architecture: str
 ) -> None:
     out = tmp_path / "mine.safetensors"
-    bold = {"train__product__learning_rate": "0.01", "train__product__least_percent": "-1e9"}
-    make(recipe(starts[architecture], **bold), pictures, out)
+    # The recipe's own rates must move what a file holds of every part, which is rounded.
+    make(recipe(starts[architecture], train__product__least_percent="-1e9"), pictures, out)
     before, after = (read_tensors(p.read_bytes()) for p in (starts[architecture], out))
     assert before.keys() == after.keys()
     for part, moves in (("analysis.", False), ("synthesis.", True), ("prior.", True)):
@@ -159,6 +174,18 @@ def test_what_measures_pictures_stays_and_what_codes_them_moves(
     assert about[1]["name"] == "mine"
     assert about[1]["licence"] == about[0]["licence"] == "CC0-1.0"
     assert str(about[0]["name"]) in str(about[1]["description"])
+
+
+def test_the_recipe_says_how_far_networks_go(
+    starts: dict[str, Path], pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine.safetensors"
+    still = {"train__product__mix": "0.0", "train__product__least_percent": "-1e9"}
+    make(recipe(starts["photo-1"], **still), pictures, out)
+    before, after = (read_tensors(p.read_bytes()) for p in (starts["photo-1"], out))
+    moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-6)}
+    assert moved
+    assert all(name.startswith("codebooks.") for name in moved)
 
 
 @pytest.mark.parametrize("stop_at", [1, 17])
@@ -179,6 +206,41 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
         assert found == (stage, step, pytest.approx(figures, rel=1e-3))  # logs are rounded
     again = make(of, pictures, parts, resume=True)
     assert again.figures == expected[-1:]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_networks_between_two_others(starts: dict[str, Path], architecture: str) -> None:
+    start = starts[architecture].read_bytes()
+    read, write = MODEL_FILES[architecture]
+    parts = read(start)
+    generator = torch.Generator().manual_seed(5)
+    for module in (parts.synthesis, parts.prior, *parts.codebooks):
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data += 0.3 * parameter.abs().mean() * noise
+    end = write(parts, name="end", licence="MIT", description="moved")
+    assert between(start, end, 1.0) == end
+    before, after = networks(read(start)), networks(read(end))
+    for share in (0.0, 0.3, 0.5):
+        made = between(start, end, share)
+        assert read_metadata(made) == read_metadata(end)
+        errors = [
+            float((found - torch.lerp(first, last, share)).norm() / (last - first).norm())
+            for found, first, last in zip(networks(read(made)), before, after, strict=True)
+            if not torch.equal(first, last)
+        ]
+        assert np.mean(errors) <= (0.15 if share else 1e-6)  # as files round
+        others = [
+            {name: value for name, value in read_tensors(data).items() if name.startswith(REST)}
+            for data in (made, end)
+        ]
+        assert others[0].keys() == others[1].keys()
+        assert all(np.array_equal(others[0][name], others[1][name]) for name in others[0])
+
+
+def networks(parts: Any) -> list[torch.Tensor]:
+    modules = (parts.synthesis, parts.prior)
+    return [parameter.detach() for module in modules for parameter in module.parameters()]
 
 
 def test_a_validation_before_the_first_step_is_logged_once(
@@ -268,6 +330,9 @@ def test_starts_have_an_architecture_that_the_recipe_knows(
         ({"data__held_out": "0"}, "held_out"),
         ({"train__product__pages": "0.5"}, "pages"),
         ({"train__product__samples": "1.5"}, "samples"),
+        ({"train__product__mix": "1.5"}, "mix"),
+        ({"train__product__mix": "-0.5"}, "mix"),
+        ({"train__product__rates": "{codebooks = -1.0}"}, "rates"),
     ],
 )
 def test_wrong_recipes_name_the_key(change: dict[str, str], named: str) -> None:

@@ -74,6 +74,28 @@ def test_muon_lowers_the_loss() -> None:
     assert losses[-1] < 0.2 * losses[0]
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_parts_learn_at_rates_of_their_own(optimiser: str) -> None:
+    moved = []
+    for rates in ({}, {"2.": 0.0, "2.bias": 3.0, "4": 0.5}):
+        schedule = ScheduleConfig(steps=10, optimiser=optimiser, rates=rates)
+        module = network()
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        Optimisers(module, schedule).step(error(module, 0), 1e-3)
+        after = module.state_dict()
+        moved.append({name: (after[name] - value).flatten() for name, value in before.items()})
+    factors = {"0.weight": 1.0, "0.bias": 1.0, "2.weight": 0.0, "2.bias": 3.0}
+    for name, factor in (factors | {"4.weight": 0.5, "4.bias": 0.5}).items():
+        assert float(moved[0][name].abs().max()) > 0.0
+        assert torch.allclose(moved[1][name], factor * moved[0][name], rtol=1e-2, atol=1e-7), name
+
+
+def test_a_rate_of_no_parameter_is_refused() -> None:
+    schedule = ScheduleConfig(steps=10, rates={"0": 2.0, "codebook": 2.0})
+    with pytest.raises(ValueError, match=r"rates\.codebook: no parameter"):
+        Optimisers(network(), schedule)
+
+
 def test_parameters_without_gradient_stay() -> None:
     module = network()
     before = module[2].weight.detach().clone()

@@ -73,6 +73,9 @@ class ScheduleConfig:
     """'adam', or 'muon': Muon for the weights of layers, Adam for the rest."""
     learning_rate: float = 3e-4
     """Peak rate of the optimiser."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """How many times the rate it is for parameters whose names begin so; of several that fit the
+    longest counts."""
     warmup: int = 100
     """Steps over which the rate rises from 0 to its peak."""
     decay: float = 0.25
@@ -96,6 +99,8 @@ class ScheduleConfig:
             raise ValueError("train.*.optimiser must be 'adam' or 'muon'")
         if not 0.0 <= self.average < 1.0:
             raise ValueError("train.*.average must be 0 to less than 1")
+        if not all(factor >= 0.0 for factor in self.rates.values()):
+            raise ValueError("train.*.rates must be >= 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ with Adam.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
 _MOMENTUM = 0.95
 _RMS = 0.2
@@ -26,7 +27,7 @@ _SIDE_MIN = 16
 class Muon(torch.optim.Optimizer):
     """The optimiser of matrices; a kernel (outputs, ...) counts as (outputs, the rest)."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Tensor = 1e-3) -> None:
+    def __init__(self, parameters: ParamsT, lr: float | Tensor = 1e-3) -> None:
         super().__init__(parameters, {"lr": lr})
 
     @torch.no_grad()

@@ -5,8 +5,10 @@ Both know their state by the names of parameters, so that a checkpoint holds it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +16,35 @@ from torch import Tensor, nn
 from vqcodec.training.config import ScheduleConfig
 from vqcodec.training.muon import Muon, is_hidden
 
+_Groups: TypeAlias = "defaultdict[float, list[nn.Parameter]]"
+"""Parameters by how many times the rate they learn at."""
+_FACTOR = "factor"
+"""Name of that in what an optimiser keeps of a group."""
+
 
 class Optimisers:
     """Adam for all parameters, or Muon for hidden layers and Adam for the rest."""
 
     def __init__(self, module: nn.Module, schedule: ScheduleConfig) -> None:
+        """Raises ValueError if the schedule has a rate for parameters that there are not."""
         self._module = module
         self._clip = schedule.clip
         muon = schedule.optimiser == "muon"
-        hidden: list[nn.Parameter] = []
-        rest: list[nn.Parameter] = []
+        hidden: _Groups = defaultdict(list)
+        rest: _Groups = defaultdict(list)
         for name, parameter in module.named_parameters():
-            (hidden if muon and is_hidden(name, parameter) else rest).append(parameter)
+            groups = hidden if muon and is_hidden(name, parameter) else rest
+            groups[_factor(name, schedule.rates)].append(parameter)
+        names = [name for name, _ in module.named_parameters()]
+        for prefix in schedule.rates:
+            if not any(name.startswith(prefix) for name in names):
+                raise ValueError(f"train.*.rates.{prefix}: no parameter's name begins so")
         # A step of an optimiser that is not `capturable` cannot become part of a CUDA graph.
-        on_gpu = all(parameter.is_cuda for parameter in rest)
-        adam = torch.optim.Adam(rest, fused=True, capturable=on_gpu)
+        on_gpu = all(parameter.is_cuda for group in rest.values() for parameter in group)
+        adam = torch.optim.Adam(_told(rest), fused=True, capturable=on_gpu)
         self._all: list[torch.optim.Optimizer] = [adam]
         if hidden:
-            self._all.append(Muon(hidden))
+            self._all.append(Muon(_told(hidden)))
 
     def step(self, loss: Tensor, rate: float | Tensor) -> Tensor:
         """Take one step against the gradient of `loss`; return the gradient's norm, ().
@@ -44,7 +57,7 @@ class Optimisers:
         norm = nn.utils.clip_grad_norm_(self._module.parameters(), self._clip)
         for optimiser in self._all:
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group[_FACTOR]
             optimiser.step()
         return norm
 
@@ -74,6 +87,17 @@ class Optimisers:
             like = parameter if value.dim() else torch.empty((), device=parameter.device)
             moment = torch.empty_like(like, requires_grad=False).copy_(value)
             owner[parameter].state[parameter][key] = moment
+
+
+def _factor(name: str, rates: Mapping[str, float]) -> float:
+    """Return how many times the rate a parameter learns at; the longest prefix counts."""
+    known = [prefix for prefix in rates if name.startswith(prefix)]
+    return rates[max(known, key=len)] if known else 1.0
+
+
+def _told(groups: _Groups) -> list[dict[str, Any]]:
+    """Return groups as optimisers take them."""
+    return [{"params": group, _FACTOR: factor} for factor, group in groups.items()]
 
 
 class Average:

@@ -1,10 +1,11 @@
 """A model of pictures, made one's own: codebooks, prior and synthesis go on training on pictures
 of one kind.
 
-Analysis and gains stay as they are (`product` says why). A share of the crops are pictures that
-the model draws by itself (`replay`), so that it does not forget all others. What is saved is
-measured on pictures held out: while training goes on by the bits of the integer prior, in the end
-by files. Where it is too little, no model is made.
+Analysis and gains stay as they are (`product` says why). So that the model does not forget all
+other pictures, a share of the crops are pictures that it draws by itself (`replay`), and in the
+end synthesis and prior go a part of the way back (`between`). What is saved is measured on pictures
+held out: while training goes on by the bits of the integer prior, in the end by files. Where it is
+too little, no model is made.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from vqcodec.models.photo_model import PhotoModel
 from vqcodec.registry.load import load_model, parse_model
 from vqcodec.registry.store import ModelFile, find, read_verified
 from vqcodec.training import run_deep_photo, run_photo
+from vqcodec.training.between import between
 from vqcodec.training.config import (
     DataConfig,
     PhotoRecipe,
@@ -105,7 +107,8 @@ def train_stages(recipe: CustomRecipe, run: Run) -> bytes:
     watched = replace(run, reporter=reporter)
     if settings.samples > 0.0:
         pictures = pictures.joined(samples[_COMPARED:], settings.samples)
-    made = _train(recipe, start, schedule, watched, pictures, _spread(held_out, _VALIDATED))
+    end = _train(recipe, start, schedule, watched, pictures, _spread(held_out, _VALIDATED))
+    made = between(read_verified(start), end, settings.mix)
     if rank() == 0:
         _compare(judge, made, run)
     return made
