@@ -36,6 +36,7 @@ FILES: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Of each model: names of files and how they are compressed; the first is decoded too."""
 SOUNDS: dict[str, dict[str, Any]] = {
+    "speech": {},
     "paper-speech": {"speaker": "LJ"},
     "paper-speech-25hz": {"speaker": "LJ"},
 }
