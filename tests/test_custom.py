@@ -13,9 +13,9 @@ import torch
 from block_model import block_photo
 from conftest import Run, one_line_error, photo
 from PIL import Image
-from test_deep import one_thread as one_thread
 from test_deep_product import place as place
 from test_training import Silent
+from test_training import one_thread as one_thread
 
 import vqcodec
 from vqcodec.cli import train as command

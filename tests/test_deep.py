@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ import torch
 from conftest import Run, photo
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_training import Silent
+from test_training import Silent, threads
+from test_training import one_thread as one_thread
 
 from vqcodec.errors import ModelCorruptError, ModelNotFoundError
 from vqcodec.training.architectures import load_recipe
@@ -63,14 +63,6 @@ validate_every = 4
 checkpoint_every = 3
 """
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -138,12 +130,15 @@ def test_a_run_ends_with_a_checkpoint_and_no_model(place: Path) -> None:
     assert rows[1]["bpp1"] < rows[1]["bpp4"]
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 5, 7])
-def test_resumed_run_equals_the_uninterrupted_one(place: Path, stop_at: int) -> None:
-    whole = run(recipe(place), place, "whole", Silent())
-    with pytest.raises(InterruptedRunError):
-        run(recipe(place), place, "parts", Silent(("transform", stop_at)))
-    parts = run(recipe(place), place, "parts", Silent(), resume=True)
+@pytest.mark.parametrize(("stop_at", "count"), [(1, 1), (3, 1), (5, 1), (7, 1), (5, 2), (5, 3)])
+def test_resumed_run_equals_the_uninterrupted_one_with_as_many_threads(
+    place: Path, stop_at: int, count: int
+) -> None:
+    with threads(count):
+        whole = run(recipe(place), place, "whole", Silent())
+        with pytest.raises(InterruptedRunError):
+            run(recipe(place), place, "parts", Silent(("transform", stop_at)))
+        parts = run(recipe(place), place, "parts", Silent(), resume=True)
     expected, found = load_file(whole), load_file(parts)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from block_model import block_photo
 from conftest import Run, photo
-from test_deep import one_thread as one_thread
 from test_training import Silent
+from test_training import one_thread as one_thread
 
 import vqcodec
 from vqcodec.codec import effort as efforts
@@ -181,6 +181,18 @@ def test_the_last_stage_trained_with_the_analysis_of_the_file(place: Path) -> No
             levels = unpack(found, tuple(trained.shape))
             found = restore(levels, tensors[f"{name}.scale"])
         assert np.allclose(found, trained, rtol=1e-6, atol=0.0), name
+
+
+def test_fixtures_have_as_many_threads_as_the_tests(request: pytest.FixtureRequest) -> None:
+    """Pytest makes fixtures in the order of their names here. One made before `one_thread` would
+    train with other sums than the tests that compare runs with it.
+    """
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    training = [test for test in tests if {"place", "one_thread"} <= set(test.fixturenames)]
+    assert training
+    for test in training:
+        names = test.fixturenames
+        assert names.index("one_thread") < names.index("place"), test.nodeid
 
 
 @pytest.mark.parametrize(("stage", "stop_at"), [("exact", 3), ("product", 1), ("product", 4)])

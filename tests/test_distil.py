@@ -13,10 +13,10 @@ import torch
 from conftest import photo
 from graphs import CodedSteps, steps_of
 from test_deep import CPU
-from test_deep import one_thread as one_thread
 from test_deep_product import RECIPE, SETTINGS, make
 from test_deep_product import place as place
 from test_training import Silent
+from test_training import one_thread as one_thread
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.models import packed

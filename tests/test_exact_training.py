@@ -11,8 +11,9 @@ import torch
 from conftest import photo
 from random_networks import DEEP_TRANSFORM, random_exact, random_photo2
 from safetensors.torch import load_file
-from test_deep import RECIPE, one_thread, place, recipe, run  # noqa: F401
+from test_deep import RECIPE, place, recipe, run  # noqa: F401
 from test_training import Silent
+from test_training import one_thread as one_thread
 
 import vqcodec
 from vqcodec.engines.engine import make_engine

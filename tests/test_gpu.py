@@ -27,10 +27,10 @@ from safetensors.torch import load_file
 from shelf import Shelf
 from stage import Shelves
 from test_deep import CPU, recipe, run
-from test_deep import one_thread as one_thread
 from test_deep import place as place
 from test_exact_training import BOTH_STAGES
 from test_training import Silent
+from test_training import one_thread as one_thread
 
 from vqcodec.errors import ModelCorruptError
 from vqcodec.registry.load import load_model

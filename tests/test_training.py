@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,22 @@ def recipe(tmp_path: Path) -> Recipe:
     return load_recipe(path)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch work with so many threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread for a module's tests and for its fixtures: other threads, other sums."""
+    with threads(1):
+        yield
 
 
 def run(recipe: Recipe, folder: Path, out: Path, reporter: Silent, *, resume: bool = False) -> None:

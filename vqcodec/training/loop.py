@@ -3,8 +3,11 @@
 A stage says what a batch is and what its loss is. The loop owns the optimiser,
 the learning rate, checkpoints and interruption. A checkpoint holds the network,
 its moving average, the optimiser's moments and the step; as every draw is a function
-of the step (see `data`), a resumed run continues exactly. Of several processes
-(`distributed`) the first alone writes, validates and reports.
+of the step (see `data`), a resumed run continues exactly: on a CPU to the bit, if the processor,
+the libraries and the number of torch's threads (`torch.get_num_threads`; OMP_NUM_THREADS sets it)
+are those of before. Sums of convolutions and of their gradients are split among the threads, and
+another split rounds differently. Of several processes (`distributed`) the first alone writes,
+validates and reports.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ def train(
     `data` is a folder of pictures, or of sound if the recipe is of that, or several; of each
     folder of pictures equally many are drawn. `validation` is one too; without it one file of 16
     (at least one, or as many pictures as the recipe says; at most 32) is held out of `data`.
-    Checkpoints and logs go to the folder `run`; `resume` continues from them. Of several processes
-    (`distributed`) all must call this alike, and process 0 writes.
+    Checkpoints and logs go to the folder `run`; `resume` continues from them, exactly
+    if the number of threads is that of before (see `loop`). Of several processes (`distributed`)
+    all must call this alike, and process 0 writes.
 
     Returns `out`; or, of a recipe whose stages make no model (of photo-2 some, and the paper's
     decoder of sound, which is part of no model), the checkpoint of the last stage.
