@@ -60,7 +60,7 @@ def test_shipped_models_of_sound_compress_well(model: str) -> None:
     decoded, _ = vqcodec.decompress_audio(data)
     frames = [sound[0, : 50 * 1600].reshape(50, 1600) for sound in (samples, decoded)]
     levels = [np.log(np.square(frame).mean(1) + 1e-6) for frame in frames]
-    assert np.corrcoef(levels)[0, 1] > 0.9
+    assert np.corrcoef(levels)[0, 1] > 0.8
 
 
 SIZES = [(model, setting) for model, settings in SETTINGS.items() for setting in settings]
