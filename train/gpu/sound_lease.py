@@ -23,7 +23,7 @@ import torch
 from lease import Lease, Span
 from pack import CHECKPOINT, VALIDATION
 from slim import load_slim
-from sound_shelf import SoundShelf, share_numbers
+from sound_shelf import SoundShelf
 from torch import Tensor
 
 from vqcodec.errors import ModelCorruptError
@@ -59,12 +59,11 @@ class ParcelMedium(SpeechMedium):
         super().__init__(recipe, recordings, validation, device)
         self._levels = recipe.data.levels
         self._rng = np.random.default_rng([recipe.seed, 10])
-        self._shares = recordings.shares
         self._shelf = SoundShelf(recordings, recipe.data.speeds, device)
 
     def batch(self, count: int, length: int, rng: np.random.Generator) -> Tensor:
         """Draw samples on the device: float32 (count, length)."""
-        numbers = share_numbers(self._shares, count, self._rng)
+        numbers = np.array([self._recordings.draw(self._rng) for _ in range(count)])
         return self._shelf.crops(numbers, length, self._levels, self._rng)
 
 

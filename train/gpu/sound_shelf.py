@@ -7,7 +7,6 @@ resampled or transferred while the GPU trains. Nine hours at five speeds take 5 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -92,11 +91,3 @@ def _played(samples: NDArray[np.float32], factor: float) -> tuple[NDArray[np.int
     varied = soxr.resample(samples, factor, 1.0)
     peak = float(np.abs(varied).max(initial=1e-9))
     return np.rint(varied * (_FULL / peak)).astype(np.int16), peak
-
-
-def share_numbers(
-    shares: Sequence[float] | NDArray[np.float64], count: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw numbers of recordings by their probabilities."""
-    drawn: NDArray[np.int64] = rng.choice(len(shares), size=count, p=shares)
-    return drawn

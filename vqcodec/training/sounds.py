@@ -139,9 +139,7 @@ class Recordings:
         wait()
         self._recordings = [Recording(**row) for row in json.loads(index.read_text("utf-8"))]
         self._samples = np.memmap(samples, dtype="<i2", mode="r")
-        self.shares = _shares(self._recordings, config.weights, folders)
-        """Probability of each to be drawn, float64 (n,)."""
-        self._chances = Chances(self.shares)
+        self._chances = Chances(_shares(self._recordings, config.weights, folders))
 
     def __len__(self) -> int:
         return len(self._recordings)
