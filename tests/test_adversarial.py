@@ -115,3 +115,17 @@ def test_impossible_settings_are_refused(place: Path, key: str, value: str, prob
     assert f"{key} = " in RECIPE or key == "deceived"
     with pytest.raises(ValueError, match=problem):
         recipe(place, **{f"train__adversarial__{key}": value})
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.25, 1.0])
+def test_in_the_end_the_synthesis_goes_a_part_of_the_way_back(place: Path, mix: float) -> None:
+    tried = stage(place, train__adversarial__mix=str(mix))
+    before = {name: value.clone() for name, value in tried.module.state_dict().items()}
+    with torch.no_grad():
+        for parameter in tried.module.parameters():
+            parameter += 1.0
+    tried.settle()
+    for name, value in tried.module.state_dict().items():
+        moved = mix if "synthesis" in name else 1.0
+        if before[name].is_floating_point() and name in dict(tried.module.named_parameters()):
+            torch.testing.assert_close(value, before[name] + moved, msg=name)

@@ -8,10 +8,12 @@ import math
 import pytest
 import torch
 from bounds import (
+    fitted_prior,
     gaussian_divergence,
     log_logistic,
+    log_prior,
     multi_sample_bound,
-    uniform_divergence,
+    uniform_prior,
     vimco,
 )
 from torch.distributions import Normal, kl_divergence
@@ -40,8 +42,20 @@ def test_gaussian_divergence() -> None:
 def test_indices_of_a_sure_encoder_cost_log_k() -> None:
     sure, uniform = torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.full((4,), 0.25)
     exact = float(torch.xlogy(sure, sure / uniform).sum())
-    assert uniform_divergence(1, 4) == pytest.approx(exact)
-    assert uniform_divergence(640, 512) == pytest.approx(640 * 9 * math.log(2.0))
+    assert float(-log_prior(torch.tensor([[1]]), uniform_prior(1, 4))) == pytest.approx(exact)
+    many = torch.zeros(2, 10, 8, 8, dtype=torch.int64)
+    expected = [640 * 9 * math.log(2.0)] * 2
+    assert (-log_prior(many, uniform_prior(10, 512))).tolist() == pytest.approx(expected)
+
+
+def test_a_fitted_prior_is_of_each_latent() -> None:
+    counts = torch.tensor([[3.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
+    prior = fitted_prior(counts)
+    assert torch.allclose(prior.exp().sum(1), torch.ones(3))
+    assert prior.exp()[:2].flatten().tolist() == pytest.approx([3.5 / 4, 0.5 / 4, 0.25, 0.75])
+    indices = torch.tensor([[[0, 1], [1, 1], [0, 0]]])  # of one picture, two positions of each
+    expected = math.log(3.5 / 4 * 0.5 / 4 * 0.75 * 0.75 * 0.5 * 0.5)
+    assert float(log_prior(indices, prior)) == pytest.approx(expected)
 
 
 def expected_bound(logits: torch.Tensor, samples: int) -> torch.Tensor:

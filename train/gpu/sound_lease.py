@@ -5,7 +5,8 @@
 
 takes a folder with `checkpoint` (as `slim` writes it, of the first stage), `sounds` and
 `validation`, trains the first stage on from there, and the stages after it, for so many minutes
-each, and writes the model. The clock says where in the recipe's schedule a step is (`lease`).
+each. Each stage leaves its checkpoint in a folder of its name, and from the second on a model. The
+clock says where in the recipe's schedule a step is (`lease`).
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def stages_of(
 
 
 def train(options: argparse.Namespace, given: SpeechRecipe) -> None:
-    """Train a stage for each number of minutes, and write the model if it has codebooks.
+    """Train a stage for each number of minutes, and write the models of those with codebooks.
 
     Raises: ModelCorruptError or ValueError if the parcel is not whole or of another recipe;
     FloatingPointError when training diverges.
@@ -124,13 +125,16 @@ def train(options: argparse.Namespace, given: SpeechRecipe) -> None:
         end += 60.0 * minutes
         seconds = end - (time.monotonic() - began) - _RESERVE
         span = Span(start=start, until=stage.schedule.steps, seconds=seconds, steps=options.steps)
-        lease = Lease(stage, span, 1.0, parcel, options.out, device)
+        folder = options.out / stage.name
+        lease = Lease(stage, span, 1.0, parcel, folder, device)
         step = lease.run()
         print(f"{stage.name}: steps {start} to {step}, {lease.steps} taken", flush=True)
         start = 0
+        if isinstance(stage, AdversarialStage):
+            stage.settle()
         if not isinstance(stage, SpeechTransformStage):
             model = write_model(recipe, medium, stage.codebooks)
-            (options.out / _MODEL).write_bytes(model)
+            (folder / _MODEL).write_bytes(model)
 
 
 def main() -> None:
@@ -138,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("recipe", type=Path)
     parser.add_argument("parcel", type=Path, help="folder with all that was packed")
-    parser.add_argument("--out", type=Path, required=True, help="folder for what is trained")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what the stages leave")
     parser.add_argument(
         "--minutes", type=float, nargs="+", required=True, help="time for everything, by stage"
     )
@@ -151,7 +155,6 @@ def main() -> None:
     if not isinstance(given, SpeechRecipe):
         parser.error(f"{options.recipe} is not a recipe of speech")
     torch.backends.cudnn.benchmark = True
-    options.out.mkdir(parents=True, exist_ok=True)
     try:
         train(options, given)
     except (OSError, ModelCorruptError, ValueError, FloatingPointError) as error:

@@ -40,11 +40,29 @@ def gaussian_divergence(means: Tensor, log_variances: Tensor) -> Tensor:
     return 0.5 * (means.square() + log_variances.exp() - 1.0 - log_variances)
 
 
-def uniform_divergence(latents: int, size: int) -> float:
-    """Return KL(q || p) of indices that the encoder is sure of, under a uniform prior over `size`
-    of them: log K each, whatever they are (arXiv 1711.00937, section 3.1).
+def uniform_prior(latents: int, size: int) -> Tensor:
+    """Return log p of each of `size` indices of each latent, all alike: (latents, size)."""
+    return torch.full((latents, size), -math.log(size))
+
+
+def fitted_prior(counts: Tensor) -> Tensor:
+    """Return log p of indices (latents, K) that were counted so often: each latent has a
+    distribution of its own. Half is added to every count, so that none is impossible (Krichevsky
+    and Trofimov, 1981).
     """
-    return latents * math.log(size)
+    raised = counts + 0.5
+    return torch.log(raised / raised.sum(1, keepdim=True))
+
+
+def log_prior(indices: Tensor, prior: Tensor) -> Tensor:
+    """Return log p(z) of indices (B, latents, ...) under log p of each, (latents, K): (B,).
+
+    Of an encoder that is sure of its indices -log p(z) is KL(q || p) (arXiv 1711.00937, section
+    3.1).
+    """
+    by_latent = indices.transpose(0, 1).flatten(1)
+    found = prior.gather(1, by_latent).view(indices.transpose(0, 1).shape)
+    return found.transpose(0, 1).flatten(1).sum(1)
 
 
 def multi_sample_bound(weights: Tensor) -> Tensor:

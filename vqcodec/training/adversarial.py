@@ -6,6 +6,8 @@ the mean: dull where they say little. Here discriminators learn to tell decoded 
 recordings, with a hinge loss, and the synthesis learns to be taken for a recording, and to look
 alike to their layers (Défossez et al., arXiv 2210.13438, section 3.4, eq. 3 and 4), while it stays
 near the recording as before. Analysis, codebooks and prior stand still: the files are the same.
+In the end the synthesis goes a part of the way back (`settle`; Wortsman et al., "Robust fine-tuning
+of zero-shot models", arXiv 2109.01903, section 3).
 
 One backward pass and one optimiser serve both sides: the discriminators judge sound that passes no
 gradient on, and the synthesis is judged by copies of their weights that take none.
@@ -61,6 +63,7 @@ class AdversarialStage:
         self._seed = recipe.seed
         self._medium = medium
         self._device = device
+        self._before = [p.detach().clone() for p in medium.networks.synthesis.parameters()]
         coded = Coded(medium.networks, codebooks).requires_grad_(False)
         medium.networks.synthesis.requires_grad_(True)
         torch.manual_seed(recipe.seed + 2)
@@ -124,6 +127,13 @@ class AdversarialStage:
     def validate(self) -> dict[str, float]:
         """As `HardIndices.validate`."""
         return self._hard.validate(self._medium.latents)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Take the trained synthesis back, all but the share `mix` of the way that it came."""
+        after = self._medium.networks.synthesis.parameters()
+        for parameter, before in zip(after, self._before, strict=True):
+            parameter.copy_(torch.lerp(before.to(parameter.device), parameter, self.schedule.mix))
 
 
 def told_apart(true: Judged, false: Judged) -> Tensor:

@@ -88,6 +88,9 @@ class AdversarialTraining(ScheduleConfig):
     """Weight of being taken for a recording, beside the distortion."""
     alike: float = 0.1
     """Weight of what the discriminators' layers see of the difference."""
+    mix: float = 1.0
+    """Where the model's synthesis lies between the one before this stage, at 0, and the one that it
+    ends with, at 1."""
 
     def __post_init__(self) -> None:
         ScheduleConfig.__post_init__(self)
@@ -97,6 +100,8 @@ class AdversarialTraining(ScheduleConfig):
             raise ValueError(
                 "train.adversarial: channels must be 1 at least, alone, deceived and alike 0"
             )
+        if not 0.0 <= self.mix <= 1.0:
+            raise ValueError("train.adversarial.mix must be 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

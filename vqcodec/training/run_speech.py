@@ -43,6 +43,7 @@ def train_stages(recipe: SpeechRecipe, run: Run) -> bytes:
     if recipe.train.adversarial:
         last = AdversarialStage(recipe, recipe.train.adversarial, medium, codebooks, run.device)
         Trainer(last, run.folder, run.reporter).run(resume=run.resume)
+        last.settle()
     return write_model(recipe, medium, codebooks)
 
 
