@@ -1,6 +1,7 @@
-"""What models share that have one codebook and an index for each position: all but the networks.
+"""What models share that measure indices at once, as they have one quality; and of these, those
+that have one codebook and an index for each position: all but the networks.
 
-A model file holds `codebook` in float32 and `prior.*` in integers.
+A model file of the latter holds `codebook` in float32 and `prior.*` in integers.
 """
 
 from __future__ import annotations
@@ -24,15 +25,14 @@ from vqcodec.prior.trunk import Trunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodebookModel:
-    """All of a model but its networks; see `model.Model`. What it measures are indices."""
+class IndexModel:
+    """What a model of one quality has; see `model.Model`. What it measures are indices."""
 
     name: str
     sha256: str
     """Full SHA-256 of the model file, hexadecimal."""
-    codebook: NDArray[np.float32]
-    """(K, D) codewords."""
     prior: Prior
+    """Of the indices that a file holds."""
 
     @property
     def qualities(self) -> int:
@@ -44,6 +44,35 @@ class CodebookModel:
         """Its only quality is 0."""
         return 1
 
+    def groups(self, quality: int) -> int:
+        """Indices per position."""
+        return len(self.codewords(quality))
+
+    def codewords(self, quality: int) -> tuple[int, ...]:
+        """All indices have one."""
+        return tuple(size for groups, size in self.prior.parts for _ in range(groups))
+
+    def prior_of(self, quality: int) -> Prior:
+        """Return the only one."""
+        return self.prior
+
+    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> KnownIndices:
+        """Take the indices that were measured, (..., G); there is nothing to weigh."""
+        indices = np.concatenate([tile.reshape(-1, tile.shape[-1]) for tile in tiles])
+        return KnownIndices(self.prior.parts, indices)
+
+    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
+        """Return what was measured."""
+        return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodebookModel(IndexModel):
+    """All of a model but its networks; a position has one index."""
+
+    codebook: NDArray[np.float32]
+    """(K, D) codewords."""
+
     @property
     def largest(self) -> None:
         """Shapes are of any size."""
@@ -53,27 +82,6 @@ class CodebookModel:
     def codebook_size(self) -> int:
         """Number K of codewords."""
         return len(self.codebook)
-
-    def groups(self, quality: int) -> int:
-        """One index per position."""
-        return 1
-
-    def codewords(self, quality: int) -> tuple[int, ...]:
-        """All indices have one."""
-        return (self.codebook_size,)
-
-    def prior_of(self, quality: int) -> Prior:
-        """Return the only one."""
-        return self.prior
-
-    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> KnownIndices:
-        """Take the indices that were measured, (..., 1); there is nothing to weigh."""
-        indices = np.concatenate([tile.reshape(-1, 1) for tile in tiles])
-        return KnownIndices(self.prior.parts, indices)
-
-    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
-        """Return what was measured."""
-        return measured
 
 
 def nearest(vectors: NDArray[np.float32], latents: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -8,7 +8,6 @@ in float32, and `prior.*` and `condition.*` in integers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +18,10 @@ from vqcodec.engines.engine import Engine
 from vqcodec.errors import ModelCorruptError
 from vqcodec.grid import Box, Size
 from vqcodec.models import autoencoder, file, second_stage
-from vqcodec.models.codebook import nearest, read_prior
+from vqcodec.models.codebook import IndexModel, nearest, read_prior
 from vqcodec.models.config import AutoencoderConfig, PriorConfig
 from vqcodec.models.config_two_stage import SecondStageConfig
-from vqcodec.prior.chooser import KnownIndices
 from vqcodec.prior.conditional import Condition, ConditionalPrior
-from vqcodec.prior.context import Prior
 from vqcodec.prior.layer import Float
 from vqcodec.prior.uniform import uniform_prior
 
@@ -35,16 +32,13 @@ _STRIDE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwoStage:
+class TwoStage(IndexModel):
     """What `vqcodec.load_model` returns for it; see `model.PictureModel`.
 
-    A picture is one position. Its fine features are the first stage's indices, (1, n, m), and what
-    it measures are indices of the latents.
+    A picture is one position, and the prior is of the latents. Its fine features are the first
+    stage's indices, (1, n, m), and what it measures are indices of the latents.
     """
 
-    name: str
-    sha256: str
-    """Full SHA-256 of the model file, hexadecimal."""
     config: SecondStageConfig
     codebook: NDArray[np.float32]
     """(K, D): codewords of the first stage."""
@@ -54,23 +48,11 @@ class TwoStage:
     """(G, K, D): codewords of each latent."""
     second_encoder: Engine
     second_decoder: ConditionalPrior
-    prior: Prior
-    """Of the latents."""
 
     @property
     def medium(self) -> Medium:
         """Pictures."""
         return Medium.PICTURE
-
-    @property
-    def qualities(self) -> int:
-        """It has none."""
-        return 0
-
-    @property
-    def quality_scale(self) -> int:
-        """Its only quality is 0."""
-        return 1
 
     @property
     def codebook_size(self) -> int:
@@ -116,27 +98,6 @@ class TwoStage:
     def is_concurrent(self) -> bool:
         """As the engine of its networks is."""
         return self.decoder.is_concurrent
-
-    def groups(self, quality: int) -> int:
-        """One index of each latent."""
-        return self.config.latents
-
-    def codewords(self, quality: int) -> tuple[int, ...]:
-        """All indices have one."""
-        return (self.codebook_size,) * self.config.latents
-
-    def prior_of(self, quality: int) -> Prior:
-        """Return the only one."""
-        return self.prior
-
-    def chooser(self, tiles: Sequence[NDArray], quality: int, weight: float) -> KnownIndices:
-        """Take the indices that were measured, (1, 1, G); there is nothing to weigh."""
-        indices = np.concatenate([tile.reshape(-1, self.config.latents) for tile in tiles])
-        return KnownIndices(self.prior.parts, indices)
-
-    def nearest(self, measured: NDArray, quality: int) -> NDArray[np.integer]:
-        """Return what was measured."""
-        return measured
 
     def fine_features(self, pixels: NDArray[np.float32], inner: Box) -> NDArray[np.int32]:
         """Map pixels (3, 128, 128) in 0..1, of which the first rows and columns are looked at, to
