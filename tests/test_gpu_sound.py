@@ -54,12 +54,13 @@ def test_a_lease_trains_all_stages_and_writes_the_model(
     assert "transform: steps 2 to 6, 2 taken" in told
     assert "product: steps 0 to 4, 2 taken" in told
     assert "adversarial: steps 0 to 4, 2 taken" in told
-    model = parse_model((out / "model.safetensors").read_bytes(), sha256="")
-    assert model.qualities == 3
-    rows = [json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()]
+    for name in ("product", "adversarial"):
+        model = parse_model((out / name / "model.safetensors").read_bytes(), sha256="")
+        assert model.qualities == 3
+    rows = [json.loads(row) for row in (out / "adversarial/log.jsonl").read_text().splitlines()]
     stages = [row["stage"] for row in rows if row["kind"] == "validation"]
     assert stages == 2 * ["transform"] + 2 * ["product"] + 2 * ["adversarial"]
-    _, weights = slim.load_slim(out)
+    _, weights = slim.load_slim(out / "adversarial")
     assert {name.partition(".")[0] for name in weights} == {
         *("analysis", "synthesis", "gains", "prior", "codebooks")
     }
@@ -71,9 +72,9 @@ def test_the_first_stage_goes_on_from_its_weights(
     given = ("--minutes", "5", "--steps", "1", "--batch", "3", "--start", "4")
     out = lease(parcel, monkeypatch, *given)
     _, before = slim.load_slim(parcel / "checkpoint")
-    manifest, after = slim.load_slim(out)
+    manifest, after = slim.load_slim(out / "transform")
     assert (manifest.start, manifest.step) == (4, 6)
-    assert not (out / "model.safetensors").exists()
+    assert not list(out.rglob("model.safetensors"))
     changes = [float((after[name] - before[name]).abs().max()) for name in before]
     assert 0.0 < max(changes) < 0.1
 
