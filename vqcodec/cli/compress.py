@@ -80,8 +80,8 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
         type=click.IntRange(LOWEST, HIGHEST),
         default=LOWEST,
         show_default=True,
-        help="Above 1 the indices of pictures are refined for better pixels in fewer bytes: half "
-        "a minute at 2, many minutes at 9. Needs torch.",
+        help="Above 1 the indices of pictures are refined for better pixels in fewer bytes: a "
+        "minute at 2, many minutes at 9. Needs torch.",
     ),
     click.option(
         "--tune",
