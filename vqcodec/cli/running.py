@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from vqcodec.batch.found import Look, look_at_vqc
 from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
 from vqcodec.batch.listing import describe_left_out
 from vqcodec.batch.plan import Existing, Outputs, Plan, SuffixOf, for_removal, plan
@@ -29,6 +30,7 @@ def run_all(
     suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
     advice: Mapping[str, str],
+    look: Look = look_at_vqc,
     removes_sources: bool = False,
     folders_are_files: bool = False,
 ) -> int:
@@ -38,6 +40,7 @@ def run_all(
         outputs,
         suffix_of=suffix_of,
         is_input=is_input,
+        look=look,
         folders_are_files=folders_are_files,
     )
     if removes_sources:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from vqcodec.audio import jobs as sound_jobs
 from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
-from vqcodec.batch.job import STREAM, Bar, Job, Outcome, Work
+from vqcodec.batch.job import STREAM, Bar, Job, Outcome, Work, open_input
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.formats import is_clip_name, is_video, is_video_name
 from vqcodec.container.layout import SIGNATURE, Medium
@@ -143,11 +143,11 @@ def medium_of(head: bytes) -> Medium | None:
 
 
 def medium_at(path: str) -> Medium | None:
-    """Tell what the .vqc file at a path holds; None also if it cannot be read."""
+    """Tell what the .vqc file at a path, or in stdin, holds; None also if it cannot be read."""
     try:
-        if path == STREAM or not Path(path).is_file():
+        if path != STREAM and not Path(path).is_file():
             return None
-        with Path(path).open("rb") as file:
+        with open_input(path) as file:
             return medium_of(file.read(_MEDIUM_AT + 1))
     except OSError:
         return None
