@@ -9,11 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from clip_commands import TAKES
+from clip_commands import save as save_clip
 from conftest import Run, one_line_error, photo
 from PIL import features
-from test_clip_cli import TAKES, walk
-from test_clip_cli import save as save_clip
 from test_sound_cli import save as save_sound
+from tiny_clip import walk
 
 from vqcodec.audio.formats import FORMATS
 

@@ -12,6 +12,7 @@ import click
 
 from vqcodec.audio import jobs as sound_jobs
 from vqcodec.batch.found import Found
+from vqcodec.batch.job import EXPECTED, Failure, Job
 from vqcodec.batch.listing import list_files
 from vqcodec.cli.options import (
     Compute,
@@ -31,6 +32,8 @@ from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.container.layout import Medium
+from vqcodec.container.read import recover
+from vqcodec.errors import ChecksumError, CorruptError, TruncatedError
 from vqcodec.image import jobs as picture_jobs
 from vqcodec.media.formats import CLIPS, FRAMES, PICTURES, SOUND, formats_of
 from vqcodec.media.jobs import Decompression, is_vqc, medium_at
@@ -201,6 +204,7 @@ def command(
         is_input=is_vqc,
         advice={},
         look=look,
+        help_with=_help_with,
     )
 
 
@@ -209,3 +213,15 @@ def _media(inputs: Sequence[str]) -> set[Medium]:
     listings = (list_files(text, is_vqc) for text in inputs)
     found = {medium_at(source) for listing in listings for source, _ in listing.files}
     return {medium for medium in found if medium is not None}
+
+
+def _help_with(job: Job, failure: Failure) -> str:
+    """Name the option that helps with a damaged file, if enough of it is left."""
+    if not issubclass(failure.kind, (ChecksumError, CorruptError, TruncatedError)):
+        return ""
+    try:
+        remains = recover(job.read())
+    except EXPECTED:
+        return ""
+    is_damaged = remains.lost or remains.damage
+    return "--salvage decodes the tiles that hold" if is_damaged else ""

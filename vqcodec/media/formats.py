@@ -44,15 +44,11 @@ class Formats:
 
     def changes(self, media: Collection[Medium], quality: int | None) -> Iterator[str]:
         """Yield how formats change pixels or samples of files of these media once more, a sentence
-        each.
-
-        Raises: ValueError if there is no picture whose format has such a quality.
+        each. Raises: ValueError if the format of pictures has no such quality.
         """
         found = []
         if Medium.PICTURE in media:
             found.append(picture_jobs.change_by(self.picture, quality))
-        elif quality is not None and media:
-            raise ValueError("only of pictures is there a quality of the format")
         if Medium.SOUND in media:
             found.append(sound_formats.change_by(self.sound))
         if Medium.CLIP in media:

@@ -17,6 +17,7 @@ from vqcodec.audio.formats import FORMATS, HEAD_BYTES, is_sound, rate_of
 from vqcodec.audio.inspection import SoundInspection
 from vqcodec.audio.reading import open_sound
 from vqcodec.batch.found import Found
+from vqcodec.batch.job import read_input
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.ffmpeg import open_video
 from vqcodec.clip.formats import FOLDER, WRITTEN_VIDEO, is_video
@@ -60,8 +61,8 @@ def look(work: Decompression, source: str, target: Path) -> Found:
     """Tell what is in the place of a .vqc file's result. What cannot be looked at is whole."""
     medium = medium_at(source)
     try:
-        known = None if medium is None else inspect(source)
-    except (FormatError, OSError):
+        known = None if medium is None else inspect(read_input(source))
+    except (FormatError, OSError, ValueError):
         known = None
     try:
         if medium is Medium.SOUND:
