@@ -47,7 +47,8 @@ TINY = {
     "train.product.batch": "2",
     "train.product.crop": "32",
     "train.product.learning_rate": "3e-4",
-    "train.product.mix": "1.0",
+    "train.product.synthesis": "1.0",
+    "train.product.prior": "1.0",
     "train.product.warmup": "2",
     "train.product.average": "0.9",
     "train.product.ms_ssim": "0.0",
@@ -176,16 +177,17 @@ def test_what_measures_pictures_stays_and_what_codes_them_moves(
     assert str(about[0]["name"]) in str(about[1]["description"])
 
 
-def test_the_recipe_says_how_far_networks_go(
-    starts: dict[str, Path], pictures: Path, tmp_path: Path
+@pytest.mark.parametrize("stays", ["synthesis", "prior"])
+def test_the_recipe_says_how_far_each_network_goes(
+    starts: dict[str, Path], pictures: Path, tmp_path: Path, stays: str
 ) -> None:
     out = tmp_path / "mine.safetensors"
-    still = {"train__product__mix": "0.0", "train__product__least_percent": "-1e9"}
+    still = {f"train__product__{stays}": "0.0", "train__product__least_percent": "-1e9"}
     make(recipe(starts["photo-1"], **still), pictures, out)
     before, after = (read_tensors(p.read_bytes()) for p in (starts["photo-1"], out))
     moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-6)}
-    assert moved
-    assert all(name.startswith("codebooks.") for name in moved)
+    moving = {"synthesis", "prior", "codebooks"} - {stays}
+    assert {name.partition(".")[0] for name in moved} == moving
 
 
 @pytest.mark.parametrize("stop_at", [1, 17])
@@ -219,17 +221,18 @@ def test_networks_between_two_others(starts: dict[str, Path], architecture: str)
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.data += 0.3 * parameter.abs().mean() * noise
     end = write(parts, name="end", licence="MIT", description="moved")
-    assert between(start, end, 1.0) == end
-    before, after = networks(read(start)), networks(read(end))
-    for share in (0.0, 0.3, 0.5):
-        made = between(start, end, share)
+    assert between(start, end, synthesis=1.0, prior=1.0) == end
+    for shares in ((0.0, 0.0), (0.3, 0.6), (0.5, 0.0)):
+        made = between(start, end, synthesis=shares[0], prior=shares[1])
         assert read_metadata(made) == read_metadata(end)
-        errors = [
-            float((found - torch.lerp(first, last, share)).norm() / (last - first).norm())
-            for found, first, last in zip(networks(read(made)), before, after, strict=True)
-            if not torch.equal(first, last)
-        ]
-        assert np.mean(errors) <= (0.15 if share else 1e-6)  # as files round
+        each = zip(networks(read(start)), networks(read(end)), networks(read(made)), strict=True)
+        for share, (before, after, both) in zip(shares, each, strict=True):
+            errors = [
+                float((found - torch.lerp(first, last, share)).norm() / (last - first).norm())
+                for found, first, last in zip(both, before, after, strict=True)
+                if not torch.equal(first, last)
+            ]
+            assert np.mean(errors) <= (0.15 if share else 1e-6)  # as files round
         others = [
             {name: value for name, value in read_tensors(data).items() if name.startswith(REST)}
             for data in (made, end)
@@ -238,9 +241,10 @@ def test_networks_between_two_others(starts: dict[str, Path], architecture: str)
         assert all(np.array_equal(others[0][name], others[1][name]) for name in others[0])
 
 
-def networks(parts: Any) -> list[torch.Tensor]:
+def networks(parts: Any) -> list[list[torch.Tensor]]:
+    """Return the weights of synthesis and prior."""
     modules = (parts.synthesis, parts.prior)
-    return [parameter.detach() for module in modules for parameter in module.parameters()]
+    return [[parameter.detach() for parameter in module.parameters()] for module in modules]
 
 
 def test_a_validation_before_the_first_step_is_logged_once(
@@ -330,8 +334,8 @@ def test_starts_have_an_architecture_that_the_recipe_knows(
         ({"data__held_out": "0"}, "held_out"),
         ({"train__product__pages": "0.5"}, "pages"),
         ({"train__product__samples": "1.5"}, "samples"),
-        ({"train__product__mix": "1.5"}, "mix"),
-        ({"train__product__mix": "-0.5"}, "mix"),
+        ({"train__product__synthesis": "1.5"}, "synthesis"),
+        ({"train__product__prior": "-0.5"}, "prior"),
         ({"train__product__rates": "{codebooks = -1.0}"}, "rates"),
     ],
 )

@@ -28,9 +28,11 @@ class CustomTraining(ProductTraining):
     """Validations, evenly over the steps."""
     samples: float = 0.5
     """Share of crops that are pictures which the start draws by itself (`replay`)."""
-    mix: float = 0.6
-    """Where synthesis and prior of the model lie between the start's, at 0, and those that
-    training ends with, at 1 (`between`): with less it gains less, and forgets far less."""
+    synthesis: float = 0.25
+    """Where the synthesis of the model lies between the start's, at 0, and the one that training
+    ends with, at 1 (`between`): with less it gains less, and forgets far less."""
+    prior: float = 0.6
+    """Where its prior lies. It forgets less than the synthesis does."""
     least_percent: float = 1.0
     """Percent of bits that must be saved on the pictures held out, from half of the steps on."""
 
@@ -42,8 +44,9 @@ class CustomTraining(ProductTraining):
             raise ValueError(f"train.product.lambdas.{min(unknown)}: no architecture to start from")
         if not 0.0 <= self.samples <= 1.0:
             raise ValueError("train.product.samples must be 0 to 1")
-        if not 0.0 <= self.mix <= 1.0:
-            raise ValueError("train.product.mix must be 0 to 1")
+        for name in ("synthesis", "prior"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"train.product.{name} must be 0 to 1")
         if not 1 <= self.least_steps <= self.steps:
             raise ValueError("train.product.least_steps must be 1 to train.product.steps")
 

@@ -108,7 +108,7 @@ def train_stages(recipe: CustomRecipe, run: Run) -> bytes:
     if settings.samples > 0.0:
         pictures = pictures.joined(samples[_COMPARED:], settings.samples)
     end = _train(recipe, start, schedule, watched, pictures, _spread(held_out, _VALIDATED))
-    made = between(read_verified(start), end, settings.mix)
+    made = between(read_verified(start), end, synthesis=settings.synthesis, prior=settings.prior)
     if rank() == 0:
         _compare(judge, made, run)
     return made
