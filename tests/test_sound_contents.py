@@ -24,6 +24,7 @@ from vqcodec.audio.inventory.parts import COVER, FURTHER_SOUND, OTHER_DATA
 from vqcodec.audio.reading import SoundFile, open_sound
 from vqcodec.errors import SoundError
 
+soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 pytestmark = pytest.mark.filterwarnings("ignore:it does not look like speech")
 
@@ -112,10 +113,27 @@ def test_samples_of_an_odd_number_of_bytes_may_lack_their_pad(opened: Open) -> N
         assert opened(variant).losses == ()
 
 
-def test_mp3_whose_frames_are_apart_is_named(opened: Open) -> None:
+def test_mp3_whose_frames_are_apart_or_cut_is_named(opened: Open) -> None:
     data = sample("mp3", 40000)
-    middle = data.index(b"\xff", len(data) // 2)
-    assert opened(data[:middle] + noise(500) + data[middle:]).losses
+    first = data[data.index(data[:3], 4) :]
+    assert opened(first).losses == ()  # without the frame that tells how many follow
+    assert "its last frame, which is not whole" in opened(first[:-9]).losses
+    middle = first.index(first[:3], len(first) // 2)
+    assert opened(first[:middle] + noise(500) + first[middle:]).losses
+
+
+def test_mp3_that_do_not_tell_their_length_are_read_to_the_end(opened: Open) -> None:
+    data = sample("mp3", 40000)
+    first = data[data.index(data[:3], 4) :]
+    found = opened(first + first)
+    assert (found.losses, found.length > 80000) == ((), True)
+
+
+def test_what_an_id3_tag_precedes_must_be_known(opened: Open) -> None:
+    tag = files.id3(("TIT2", b"\3One"))
+    found = opened(tag + sample("flac"))
+    assert (found.tags, found.losses) == ((("TITLE", "One"),), ())
+    assert opened(tag + sample("wav")).losses == (OTHER_DATA,)
 
 
 @pytest.mark.parametrize("kind", ["vorbis", "opus", "mp3", "flac", "wav"])
@@ -250,6 +268,9 @@ def test_all_vorbis_comments_are_kept(opened: Open, models: None, run: Run, kind
     Path(name).write_bytes(data)
     assert run("compress", name).err == ""
     assert vqcodec.inspect("talk.vqc").tags == TAGS
+    result = run("decompress", "talk.vqc", "-o", "back.flac")
+    assert "not written: tags TITLE, COMPOSER, LYRICS, ALBUMARTIST, X" in result.err
+    assert soundfile.SoundFile("back.flac").title == "One"
 
 
 @pytest.mark.parametrize("kind", ["flac", *OGG])
@@ -271,18 +292,22 @@ def test_comments_that_cannot_be_kept_are_named(opened: Open, kind: str) -> None
         read(opened(with_comments(kind, files.comments("TITLE=One", "ARTIST=Ann")[:-3])))
 
 
-def test_blocks_of_flac_that_are_not_kept_are_named(opened: Open) -> None:
-    data = files.flac_with(
-        sample("flac"),
-        (1, bytes(50)),
-        (6, noise(2000)),
-        (5, bytes(400)),
-        (2, b"riffxxxx"),
-        (9, b""),
-    )
+@pytest.mark.parametrize(
+    ("block", "loss"),
+    [
+        ((1, bytes(50)), None),
+        ((6, PICTURE), COVER),
+        ((5, files.flac_cue_sheet()), "cue sheet"),
+        ((2, b"riffxxxx"), "application data"),
+        ((9, b"abcd"), "metadata block 9"),
+    ],
+)
+def test_blocks_of_flac_that_are_not_kept_are_named(
+    opened: Open, block: tuple[int, bytes], loss: str | None
+) -> None:
+    data = files.flac_with(sample("flac"), block, (1, b""))
     found = opened(data)
-    expected = (COVER, "cue sheet", "application data", "metadata block 9")
-    assert (found.losses, found.tags, read(found)) == (expected, (), 9000)
+    assert (found.losses, found.tags, read(found)) == ((loss,) if loss else (), (), 9000)
     assert opened(data, strip=True).losses == ()
 
 
@@ -333,6 +358,15 @@ def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
     assert found.tags == (("TITLE", "Tête"), ("ARTIST", "Änn"), ("COMPOSER", "Bo"))
     assert found.losses == ("chunk bext", "chunk cue", "tag IXYZ")
     assert read(found) == 9000
+
+
+def test_chunks_of_every_size_are_read(opened: Open) -> None:
+    body = b"INFOINAM\4\0\0\0One\0"
+    for size in range(len(body)):
+        for name in (b"LIST", b"id3 ", b"bext", b"data"):
+            found = opened(files.riff_with(sample("wav", 10), (name, body[:size])))
+            assert found.length == 10
+            assert found.tags == () or name == b"LIST"
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "vorbis", "aiff", "caf"])

@@ -24,6 +24,17 @@ def require_format(suffix: str) -> None:
         raise ValueError(f"sound cannot be written as {suffix!r}, but as {', '.join(FORMATS)}")
 
 
+def unwritten(tags: Tags) -> tuple[str, ...]:
+    """Return the names of tags that libsndfile does not write: it knows some, and each once."""
+    names = [name for name, _ in tags]
+    known = TAG_NAMES.values()
+    return tuple(
+        dict.fromkeys(
+            name for at, name in enumerate(names) if name not in known or name in names[:at]
+        )
+    )
+
+
 def write_sound(
     file: IO[bytes],
     suffix: str,
@@ -48,7 +59,7 @@ def write_sound(
         with soundfile.SoundFile(
             file.fileno(), "w", rate, channels, subtype, format=name, closefd=False
         ) as sound:
-            for comment, text in tags:
+            for comment, text in reversed(tags):  # of several with one name the first stays
                 if comment in own:
                     setattr(sound, own[comment], text)
             for block in blocks:

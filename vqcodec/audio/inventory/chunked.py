@@ -49,6 +49,8 @@ _OWN_CREATOR = b"m3ga"
 """In a chunk APPL of AIFF: what follows is libsndfile's name of the software."""
 _OWN_END = re.compile(r"(?<=\)).$")
 """A byte that libsndfile writes too much there."""
+_AU_TEXT = "annotation"
+"""The name of what the header of an AU file has beside numbers."""
 _STRUCTURE = frozenset(
     {
         *("fmt ", "data", "fact", "PEAK", "peak", "JUNK", "junk", "PAD ", "FLLR", "ds64"),
@@ -144,7 +146,7 @@ def _layout_of_au(head: bytes, size: int) -> Layout:
     start, told = struct.unpack(">II", head[4:12].ljust(8, b"\0"))
     there = max(0, size - start)
     there = there if is_unknown(told) else min(told, there)
-    chunks = (Span("head", 24, start - 24, start - 24),) if start > 24 else ()
+    chunks = (Span(_AU_TEXT, 24, start - 24, start - 24),) if start > 24 else ()
     return Layout(b".snd", (*chunks, Span("data", start, told, there)), start + there)
 
 
@@ -192,28 +194,28 @@ def read_chunked(file: IO[bytes], layout: Layout, stop: int, ledger: Ledger) -> 
 
 
 def _enter(file: IO[bytes], span: Span, layout: Layout, ledger: Ledger) -> None:
-    file.seek(span.start)
     name = span.name
     if name in _STRUCTURE:
         if name in ("data", "SSND") and span is not layout.sound:
             ledger.surplus(OTHER_DATA)
-    elif name == "head":
-        if file.read(min(span.size, TEXT_MAX)).strip(b"\0"):
-            ledger.metadata("annotation")
-    elif name in ("ID3 ", "id3 "):
+        return
+    if name in ("ID3 ", "id3 "):
         read_id3(file, span.start, ledger)
-    elif span.size > TEXT_MAX:
-        ledger.metadata(_chunk(name))
-    elif name == "LIST" and file.read(4) == b"INFO":
-        _enter_list(file.read(span.size - 4), ledger)
-    elif name in _AIFF_TEXTS and layout.form == b"FORM":
-        ledger.tag(_NAMES[name], text_of(file.read(span.size)))
-    elif name == "APPL" and file.read(4) == _OWN_CREATOR:
-        ledger.tag("ENCODER", _OWN_END.sub("", text_of(file.read(span.size - 4))))
-    elif name == "info" and layout.form == b"caff":
-        _enter_pairs(file.read(span.size), ledger)
+        return
+    file.seek(span.start)
+    data = file.read(max(span.size, 0)) if span.size <= TEXT_MAX else b""
+    if name == _AU_TEXT and not data.strip(b"\0"):
+        return
+    if name == "LIST" and data.startswith(b"INFO"):
+        _enter_list(data[4:], ledger)
+    elif name in _AIFF_TEXTS and layout.form == b"FORM" and data:
+        ledger.tag(_NAMES[name], text_of(data))
+    elif name == "APPL" and data.startswith(_OWN_CREATOR):
+        ledger.tag("ENCODER", _OWN_END.sub("", text_of(data[len(_OWN_CREATOR) :])))
+    elif name == "info" and layout.form == b"caff" and data:
+        _enter_pairs(data, ledger)
     else:
-        ledger.metadata(_chunk(name))
+        ledger.metadata(name if name == _AU_TEXT else _chunk(name))
 
 
 def _enter_list(data: bytes, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from vqcodec.audio.inventory import flac, ogg
 from vqcodec.audio.inventory.chunked import read_chunked, read_layout
 from vqcodec.audio.inventory.id3 import end_of_sound, read_id3
 from vqcodec.audio.inventory.mpeg import read_mpeg
-from vqcodec.audio.inventory.parts import Contents, Ledger
+from vqcodec.audio.inventory.parts import OTHER_DATA, Contents, Ledger
 
 
 def list_contents(file: IO[bytes]) -> Contents:
@@ -34,4 +34,6 @@ def list_contents(file: IO[bytes]) -> Contents:
         ogg.read_ogg(file, start, stop, ledger)
     elif len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0:
         read_mpeg(file, start, stop, ledger)
+    elif start:  # a file of another format, which is not taken apart behind such a tag
+        ledger.surplus(OTHER_DATA)
     return ledger.contents()

@@ -94,7 +94,7 @@ def _told(body: bytes, frame: _Frame) -> int | None:
     not say it.
     """
     xing, vbri = body[frame.side :], body[32:]
-    if xing[:4] in (b"Xing", b"Info") and xing[7] & 1:
+    if xing[:4] in (b"Xing", b"Info") and len(xing) >= 12 and xing[7] & 1:
         return int.from_bytes(xing[8:12], "big")
     if vbri[:4] == b"VBRI":
         return int.from_bytes(vbri[14:18], "big")

@@ -26,7 +26,7 @@ _STREAMS_MAX = 1024
 _BLOCKS_MAX = 128
 """Metadata blocks of FLAC that are looked at."""
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_NO_END = "what may follow: its end is not marked"
+_NO_END = "what may follow its last page, as its end is not marked"
 
 
 @dataclass(frozen=True, slots=True)
