@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -227,6 +228,30 @@ def test_wrong_calls(clips: ClipVqVae, model: VqVae) -> None:
     for wish in ({"quality": 1}, {"target_size": 9}, {"lossless": True}, {"target_bitrate": 9.0}):
         with pytest.raises(ValueError, match=r"cannot be had of a clip|has no qualities"):
             pipeline.encode(clip, clips, Wish(**wish))
+
+
+@pytest.mark.parametrize(
+    ("durations", "why"),
+    [
+        ([40, 50], "there are 2 durations of 3 frames"),
+        ([40] * 4, "there are 4 durations of 3 frames"),
+        ([40], "there are 1 durations of 3 frames"),
+        ([], "there are 0 durations of 3 frames"),
+        ([[40, 50, 60]], "there are 1x3 durations of 3 frames"),
+        ([[40], [50], [60]], "there are 3x1 durations of 3 frames"),
+        ([[40], [50, 60]], "durations are no numbers"),
+        ("forty", "durations are no numbers"),
+        ([40, None, "a"], "durations are no numbers"),
+        ({"a": 40}, "durations are no numbers"),
+        ([40, 50, 0], "a duration is 0.0, not milliseconds above 0"),
+        (float("nan"), "a duration is nan, not milliseconds above 0"),
+    ],
+)
+def test_durations_that_do_not_fit_the_frames_are_told(
+    clips: ClipVqVae, durations: Any, why: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{why}"):
+        vqcodec.compress_clip(walk(3), model=clips, durations=durations)
 
 
 def test_too_many_pixels_are_refused_both_ways(clips: ClipVqVae) -> None:

@@ -161,7 +161,7 @@ def test_bitrates(run: Run) -> None:
         assert 0.7 * most < 1000 * vqcodec.inspect("talk.vqc").kbps <= most
     one_line_error(run("compress", "talk.wav", "--target-bitrate", "much", "-f"), 2)
     error = one_line_error(run("compress", "talk.wav", "--target-bpp", "1", "-f"), 2)
-    assert "target_bpp cannot be had of sound" in error
+    assert "--target-bpp cannot be had of sound" in error
     photo(30, 20).save("photo.png")
     arguments = ["compress", "photo.png", "--model", "random", "--target-bitrate", "3k"]
     assert "of a picture" in one_line_error(run(*arguments), 2)

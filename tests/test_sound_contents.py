@@ -360,10 +360,17 @@ def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
     assert read(found) == 9000
 
 
+def test_further_samples_in_one_wav_are_refused_or_named(opened: Open) -> None:
+    """libsndfile takes the last of several chunks of samples."""
+    assert opened(files.riff_with(sample("wav"), (b"data", noise(400)))).losses == (OTHER_DATA,)
+    with pytest.raises(SoundError):
+        opened(files.riff_with(sample("wav"), (b"data", b"")))
+
+
 def test_chunks_of_every_size_are_read(opened: Open) -> None:
     body = b"INFOINAM\4\0\0\0One\0"
     for size in range(len(body)):
-        for name in (b"LIST", b"id3 ", b"bext", b"data"):
+        for name in (b"LIST", b"id3 ", b"bext"):
             found = opened(files.riff_with(sample("wav", 10), (name, body[:size])))
             assert found.length == 10
             assert found.tags == () or name == b"LIST"

@@ -7,13 +7,13 @@ import time
 import warnings
 from pathlib import Path
 
-from vqcodec.batch.job import STREAM
+from vqcodec.batch.job import is_stream
 from vqcodec.errors import VqcWarning
 
 
 def modified_of(source: str) -> int | None:
     """Return a file's date, nanoseconds since 1970, if it has one that a .vqc file can hold."""
-    if source == STREAM:
+    if is_stream(source):
         return None
     modified = Path(source).stat().st_mtime_ns
     if not -(1 << 63) <= modified < 1 << 63:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -27,6 +28,9 @@ from vqcodec.storage import (
 STREAM = "-"
 EXPECTED = (VqcError, ValueError, OSError, MemoryError, RuntimeError)
 """What may be wrong with a job. Of RuntimeErrors only torch's that memory ran out."""
+STREAM_BYTES_MAX = 1 << 32
+"""What is taken of a pipe or device: more than a WAV file or a picture of usual size can have."""
+_PIECE = 1 << 20
 
 Progress: TypeAlias = Callable[[float], None] | None
 """Told the part of a job that is done, 0 to 1, if somebody watches."""
@@ -41,7 +45,7 @@ def no_bar(title: str) -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An input and its output; either may be '-', stdin and stdout."""
+    """An input and its output; either may be '-', stdin and stdout, or the name of a pipe."""
 
     source: str
     target: str
@@ -61,7 +65,7 @@ class Job:
     def megabytes(self) -> float:
         """Size of the input, 0 if that is not known."""
         try:
-            return 0.0 if self.source == STREAM else Path(self.source).stat().st_size / 1e6
+            return 0.0 if is_stream(self.source) else Path(self.source).stat().st_size / 1e6
         except OSError:
             return 0.0
 
@@ -114,7 +118,7 @@ class Job:
 
     def _mode(self) -> int:
         """Return the permissions of the output: the input's, and its owner may write."""
-        if self.source == STREAM:
+        if is_nameless(self.source):
             return 0o666
         try:
             return Path(self.source).stat().st_mode | 0o600
@@ -203,30 +207,71 @@ class Work(Protocol):
         """Guess how long a job will take on one processor."""
 
 
+def is_stream(source: str) -> bool:
+    """Tell whether an input is '-' or a pipe, a device or a socket, which can be read but once."""
+    path = Path(source)
+    return source == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def is_nameless(source: str) -> bool:
+    """Tell whether an input is '-' or, on Linux, a pipe that has no name but its descriptor's, such
+    as a shell makes for <(program).
+    """
+    return source == STREAM or (is_stream(source) and not Path(os.path.realpath(source)).exists())
+
+
 def read_input(source: str) -> bytes:
-    """Return the bytes of a file or, for '-', of stdin."""
+    """Return the bytes of an input; see `open_input`."""
     with open_input(source) as file:
         return file.read()
 
 
 def open_input(source: str) -> IO[bytes]:
-    """Open a file or, for '-', a copy of all of stdin; the end of this process removes it."""
-    if source != STREAM:
+    """Open a file or, for '-' and what else can be read but once, a copy of all that it gives; the
+    end of this process removes it.
+
+    Raises: OSError, also if that is more than STREAM_BYTES_MAX; ValueError if stdin is closed.
+    """
+    if not is_stream(source):
         return Path(source).open("rb")
-    if sys.stdin is None:
+    if source != STREAM:
+        kept = _kept(Path(source).absolute())
+    elif sys.stdin is None:
         raise ValueError("stdin is closed")
-    copy = os.fdopen(os.dup(_kept(sys.stdin.buffer).fileno()), "rb")
+    else:
+        kept = _kept(sys.stdin.buffer)
+    if isinstance(kept, OSError):
+        raise OSError(kept.errno, kept.strerror, source)
+    copy = os.fdopen(os.dup(kept.fileno()), "rb")
     copy.seek(0)
     return copy
 
 
 @cache
-def _kept(stdin: IO[bytes]) -> IO[bytes]:
-    """Copy stdin, which can be read once, to a file, which can be read again."""
-    kept = tempfile.TemporaryFile()  # noqa: SIM115 (it is kept)
-    shutil.copyfileobj(stdin, kept)
-    kept.flush()
-    return kept
+def _kept(stream: Path | IO[bytes]) -> IO[bytes] | OSError:
+    """Copy what can be read once to a file, which can be read again; return what went wrong, as
+    trying once more would wait for a writer that is gone.
+    """
+    try:
+        with stream.open("rb") if isinstance(stream, Path) else nullcontext(stream) as opened:
+            return _copy_of(opened)
+    except OSError as error:
+        return error
+
+
+def _copy_of(stream: IO[bytes]) -> IO[bytes]:
+    """Copy a stream to a file without a name. Raises: OSError."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 (it is kept)
+    try:
+        while piece := stream.read(_PIECE):
+            if copy.tell() + len(piece) > STREAM_BYTES_MAX:
+                raise OSError(errno.EFBIG, f"it gives more than {STREAM_BYTES_MAX} bytes")
+            copy.write(piece)
+        copy.flush()
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def compared(before: int, after: int) -> str:

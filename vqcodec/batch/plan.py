@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import TypeAlias
 
-from vqcodec.batch.job import STREAM, Failure, Job
+from vqcodec.batch.job import STREAM, Failure, Job, is_nameless, is_stream
 from vqcodec.batch.listing import list_files
 from vqcodec.batch.places import Places, is_inside, is_stdout
 from vqcodec.container import layout, parse
@@ -153,8 +153,8 @@ def for_removal(planned: Plan) -> Plan:
     Raises ValueError if an input is no file, or an output none that will last.
     """
     for job in planned.jobs:
-        if job.source == STREAM:
-            raise ValueError("--remove-source needs files as inputs, not '-'")
+        if is_stream(job.source):
+            raise ValueError(f"--remove-source needs files as inputs, not {job.source!r}")
         if not job.is_file:
             raise ValueError(f"--remove-source needs a file as output, not {job.target!r}")
     linked = [job for job in planned.jobs if Path(job.source).is_symlink()]
@@ -185,9 +185,9 @@ def _item(
 ) -> _Item:
     if outputs.output is not None:
         return _Item(source, outputs.output, outputs.output, None)
-    if source == STREAM:
+    if is_nameless(source):
         if outputs.directory is not None:
-            raise ValueError("'-' has no name for a file in a folder; use -o")
+            raise ValueError(f"{source!r} has no name for a file in a folder; use -o")
         return _Item(source, STREAM, STREAM, None)
     if not relative.name:
         raise ValueError(f"{source} has no name for a file; use -o")

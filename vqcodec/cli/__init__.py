@@ -26,7 +26,7 @@ from vqcodec.cli.terminal import echo, report, report_failure
 _COMMANDS = {
     "compress": "Compress pictures, sound and clips to .vqc files.",
     "decompress": "Decompress .vqc files to pictures, sound and clips.",
-    "inspect": "Show what a .vqc file, a picture or sound consists of.",
+    "inspect": "Show what .vqc files of any medium, pictures and sound hold.",
     "view": "Show and compress pictures in the browser.",
     "tokens": "Write pictures as tokens, for models of other kinds.",
     "sample": "Draw pictures, or sound, that a model makes by itself.",

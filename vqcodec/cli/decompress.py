@@ -10,6 +10,7 @@ from typing import Any, cast
 import click
 
 from vqcodec.audio import jobs as sound_jobs
+from vqcodec.batch.job import EXPECTED, Failure, Job
 from vqcodec.cli.options import (
     Compute,
     Placing,
@@ -28,6 +29,8 @@ from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.container.layout import Medium
+from vqcodec.container.read import recover
+from vqcodec.errors import ChecksumError, CorruptError, TruncatedError
 from vqcodec.image import jobs as picture_jobs
 from vqcodec.media.formats import CLIPS, FRAMES, PICTURES, SOUND, formats_of
 from vqcodec.media.jobs import Decompression, is_vqc, medium_at
@@ -190,5 +193,25 @@ def command(
         return of_time.get(medium_at(source), formats.picture)
 
     return run_all(
-        inputs, outputs, work, running, compute, suffix_of=suffix_of, is_input=is_vqc, advice={}
+        inputs,
+        outputs,
+        work,
+        running,
+        compute,
+        suffix_of=suffix_of,
+        is_input=is_vqc,
+        advice={},
+        help_with=_help_with,
     )
+
+
+def _help_with(job: Job, failure: Failure) -> str:
+    """Name the option that helps with a damaged file, if enough of it is left."""
+    if not issubclass(failure.kind, (ChecksumError, CorruptError, TruncatedError)):
+        return ""
+    try:
+        remains = recover(job.read())
+    except EXPECTED:
+        return ""
+    is_damaged = remains.lost or remains.damage
+    return "--salvage decodes the tiles that hold" if is_damaged else ""

@@ -26,6 +26,7 @@ from vqcodec.container import Container, Limits, parse
 from vqcodec.errors import NotVqcError
 from vqcodec.image.inspection import PictureInspection
 from vqcodec.media.inspection import describe
+from vqcodec.media.jobs import head_of
 
 
 @click.command("inspect")
@@ -47,13 +48,11 @@ def command(
 ) -> int:
     """Show what FILE ('-': stdin) consists of; sizes sum to the file's size.
 
-    Of a .vqc file that is each of its fields. Of a picture it is each part of its file, and
-    what a .vqc file of it would keep; of sound, its length, format and tags.
+    Of a .vqc file of a picture, sound or a clip that is each of its fields. Of a picture it is each
+    part of its file, and what a .vqc file of it would keep; of sound, its length, format and tags.
     """
     with warnings_shown(file):
-        with open_input(file) as opened:
-            head = opened.read(HEAD_BYTES)
-        if is_sound(head):
+        if is_sound(head_of(file, HEAD_BYTES)):
             return _inspect_sound(file, max_samples, as_json=as_json)
         data = read_input(file)
         try:

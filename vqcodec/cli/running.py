@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from vqcodec.batch.job import EXPECTED, STREAM, Failure, Job, Outcome, Work, compared, no_bar
+from vqcodec.batch.job import (
+    EXPECTED,
+    STREAM,
+    Failure,
+    Job,
+    Outcome,
+    Work,
+    compared,
+    is_stream,
+    no_bar,
+)
 from vqcodec.batch.listing import describe_left_out
 from vqcodec.batch.plan import Existing, Outputs, Plan, SuffixOf, for_removal, plan
 from vqcodec.batch.run import processes_that_pay, run
+from vqcodec.cli.media import check_options
 from vqcodec.cli.options import Compute, Running
 from vqcodec.cli.process import within_granted
 from vqcodec.cli.progress import bar, file_bar
 from vqcodec.cli.terminal import echo, report, report_failure, warn, warnings_shown
+from vqcodec.media.jobs import Compression, Decompression
 
 EXIT_SALVAGED = 3
 
@@ -22,7 +35,7 @@ EXIT_SALVAGED = 3
 def run_all(
     inputs: Sequence[str],
     outputs: Outputs,
-    work: Work,
+    work: Compression | Decompression,
     running: Running,
     compute: Compute,
     *,
@@ -31,8 +44,12 @@ def run_all(
     advice: Mapping[str, str],
     removes_sources: bool = False,
     folders_are_files: bool = False,
+    help_with: Callable[[Job, Failure], str] = lambda *_: "",
 ) -> int:
-    """Plan the work on all inputs, do it, and tell what came of it; return the exit code."""
+    """Plan the work on all inputs, do it, and tell what came of it; return the exit code.
+
+    `help_with` tells what can be done about a failure that says nothing of that itself.
+    """
     planned = plan(
         inputs,
         outputs,
@@ -43,6 +60,9 @@ def run_all(
     if removes_sources:
         planned = for_removal(planned)
     jobs = planned.jobs
+    named = folders_are_files or not any(Path(text).is_dir() for text in inputs)
+    sources = [job.source for job in (*jobs, *planned.done)]
+    check_options(sources, work.medium, named=named)
     for note in planned.notes:
         echo(f"vqcodec: {note}", err=True)
     for failure in planned.failures:
@@ -59,7 +79,7 @@ def run_all(
         # Jobs warn in their outcomes, and what comes before them is of models.
         with warnings_shown("models"), closing(found):
             for outcome in found:
-                _tell(outcome, is_piped)
+                _tell(outcome, is_piped, help_with)
                 outcomes.append(outcome)
                 advance()
     if left_out := describe_left_out(planned.left_out, advice):
@@ -79,7 +99,7 @@ def _run(
 ) -> Generator[Outcome, None, None]:
     if not jobs:
         return
-    if len(jobs) == 1 or any(STREAM in (job.source, job.target) for job in jobs):
+    if len(jobs) == 1 or any(job.target == STREAM or is_stream(job.source) for job in jobs):
         count = 1  # streams are this process's
     if count is None:
         count = min(processes_that_pay(jobs, work), threads or len(jobs))
@@ -118,7 +138,7 @@ def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
         )
 
 
-def _tell(outcome: Outcome, is_piped: bool) -> None:
+def _tell(outcome: Outcome, is_piped: bool, help_with: Callable[[Job, Failure], str]) -> None:
     source = outcome.job.source
     for note in outcome.notes:
         warn("models", note)
@@ -128,8 +148,10 @@ def _tell(outcome: Outcome, is_piped: bool) -> None:
         echo(outcome.line, err=is_piped)
     if outcome.kept:
         report(f"{source}: kept: {', '.join(outcome.kept)}")
-    if outcome.failure is not None:
-        report_failure(outcome.failure, source)
+    if (failure := outcome.failure) is not None:
+        report_failure(
+            replace(failure, hint=failure.hint or help_with(outcome.job, failure)), source
+        )
 
 
 def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -9,12 +9,13 @@ from typing import IO, Any
 
 import click
 
-from vqcodec.batch.job import STREAM, Job
+from vqcodec.batch.job import STREAM, Job, read_input
 from vqcodec.cli.options import Compute, compute_options, max_pixels_option
 from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import bar
 from vqcodec.cli.terminal import echo, warn, warnings_shown
 from vqcodec.container import Medium
+from vqcodec.errors import PictureError
 from vqcodec.registry.store import find
 
 _GAP_SECONDS = 0.5
@@ -154,8 +155,14 @@ def _draw_pictures(
     from vqcodec.image.writing import format_of, write_picture
 
     format_name = format_of(job.target)
-    with warnings_shown(own["like"] or "samples"), bar("drawing") as progress:
-        pictures = sample(model, **common, **own, progress=progress)
+    like = own["like"]
+    with warnings_shown(like or "samples"), bar("drawing") as progress:
+        try:
+            given = {**own, "like": None if like is None else read_input(like)}
+            pictures = sample(model, **common, **given, progress=progress)
+        except PictureError as error:  # which only that picture has
+            error.args = (f"{like}: {error}",)
+            raise
     drawn = Picture(pixels=np.asarray(sheet(pictures)))
     job.write(write_picture(drawn, format_name))
     width, height = pictures[0].size

@@ -6,14 +6,17 @@ the cursor, rename the window or hide the next line.
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import fields
 
 import click
 
 from vqcodec.batch.job import Failure
+from vqcodec.codec.search import Wish, WishError
 from vqcodec.errors import (
     ClipSizeError,
     PictureSizeError,
@@ -48,13 +51,22 @@ _OPTIONS: dict[type[Exception], str] = {
     FileExistsError: "-f overwrites it",
 }
 """What can be done about errors by options, of which the rest of the package knows nothing."""
+_WISH = re.compile(rf"\b({'|'.join(field.name for field in fields(Wish))})\b")
+"""The names of wishes, which at the command line are options."""
 
 
 def report_failure(failure: Failure, about: str = "") -> None:
     """Print the line of a failure; it names the file that it is about."""
     message = failure.message
+    if issubclass(failure.kind, WishError):
+        message = _WISH.sub(lambda found: option_of(found[0]), message)
     named = message if message.startswith(about) else f"{about}: {message}"
     report(named, failure.hint or _OPTIONS.get(failure.kind, ""))
+
+
+def option_of(wish: str) -> str:
+    """Return the option by which a wish of that name is given."""
+    return "-q" if wish == "quality" else f"--{wish.replace('_', '-')}"
 
 
 def report(message: str, hint: str = "") -> None:

@@ -102,7 +102,7 @@ def stack_of(
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not pixels.size:
         told = f"{pixels.dtype} {pixels.shape}"
         raise ValueError(f"frames are {told}, not uint8 (T, height, width, 3)")
-    each = np.broadcast_to(np.asarray(durations, np.float64), len(pixels))
+    each = _each(durations, len(pixels))
     if isinstance(loops, bool) or int(loops) != loops or not 0 <= loops < 1 << 32:
         raise ValueError(f"loops are {loops!r}, not a whole number from 0 to 2^32 - 1")
     return Stack(
@@ -111,6 +111,18 @@ def stack_of(
         loops=int(loops),
         actions=tuple(actions),
     )
+
+
+def _each(durations: float | Sequence[float], count: int) -> NDArray[np.float64]:
+    """Return one duration for each frame. Raises ValueError if there are fewer or more."""
+    try:
+        given = np.asarray(durations, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError("durations are no numbers of milliseconds") from error
+    if given.shape not in ((), (count,)):
+        shape = "x".join(map(str, given.shape))
+        raise ValueError(f"there are {shape} durations of {count} frames, not one or as many")
+    return np.broadcast_to(given, count)
 
 
 def limited(frames: Iterable[Shown], max_pixels: int) -> Iterator[Shown]:

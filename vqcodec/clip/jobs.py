@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vqcodec.batch.dates import modified_of, set_modified
-from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared
+from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared, is_stream
 from vqcodec.batch.removal import Removal, remove
 from vqcodec.clip.formats import FOLDER, HEAD_BYTES, is_video, is_video_name
 from vqcodec.codec.search import Wish
@@ -279,7 +279,7 @@ class Decompression:
 @contextmanager
 def _named(job: Job, file: IO[bytes]) -> Iterator[Path]:
     """Give the path of an input, or of a copy of it where it has none."""
-    if job.source != STREAM:
+    if not is_stream(job.source):
         yield Path(job.source)
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -32,11 +32,17 @@ STEP = 16
 """A search tries qualities that are multiples of 1/16."""
 
 
+class WishError(ValueError):
+    """Wishes that exclude each other, are no numbers, or cannot be had of a medium. The message
+    names fields of `Wish`, and nothing that comes from elsewhere.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """At most one of these; without any, the model's `usual` quality.
 
-    Raises ValueError if there are more, or one is no finite number.
+    Raises WishError if there are more, or one is no finite number.
     """
 
     quality: float | None = None
@@ -54,21 +60,21 @@ class Wish:
 
     def __post_init__(self) -> None:
         if sum(getattr(self, name) is not None for name in _WISHES) + self.lossless > 1:
-            raise ValueError(f"give one of {', '.join(_WISHES)} and lossless")
+            raise WishError(f"give one of {', '.join(_WISHES)} and lossless")
         for name in set(_WISHES) - {"target_size"}:
             value = getattr(self, name)
             if value is not None and not _is_finite(value):
-                raise ValueError(f"{name} is {value!r}, not a finite number")
+                raise WishError(f"{name} is {value!r}, not a finite number")
         size = self.target_size
         if size is not None and (not isinstance(size, numbers.Integral) or size is True):
-            raise ValueError(f"target_size is {size!r}, not a whole number of bytes")
+            raise WishError(f"target_size is {size!r}, not a whole number of bytes")
 
     def for_medium(self, medium: Medium) -> Wish:
-        """Return the wish. Raises ValueError if it cannot be had of the medium."""
+        """Return the wish. Raises WishError if it cannot be had of the medium."""
         for name in _OF_OTHERS[medium]:
             wish = getattr(self, name)
             if wish is not None and wish is not False:
-                raise ValueError(f"{name} cannot be had of {medium.noun}")
+                raise WishError(f"{name} cannot be had of {medium.noun}")
         return self
 
     def bytes_at_most(self, *, pixels: int = 0, seconds: float = 0.0) -> int | None:

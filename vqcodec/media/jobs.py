@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from vqcodec.audio import jobs as sound_jobs
 from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
-from vqcodec.batch.job import STREAM, Bar, Job, Outcome, Work
+from vqcodec.batch.job import Bar, Job, Outcome, Work, open_input
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.formats import is_clip_name, is_video, is_video_name
 from vqcodec.container.layout import SIGNATURE, Medium
+from vqcodec.errors import VqcError
 from vqcodec.image import jobs as picture_jobs
 
 _Do: TypeAlias = Callable[[Job, Bar], Outcome]
@@ -57,17 +58,26 @@ class Compression:
         moves = self.moves or is_video_name(path)
         return self.clip.seconds(job) if moves else self.picture.seconds(job)
 
-    def _work(self, job: Job) -> Work:
-        path = PurePath(job.source)
-        if self.moves and Path(job.source).is_dir():
-            return self.clip
-        head = _head(job, HEAD_BYTES)
+    def medium(self, source: str) -> Medium:
+        """Tell what an input is. Raises: VqcError if it is empty; OSError."""
+        path = PurePath(source)
+        if self.moves and Path(source).is_dir():
+            return Medium.CLIP
+        head = head_of(source, HEAD_BYTES)
         is_known = head.startswith(_PICTURES)
         if is_sound(head) or (is_sound_name(path) and not is_known):
-            return self.sound
+            return Medium.SOUND
         if self.moves or is_video(head) or (is_video_name(path) and not is_known):
-            return self.clip
-        return self.picture
+            return Medium.CLIP
+        return Medium.PICTURE
+
+    def _work(self, job: Job) -> Work:
+        works: dict[Medium, Work] = {
+            Medium.PICTURE: self.picture,
+            Medium.SOUND: self.sound,
+            Medium.CLIP: self.clip,
+        }
+        return works[self.medium(job.source)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +104,14 @@ class Decompression:
         """Guess by the file's size."""
         return self.picture.seconds(job)
 
+    def medium(self, source: str) -> Medium | None:
+        """Tell what a .vqc file holds; None of any other file. Raises: VqcError if it is empty;
+        OSError.
+        """
+        return medium_of(head_of(source, _MEDIUM_AT + 1))
+
     def _work(self, job: Job) -> Work:
-        medium = medium_of(_head(job, _MEDIUM_AT + 1))
+        medium = self.medium(job.source)
         of_time: dict[Medium | None, sound_jobs.Decompression | clip_jobs.Decompression] = {
             Medium.SOUND: self.sound,
             Medium.CLIP: self.clip,
@@ -143,19 +159,21 @@ def medium_of(head: bytes) -> Medium | None:
 
 
 def medium_at(path: str) -> Medium | None:
-    """Tell what the .vqc file at a path holds; None also if it cannot be read."""
+    """Tell what the .vqc file at a path, or in a pipe, holds; None also if it cannot be read."""
     try:
-        if path == STREAM or not Path(path).is_file():
-            return None
-        with Path(path).open("rb") as file:
+        with open_input(path) as file:
             return medium_of(file.read(_MEDIUM_AT + 1))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
-def _head(job: Job, size: int) -> bytes:
-    with job.open() as file:
-        return file.read(size)
+def head_of(source: str, size: int) -> bytes:
+    """Return how an input begins. Raises: VqcError if it is empty; OSError."""
+    with open_input(source) as file:
+        head = file.read(size)
+    if not head:
+        raise VqcError("it is empty")
+    return head
 
 
 def _load(model: str | None, device: str) -> None:

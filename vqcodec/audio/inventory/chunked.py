@@ -51,6 +51,8 @@ _OWN_END = re.compile(r"(?<=\)).$")
 """A byte that libsndfile writes too much there."""
 _AU_TEXT = "annotation"
 """The name of what the header of an AU file has beside numbers."""
+_SOUND = frozenset({"data", "SSND"})
+"""Chunks of samples."""
 _STRUCTURE = frozenset(
     {
         *("fmt ", "data", "fact", "PEAK", "peak", "JUNK", "junk", "PAD ", "FLLR", "ds64"),
@@ -85,7 +87,7 @@ class Layout:
     @property
     def sound(self) -> Span | None:
         """The samples."""
-        return next((span for span in self.chunks if span.name in ("data", "SSND")), None)
+        return next((span for span in self.chunks if span.name in _SOUND), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _walk(file: IO[bytes], form: bytes, dialect: _Dialect, size: int) -> Layout:
         told = dialect.length.unpack_from(head, dialect.name)[0]
         told -= header if dialect.counts_header else 0
         name, start = head[:4].decode("latin-1"), at + header
-        is_sound = name in ("data", "SSND")
+        is_sound = name in _SOUND and not any(span.name in _SOUND for span in chunks)
         if name == "ds64":
             long = int.from_bytes(file.read(16)[8:], "little")
         if is_sound and told == 0xFFFFFFFF and long >= 0:
@@ -196,7 +198,7 @@ def read_chunked(file: IO[bytes], layout: Layout, stop: int, ledger: Ledger) -> 
 def _enter(file: IO[bytes], span: Span, layout: Layout, ledger: Ledger) -> None:
     name = span.name
     if name in _STRUCTURE:
-        if name in ("data", "SSND") and span is not layout.sound:
+        if name in _SOUND and span is not layout.sound:
             ledger.surplus(OTHER_DATA)
         return
     if name in ("ID3 ", "id3 "):
