@@ -10,9 +10,7 @@ import shutil
 import tempfile
 from typing import IO
 
-from vqcodec.audio.inventory.chunked import read_layout
-
-_LARGEST = 0xFFFFF000
+from vqcodec.audio.inventory.chunked import LARGEST, read_layout
 
 
 def mended(file: IO[bytes]) -> IO[bytes]:
@@ -29,6 +27,6 @@ def mended(file: IO[bytes]) -> IO[bytes]:
     file.seek(0)
     shutil.copyfileobj(file, copy)
     copy.seek(sound.start - 4)
-    copy.write(min(sound.size, _LARGEST).to_bytes(4, "little"))
+    copy.write(min(sound.size, LARGEST).to_bytes(4, "little"))
     copy.flush()
     return copy

@@ -16,7 +16,8 @@ from vqcodec.audio.inventory.parts import OTHER_DATA, TEXT_MAX, Ledger, text_of
 from vqcodec.errors import SoundError
 
 _CHUNKS_MAX = 1024
-_LARGEST = 0xFFFFF000
+LARGEST = 0xFFFFF000
+"""From here on a length of 32 bits stands for one that was not known."""
 _NAMES = {
     "INAM": "TITLE",
     "IART": "ARTIST",
@@ -118,7 +119,7 @@ def is_unknown(told: int) -> bool:
     """Tell whether a length stands for one that was not known: programs that write to a pipe
     leave 0, or the largest number that they have.
     """
-    of_32_bits = 0x7FFFF000 <= told <= 0x80000000 or _LARGEST <= told <= 0xFFFFFFFF
+    of_32_bits = 0x7FFFF000 <= told <= 0x80000000 or LARGEST <= told <= 0xFFFFFFFF
     return told <= 0 or of_32_bits or told >= 1 << 62
 
 

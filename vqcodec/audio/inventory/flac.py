@@ -84,7 +84,7 @@ def _enter_rest(file: IO[bytes], at: int, stop: int, stream: _Stream, ledger: Le
 
     Frames do not tell their lengths. The last is found by the number of its first sample, and its
     end by its checksum, which makes that of frame and checksum together 0 (RFC 9639, section 9.3).
-    Zeros behind it do not change that.
+    Zeros behind it do not change that; other data do, but for one in 65536.
     """
     frames = (frame for frame in _frames(file, at, stop, stream) if frame.stop == stream.total)
     last = next(frames, None)

@@ -9,11 +9,13 @@ from vqcodec.audio.inventory import flac, ogg
 from vqcodec.audio.inventory.chunked import read_chunked, read_layout
 from vqcodec.audio.inventory.id3 import end_of_sound, read_id3
 from vqcodec.audio.inventory.mpeg import read_mpeg
-from vqcodec.audio.inventory.parts import OTHER_DATA, Contents, Ledger
+from vqcodec.audio.inventory.parts import Contents, Ledger
+
+_UNKNOWN = "what the file has beside samples: its format is not taken apart"
 
 
 def list_contents(file: IO[bytes]) -> Contents:
-    """List what is known of a file of sound; nothing of a format without a parser.
+    """List what is known of a file of sound; of a format without a parser, that nothing is known.
 
     It is read once, in bounded memory. Raises: SoundError if it is damaged or ends early, as far
     as that is seen without decoding it.
@@ -34,6 +36,6 @@ def list_contents(file: IO[bytes]) -> Contents:
         ogg.read_ogg(file, start, stop, ledger)
     elif len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0:
         read_mpeg(file, start, stop, ledger)
-    elif start:  # a file of another format, which is not taken apart behind such a tag
-        ledger.surplus(OTHER_DATA)
+    else:
+        ledger.surplus(_UNKNOWN)
     return ledger.contents()
