@@ -129,8 +129,9 @@ def test_clips_become_folders_of_frames(run: Run) -> None:
     again = vqcodec.decompress_clip("back.vqc")
     assert again.actions == clip.actions
     assert np.array_equal(again.durations, clip.durations)
-    error = one_line_error(run("decompress", "walk.vqc", "-o", "back/"), 2)
-    assert "back: is a folder" in error
+    for more in ((), ("-f",)):  # folders are never overwritten
+        error = one_line_error(run("decompress", "walk.vqc", "-o", "back/", *more), 2)
+        assert "back exists; -o FILE or -d DIR avoids it" in error
 
 
 def test_frames_come_in_the_order_of_their_numbers(run: Run) -> None:

@@ -108,7 +108,7 @@ def test_searches_find_the_best_that_fits() -> None:
         reached=reached,
         limit=437.0,
         at_most=True,
-        unit="bytes",
+        told="{:g} bytes".format,
     )
     assert size.search() == 4.3125
     assert len(asked) < 12
@@ -117,11 +117,26 @@ def test_searches_find_the_best_that_fits() -> None:
         replace(size, limit=49.0).search()
     with pytest.raises(ValueError, match="no qualities"):
         replace(size, qualities=Qualities(0)).search()
-    fidelity = replace(size, limit=437.0, at_most=False, unit="dB")
+    fidelity = replace(size, limit=437.0, at_most=False, told="{:g} dB".format)
     assert fidelity.search() == 4.375
     assert replace(fidelity, limit=49.0).search() == 0.5
     with pytest.raises(OutOfReachError, match=r"most .* is 850 dB"):
         replace(fidelity, limit=851.0).search()
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong", "unit"),
+    [("target_bpp", 0.001, "bits per pixel"), ("target_size", 10, "bytes")],
+)
+def test_what_is_out_of_reach_is_told_as_it_was_asked_for(
+    photo_like: Photo, target: str, wrong: float, unit: str
+) -> None:
+    """And rounded so that what is told can be had."""
+    image = photo(61, 43)
+    with pytest.raises(ValueError, match=rf"least that can be had is [\d.]+ {unit}$") as caught:
+        vqcodec.compress(image, model=photo_like, **{target: wrong})
+    least = type(wrong)(str(caught.value).removesuffix(f" {unit}").split()[-1])
+    vqcodec.compress(image, model=photo_like, **{target: least})
 
 
 def test_targets(photo_like: Photo) -> None:

@@ -59,10 +59,11 @@ def make_sources() -> None:
 
 def named(data: bytes) -> str:
     """Return the name of a pipe that gives bytes once, to whoever opens it first."""
-    os.mkfifo("pipe")
+    path = Path("pipe").absolute()  # the thread may outlive the test and its folder
+    os.mkfifo(path)
 
     def give() -> None:
-        with suppress(BrokenPipeError), Path("pipe").open("wb") as pipe:
+        with suppress(BrokenPipeError), path.open("wb") as pipe:
             pipe.write(data)
 
     threading.Thread(target=give, daemon=True).start()

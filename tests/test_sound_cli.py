@@ -167,6 +167,30 @@ def test_bitrates(run: Run) -> None:
     assert "of a picture" in one_line_error(run(*arguments), 2)
 
 
+def test_what_is_out_of_reach_is_told_as_it_was_asked_for(run: Run) -> None:
+    """And rounded so that what is told can be had."""
+    save("talk.wav", 5.0)
+    for option, wrong, unit, letter in (
+        ("--target-bitrate", "0.1k", "kbit/s", "k"),
+        ("--target-size", "10", "bytes", ""),
+    ):
+        arguments = ["compress", "talk.wav", "-f", option]
+        error = run(*arguments, wrong).err
+        told = re.search(rf"the least that can be had is ([\d.]+) {unit}\n", error)
+        assert told is not None
+        assert run(*arguments, told[1] + letter).code == 0
+
+
+@pytest.mark.parametrize("slip", ["2.4", "8", "64"])
+def test_bitrates_without_their_k_are_answered_with_a_hint(run: Run, slip: str) -> None:
+    save("talk.wav", 5.0)
+    error = run("compress", "talk.wav", "--target-bitrate", slip).err
+    meant = re.search(rf"kbit/s, not {slip} bit/s; {slip} kbit/s would be (\d+)\n", error)
+    assert meant is not None
+    assert float(meant[1]) == pytest.approx(1000 * float(slip))
+    assert run("compress", "talk.wav", "--target-bitrate", meant[1]).code == 0
+
+
 def test_inspect(run: Run) -> None:
     save("talk.flac", 2.0, 48000, (("title", "A talk"),), channels=2)
     run("compress", "talk.flac")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import sys
@@ -14,6 +16,7 @@ from test_sound import babble
 from test_vectors import VECTORS
 
 import vqcodec
+from vqcodec.audio.formats import FORMATS
 from vqcodec.models.model import Model
 
 if sys.platform == "win32":
@@ -115,19 +118,25 @@ def test_disk_full(folder: Path, mounted: Callable[[str], bool], has_nameless: b
 
 
 @pytest.mark.parametrize("has_nameless", [True, False], ids=["nameless", "hidden"])
-def test_disk_full_while_sound_is_written(folder: Path, voice: Model, has_nameless: bool) -> None:
-    """What is written piece by piece appears whole or not at all, too."""
-    data = vqcodec.compress_audio(babble(48000), 16000, model=voice)
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
+def test_disk_full_while_sound_is_written(
+    folder: Path, voice: Model, suffix: str, has_nameless: bool
+) -> None:
+    """What is written piece by piece appears whole or not at all, too, even if only the last byte
+    finds no room.
+    """
+    data = vqcodec.compress_audio(babble(16000), 16000, model=voice)
     (folder / "talk.vqc").write_bytes(data)
-    for suffix in ("wav", "flac", "ogg"):
-        code = child.finish(
-            folder,
-            *("decompress", "talk.vqc", "-o", f"talk.{suffix}"),
-            *("--model", "../voice.safetensors"),
-            largest_file=1000,
-            nameless=has_nameless,
-        )
+    result = folder / f"talk{suffix}"
+    arguments = ["decompress", "talk.vqc", "-o", result.name, "--model", "../voice.safetensors"]
+    assert child.finish(folder, *arguments, nameless=has_nameless) == 0, child.output(folder)
+    size = result.stat().st_size
+    result.unlink()
+    for most in (1000, size // 2, size - 1):
+        code = child.finish(folder, *arguments, largest_file=most, nameless=has_nameless)
         assert code == 1, child.output(folder)
-        assert child.output(folder).splitlines()[-1].startswith("vqcodec: error: ")
+        told = child.output(folder).splitlines()[-1]
+        assert told.startswith("vqcodec: error: ")
+        assert told.endswith(os.strerror(errno.EFBIG))
         assert not list(folder.glob("talk.[!v]*"))
         assert not leftovers(folder)

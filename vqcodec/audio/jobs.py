@@ -174,7 +174,7 @@ class Decompression:
     def _decompress(self, model: SoundModel | None, job: Job, bar: Bar) -> Outcome:
         from vqcodec.audio.pipeline import open_sound
         from vqcodec.audio.salvage import open_wreck
-        from vqcodec.audio.writing import unwritten, write_sound
+        from vqcodec.audio.writing import write_sound
 
         began = time.perf_counter()
         data = job.read()
@@ -212,8 +212,6 @@ class Decompression:
         losses = wreck.losses if wreck else ()
         warned = losses
         warned += (f"{cut} samples are beyond full scale and were cut",) if cut else ()
-        if names := unwritten(sound.description.tags):
-            warned += (f"not written: tags {', '.join(names)}",)
         modified = sound.description.modified
         if self.mtime and job.is_file and modified is not None:
             warned += set_modified(job.target, modified)

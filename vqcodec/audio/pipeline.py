@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -147,7 +148,7 @@ def encode(
         reached=size,
         limit=most,
         at_most=True,
-        unit="bytes",
+        told=partial(wish.told, seconds=waveform.seconds),
     ).search()
 
 

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
+import textwrap
+import warnings
 from collections.abc import Iterable
+from types import TracebackType
 from typing import IO
 
 import numpy as np
 
-from vqcodec.audio.formats import FORMATS
+from vqcodec.audio.chunks import MAX_SAMPLES
+from vqcodec.audio.formats import FORMATS, rate_of
 from vqcodec.audio.packages import import_package
-from vqcodec.audio.reading import TAG_NAMES
+from vqcodec.audio.reading import TAG_NAMES, open_sound
 from vqcodec.audio.recording import Block
+from vqcodec.audio.resampling import resampled
 from vqcodec.audio.waveform import Tags
-from vqcodec.errors import SoundError
+from vqcodec.errors import SoundError, VqcWarning
 
 _BLOCK = 1 << 16
 """Samples that are written at once; the encoder of Vorbis crashes with very many."""
+_FIELDS = {comment: field for field, comment in TAG_NAMES.items()}
+"""libsndfile's names of tags."""
+_NAMES_MAX = 200
+"""Characters of the names of tags in a warning."""
 
 
 def require_format(suffix: str) -> None:
     """Raise ValueError for a suffix that is none of FORMATS."""
     if suffix not in FORMATS:
         raise ValueError(f"sound cannot be written as {suffix!r}, but as {', '.join(FORMATS)}")
-
-
-def unwritten(tags: Tags) -> tuple[str, ...]:
-    """Return the names of tags that libsndfile does not write: it knows some, and each once."""
-    names = [name for name, _ in tags]
-    known = TAG_NAMES.values()
-    return tuple(
-        dict.fromkeys(
-            name for at, name in enumerate(names) if name not in known or name in names[:at]
-        )
-    )
 
 
 def write_sound(
@@ -44,29 +43,140 @@ def write_sound(
     channels: int,
     tags: Tags = (),
 ) -> int:
-    """Write sound in the format of a suffix to a file that has a descriptor and can seek.
+    """Write sound in the format of a suffix to a file that is open for writing and can seek.
+
+    Where the format does not have the rate, the sound is resampled to one that it has. Of that,
+    and of tags that the format cannot hold, it warns (`VqcWarning`).
 
     Returns how many samples were beyond full scale and had to be cut. Raises: SoundError if
     the format has no such rate or number of channels; MissingPackageError; OSError; ValueError
     for a suffix that is none of FORMATS.
     """
     require_format(suffix)
+    own = rate_of(suffix, rate)
+    if own != rate:
+        _warn(f"{suffix} has no {rate} Hz: the rate becomes {own} Hz")
+    held = _held(tags, suffix, own, channels)
+    cut = _encode(file, suffix, resampled(blocks, rate, own), own, channels, held)
+    file.flush()
+    return cut
+
+
+class _Sink:
+    """A file for libsndfile to write to, which hears of no exceptions and, when it closes a file,
+    ignores that less was written. The first error is kept, and raised in the end.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write; return how many bytes were written."""
+        try:
+            return 0 if self._error else self._file.write(data)
+        except OSError as error:
+            self._error = error
+            return 0
+
+    def seek(self, offset: int, whence: int) -> None:
+        """Go to another place in the file."""
+        try:
+            if self._error is None:  # which writes what waits to be written
+                self._file.seek(offset, whence)
+        except OSError as error:
+            self._error = error
+
+    def tell(self) -> int:
+        """Return the place in the file."""
+        return 0 if self._error else self._file.tell()
+
+    def check(self) -> None:
+        """Raise the first error that there was."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> _Sink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.check()
+
+
+def _encode(
+    file: IO[bytes], suffix: str, blocks: Iterable[Block], rate: int, channels: int, tags: Tags
+) -> int:
+    """Write sound as it is; return how many samples were cut. Raises: as `write_sound`."""
     soundfile = import_package("soundfile")
     name, subtype = FORMATS[suffix]
-    own = {comment: field for field, comment in TAG_NAMES.items()}
     cut = 0
     try:
-        with soundfile.SoundFile(
-            file.fileno(), "w", rate, channels, subtype, format=name, closefd=False
-        ) as sound:
-            for comment, text in reversed(tags):  # of several with one name the first stays
-                if comment in own:
-                    setattr(sound, own[comment], text)
+        with (
+            _Sink(file) as sink,
+            soundfile.SoundFile(sink, "w", rate, channels, subtype, format=name) as sound,
+        ):
+            for comment, text in tags:
+                setattr(sound, _FIELDS[comment], text)
             for block in blocks:
                 cut += int((np.abs(block) > 1.0).sum())
                 for start in range(0, len(block), _BLOCK):
                     sound.write(block[start : start + _BLOCK])
+                    sink.check()
     except soundfile.SoundFileError as error:
         text = f"{suffix} with {channels} channels at {rate} Hz cannot be written"
         raise SoundError(text, hint="wav takes all of them") from error
     return cut
+
+
+def _held(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
+    """Return the tags that a format can hold; warn of what it cannot.
+
+    That depends on their lengths, letters and number, and where there is too much, libsndfile
+    leaves tags out or writes files that nobody can read. So it is tried.
+    """
+    wanted = tuple((name.upper(), text) for name, text in tags if text)
+    once = {name: text for name, text in reversed(wanted) if name in _FIELDS}  # the first of each
+
+    def read_back(tried: Tags) -> dict[str, str]:
+        return _read_back(tried, suffix, rate, channels) if tried else {}
+
+    def holds(tried: Tags) -> bool:
+        found = read_back(tried)
+        return all(name in found and text.startswith(found[name]) for name, text in tried)
+
+    held: Tags = tuple(once.items())
+    if not holds(held):
+        held = ()
+        for tag in once.items():
+            if holds((*held, tag)):
+                held = (*held, tag)
+    lost = dict.fromkeys(tag[0].lower() for tag in wanted if tag not in held)
+    if lost:
+        names = textwrap.shorten(", ".join(lost), _NAMES_MAX)
+        _warn(f"not written: {names}, which {suffix} cannot hold")
+    found = read_back(held)
+    for name, text in held:
+        if text != found[name]:
+            part = f"{len(found[name])} of {len(text)} characters"
+            _warn(f"written in part: {name.lower()}, of which {suffix} holds {part}")
+    return held
+
+
+def _read_back(tags: Tags, suffix: str, rate: int, channels: int) -> dict[str, str]:
+    """Return the tags that are read from a file of silence that is written with these."""
+    silence = np.zeros((1, channels), np.float32)
+    with tempfile.TemporaryFile() as file:
+        _encode(file, suffix, [silence], rate, channels, tags)
+        try:
+            return dict(open_sound(file, max_samples=MAX_SAMPLES).tags)
+        except SoundError:
+            return {}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, VqcWarning, stacklevel=3)

@@ -11,11 +11,10 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import TypeAlias
 
+from vqcodec.batch.found import Found, Look, look_at_vqc
 from vqcodec.batch.job import STREAM, Failure, Job, is_nameless, is_stream
 from vqcodec.batch.listing import list_files
 from vqcodec.batch.places import Places, is_inside, is_stdout
-from vqcodec.container import layout, parse
-from vqcodec.errors import FormatError, LimitError, NotVqcError, VersionError
 
 SuffixOf: TypeAlias = Callable[[str], str]
 """The suffix of the output of an input."""
@@ -91,10 +90,12 @@ def plan(
     *,
     suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
+    look: Look = look_at_vqc,
     folders_are_files: bool = False,
 ) -> Plan:
     """Pair inputs with outputs, whose names end as `suffix_of` says of each input. Folders
     contribute the files that `is_input` takes or, if `folders_are_files`, are inputs themselves.
+    An output whose suffix is empty is a folder. `look` tells what is in the place of an output.
 
     An input's suffix is replaced by that, or this is added to a name whose ending is no
     suffix of such inputs (`IMG_v1.2`). Inputs that would have the same output keep their
@@ -134,9 +135,9 @@ def plan(
         Job(item.source, target, outputs.existing is Existing.OVERWRITE, item.inside)
         for item, target in zip(items, targets, strict=True)
     ]
-    jobs = list(_harmless(jobs, places, failures))
+    jobs = list(_harmless(jobs, places, suffix_of, failures))
     single = named and len(items) == 1
-    left, done = _by_existing(jobs, outputs.existing, single, suffix_of, failures, notes)
+    left, done = _by_existing(jobs, outputs.existing, single, suffix_of, look, failures, notes)
     return Plan(
         jobs=tuple(left),
         done=tuple(done),
@@ -240,7 +241,9 @@ def _refuse_terminal(targets: Sequence[str]) -> None:
         raise ValueError("stdout is a terminal; give -o FILE or redirect it")
 
 
-def _harmless(jobs: Sequence[Job], places: Places, failures: list[Failure]) -> Iterator[Job]:
+def _harmless(
+    jobs: Sequence[Job], places: Places, suffix_of: SuffixOf, failures: list[Failure]
+) -> Iterator[Job]:
     """Yield the jobs that do no harm to files of others; say of the rest why they would."""
     sources = {places.key(job.source): job.source for job in jobs if job.source != STREAM}
     wanted = Counter(places.key(job.target) for job in jobs if job.target != STREAM)
@@ -248,7 +251,9 @@ def _harmless(jobs: Sequence[Job], places: Places, failures: list[Failure]) -> I
         key = places.key(job.target)
         if job.target == STREAM:
             why = ""
-        elif Path(job.target).is_dir() or job.target.endswith(("/", os.sep)):
+        elif suffix_of(job.source) and (
+            Path(job.target).is_dir() or job.target.endswith(("/", os.sep))
+        ):
             why = "is a folder; use -d"
         elif key in sources and sources[key] == job.source:
             why = "input and output are the same file"
@@ -266,68 +271,60 @@ def _harmless(jobs: Sequence[Job], places: Places, failures: list[Failure]) -> I
             yield job
 
 
-class _Found(Enum):
-    """What is in the place of an output."""
-
-    NOTHING = auto()
-    WHOLE = auto()
-    BROKEN = "is empty or damaged; -f or --skip-existing writes it again"
-    FOREIGN = "is no .vqc file; -f overwrites it"
-    OTHER = "exists and is of another file than"
-
-
 def _by_existing(
     jobs: list[Job],
     existing: Existing,
     single: bool,
     suffix_of: SuffixOf,
+    look: Look,
     failures: list[Failure],
     notes: list[str],
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are left to do and those that are done."""
     left, done = [], []
     for job in jobs:
-        target = Path(job.target)
-        if existing is Existing.OVERWRITE or job.target == STREAM or not target.is_file():
+        target, suffix = Path(job.target), suffix_of(job.source)
+        is_there = target.is_file() or (not suffix and _is_filled(target))
+        overwrites = existing is Existing.OVERWRITE
+        if job.target == STREAM or not is_there or (overwrites and suffix):
             left.append(job)
             continue
-        if existing is Existing.KEEP and single:
-            why = "exists; -f overwrites it, -o FILE or -d DIR avoids it"
-            failures.append(Failure(f"{job.target} {why}", code=2))
+        if overwrites or (existing is Existing.KEEP and single):
+            failures.append(Failure(f"{job.target} {_in_the_way(suffix)}", code=2))
             continue
-        found = _look(target, suffix_of(job.source), job.source)
-        if found is _Found.BROKEN and existing is not Existing.KEEP:
+        found = Found.BROKEN if _is_empty(target) else look(job.source, target)
+        if found is Found.BROKEN and existing is not Existing.KEEP:
             left.append(replace(job, overwrite=True))
-        elif found in (_Found.BROKEN, _Found.FOREIGN):
-            failures.append(Failure(f"{job.target} {found.value}"))
+        elif found is Found.BROKEN:
+            why = "is empty or damaged; -f or --skip-existing writes it again"
+            failures.append(Failure(f"{job.target} {why}"))
+        elif found is Found.FOREIGN:
+            failures.append(Failure(f"{job.target} is no {suffix} file; -f overwrites it"))
         elif existing is Existing.MATCH:
             left.append(job)
         else:
             done.append(job)
-            if found is _Found.OTHER:
-                notes.append(f"{job.target} {found.value} {job.source}, or of it at another date")
+            if found is Found.OTHER:
+                what = "at another date" if suffix == ".vqc" else "in part"
+                notes.append(
+                    f"{job.target} exists and is of another file than {job.source}, or of it {what}"
+                )
     return left, done
 
 
-def _look(target: Path, suffix: str, source: str) -> _Found:
-    """Tell what a file is that is in the place of an output.
+def _is_filled(folder: Path) -> bool:
+    """Tell whether a path is a folder in which there is something."""
+    return folder.is_dir() and any(folder.iterdir())
 
-    A .vqc file of a later version, or larger than this program takes, is whole: it cannot be
-    known to be damaged. One that holds another date than the source has is not the source's.
-    """
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether there is a file of no bytes."""
     try:
-        data = target.read_bytes() if suffix == ".vqc" else b""
-        if target.stat().st_size == 0:
-            return _Found.BROKEN
-        if suffix != ".vqc":
-            return _Found.WHOLE
-        date = parse(data).chunk(layout.MODIFIED)
-        modified = Path(source).stat().st_mtime_ns
-    except NotVqcError:
-        return _Found.FOREIGN
-    except (VersionError, LimitError, OSError):
-        return _Found.WHOLE
-    except FormatError:
-        return _Found.BROKEN
-    same = date is None or int.from_bytes(date, "little", signed=True) == modified
-    return _Found.WHOLE if same else _Found.OTHER
+        return path.is_file() and path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _in_the_way(suffix: str) -> str:
+    """Say of an output that exists what to do about it; folders are never overwritten."""
+    return f"exists; {'-f overwrites it, ' if suffix else ''}-o FILE or -d DIR avoids it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,9 @@ from typing import Any, cast
 import click
 
 from vqcodec.audio import jobs as sound_jobs
+from vqcodec.batch.found import Found
 from vqcodec.batch.job import EXPECTED, Failure, Job
+from vqcodec.batch.listing import list_files
 from vqcodec.cli.options import (
     Compute,
     Placing,
@@ -137,8 +140,9 @@ def command(
     if is_folder and format_ in (None, FRAMES):
         # A folder's name names no format, whatever follows a dot in it.
         outputs, format_, named = replace(outputs, output=folder), FRAMES, None
-    formats = formats_of(named, format_)
-    if change := formats.changes(format_quality):
+    media = {Medium.PICTURE} if address is not None else _media(inputs)
+    formats = formats_of(named, format_, media)
+    for change in formats.changes(media, format_quality):
         echo(f"vqcodec: warning: {change}", err=True)
     shared: dict[str, Any] = {
         "model": model,
@@ -185,12 +189,10 @@ def command(
             is_input=is_vqc,
         )
 
-    def suffix_of(source: str) -> str:
-        of_time: dict[Medium | None, str] = {
-            Medium.SOUND: formats.sound,
-            Medium.CLIP: formats.clip,
-        }
-        return of_time.get(medium_at(source), formats.picture)
+    def look(source: str, target: Path) -> Found:
+        from vqcodec.media.results import look
+
+        return look(work, source, target)
 
     return run_all(
         inputs,
@@ -198,11 +200,19 @@ def command(
         work,
         running,
         compute,
-        suffix_of=suffix_of,
+        suffix_of=lambda source: formats.of(medium_at(source)),
         is_input=is_vqc,
         advice={},
+        look=look,
         help_with=_help_with,
     )
+
+
+def _media(inputs: Sequence[str]) -> set[Medium]:
+    """Return the media of all .vqc files among inputs, and in folders that are inputs."""
+    listings = (list_files(text, is_vqc) for text in inputs)
+    found = {medium_at(source) for listing in listings for source, _ in listing.files}
+    return {medium for medium in found if medium is not None}
 
 
 def _help_with(job: Job, failure: Failure) -> str:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from vqcodec.batch.found import Look, look_at_vqc
 from vqcodec.batch.job import (
     EXPECTED,
     STREAM,
@@ -42,6 +43,7 @@ def run_all(
     suffix_of: SuffixOf,
     is_input: Callable[[Path], bool],
     advice: Mapping[str, str],
+    look: Look = look_at_vqc,
     removes_sources: bool = False,
     folders_are_files: bool = False,
     help_with: Callable[[Job, Failure], str] = lambda *_: "",
@@ -55,6 +57,7 @@ def run_all(
         outputs,
         suffix_of=suffix_of,
         is_input=is_input,
+        look=look,
         folders_are_files=folders_are_files,
     )
     if removes_sources:

@@ -190,7 +190,8 @@ def _draw_sound(
         nonlocal cut
         cut = write_sound(file, suffix, [sound], rate=rate, channels=1)
 
-    job.write_by(write)
+    with warnings_shown(job.target):
+        job.write_by(write)
     if cut:
         warn(job.target, f"{cut} samples are beyond full scale and were cut")
     return f"{samples.shape[1] / rate:g} seconds"

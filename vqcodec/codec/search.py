@@ -28,6 +28,8 @@ _OF_OTHERS = {
     Medium.CLIP: ("target_size", "target_bpp", "target_psnr", "target_bitrate", "lossless"),
 }
 """The wishes that make no sense of a medium."""
+_SLIP = 100.0
+"""Bits per second of which no speech can be made: who wishes for fewer meant kilobits."""
 STEP = 16
 """A search tries qualities that are multiples of 1/16."""
 
@@ -84,6 +86,20 @@ class Wish:
         if self.target_bitrate is not None:
             return int(self.target_bitrate * seconds / 8)
         return self.target_size
+
+    def told(self, size: float, *, pixels: int = 0, seconds: float = 0.0) -> str:
+        """Say how large so many bytes are in the unit of the wish, rounded up, so that it can be
+        wished for.
+        """
+        if self.target_bpp is not None:
+            return f"{math.ceil(1e4 * 8 * size / pixels) / 1e4:g} bits per pixel"
+        if self.target_bitrate is None:
+            return f"{size:.0f} bytes"
+        told = f"{math.ceil(8 * size / seconds) / 1000:g} kbit/s"
+        if self.target_bitrate < _SLIP:
+            asked = self.target_bitrate
+            told += f", not {asked:g} bit/s; {asked:g} kbit/s would be {1000 * asked:g}"
+        return told
 
 
 def _is_finite(value: object) -> bool:
@@ -186,7 +202,8 @@ class Target(Generic[T]):
     """Whether an encoding may reach so much at most, and the highest quality is the best, or has
     to at least, and the lowest is.
     """
-    unit: str
+    told: Callable[[float], str]
+    """Says how much an encoding reaches, with its unit."""
 
     def is_met(self, reached: float) -> bool:
         """Tell whether so much is within the limit."""
@@ -205,7 +222,7 @@ class Target(Generic[T]):
         best, reached = self._try(fitting)
         if not self.is_met(reached):
             end = "least" if self.at_most else "most"
-            raise OutOfReachError(f"the {end} that can be had is {reached:.6g} {self.unit}")
+            raise OutOfReachError(f"the {end} that can be had is {self.told(reached)}")
         last, reached = self._try(failing)
         if self.is_met(reached):
             return last

@@ -253,6 +253,17 @@ def is_picture(path: PurePath) -> bool:
     return opening.is_picture(path)
 
 
+def is_written(suffix: str) -> bool:
+    """Tell whether pictures can be written in the format of a suffix."""
+    from vqcodec.image import writing
+
+    try:
+        writing.format_of(f"*{suffix}")
+    except ValueError:
+        return False
+    return True
+
+
 def change_by(suffix: str, quality: int | None) -> str:
     """Say how the format of a suffix changes pixels once more; empty if it keeps them.
 

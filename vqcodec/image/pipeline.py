@@ -128,7 +128,8 @@ def encode(
     header = _header(picture, model, wished.quality, prior)
     if refiner is not None and not prior:
         raise ValueError("indices of fixed length cannot be refined: all of them cost the same")
-    most, least = wish.bytes_at_most(pixels=math.prod(header.shape)), wish.target_psnr
+    pixels = math.prod(header.shape)
+    most, least = wish.bytes_at_most(pixels=pixels), wish.target_psnr
     is_single = most is None and least is None and refiner is None
     count = counter(progress, 2 * math.prod(header.grid)) if is_single else None
     measured = measure_pixels(model, picture.pixels, progress=count)
@@ -151,9 +152,10 @@ def encode(
     search = partial(Target, attempt=attempt, qualities=qualities)
     target = None
     if most is not None:
-        target = search(reached=size, limit=most, at_most=True, unit="bytes")
+        told = partial(wish.told, pixels=pixels)
+        target = search(reached=size, limit=most, at_most=True, told=told)
     if least is not None:
-        target = search(reached=fidelity, limit=least, at_most=False, unit="dB")
+        target = search(reached=fidelity, limit=least, at_most=False, told="{:.6g} dB".format)
     encoded = attempt(wished) if target is None else target.search()
     if refiner is not None and not chooser.smallest(encoded).is_exact:
         refinement = Refinement(refiner, model, measured, attempt, progress)
