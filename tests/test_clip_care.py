@@ -255,3 +255,32 @@ def test_damaged_animations_end_in_a_line(run: Run, suffix: str) -> None:
         Path(f"a.{suffix}").write_bytes(data)
         result = run("compress", f"a.{suffix}", "-f", *TAKES)
         assert result.code in (0, 1)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_data_behind_the_end_are_told_and_keep_a_clip(run: Run, suffix: str) -> None:
+    """Pillow reads the first of two animations that were joined."""
+    name = f"a.{suffix}"
+    save(name, walk(4), duration=40)
+    data = Path(name).read_bytes()
+    remove = ("compress", name, "--remove-source", "--allow-lossy", "--allow-larger", "-f", *TAKES)
+    for more in (data, b"x", b"\0\0x"):
+        Path(name).write_bytes(data + more)
+        result = run("compress", name, "-f", *TAKES)
+        assert "not kept: further pictures or other data after the picture's end" in result.err
+        result = run(*remove)
+        assert result.code == 1
+        assert "after the picture's end would be lost" in result.err
+        assert Path(name).exists()
+    for nothing in (b"", bytes(9000), b"\n"):
+        Path(name).write_bytes(data + nothing)
+        assert run(*remove).code == 0
+        assert not Path(name).exists()
+
+
+def test_what_is_no_block_of_a_gif_is_told(run: Run) -> None:
+    """Pillow steps over it."""
+    save("a.gif", walk(4), duration=40)
+    data = Path("a.gif").read_bytes()
+    Path("a.gif").write_bytes(data[:-1] + b"secret" + data[-1:])
+    assert "after the picture's end" in run("compress", "a.gif", "-f", *TAKES).err

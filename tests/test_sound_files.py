@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import TinySound
 from numpy.typing import NDArray
+from sound_files import KINDS, written
 from test_sound import babble
 
 import vqcodec
@@ -29,12 +30,6 @@ pytest.importorskip("soxr")
 pytestmark = pytest.mark.filterwarnings("ignore:it does not look like speech")
 LOSSLESS = {".wav", ".flac"}
 TAGS = (("TITLE", "Süße Rede"), ("ARTIST", "someone"), ("COMMENT", "a = b"))
-
-
-def written(samples: NDArray, rate: int, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples.T, rate, **options)
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -141,22 +136,6 @@ def test_wav_that_ends_early_is_damaged(opened: Any) -> None:
     for end in (len(data) - 1, len(data) // 2, 45):
         with pytest.raises(SoundError, match="ends early"):
             opened(data[:end])
-
-
-KINDS = {
-    "wav": {"format": "WAV"},
-    "wav24": {"format": "WAV", "subtype": "PCM_24"},
-    "wavfloat": {"format": "WAV", "subtype": "FLOAT"},
-    "flac": {"format": "FLAC"},
-    "vorbis": {"format": "OGG", "subtype": "VORBIS"},
-    "opus": {"format": "OGG", "subtype": "OPUS"},
-    "mp3": {"format": "MP3"},
-    "aiff": {"format": "AIFF"},
-    "caf": {"format": "CAF"},
-    "au": {"format": "AU"},
-    "w64": {"format": "W64"},
-    "rf64": {"format": "RF64"},
-}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,7 +19,8 @@ MAX_SAMPLES = 1 << 30
 """Most samples of sound, of all channels together, that are read or decoded unless a caller wants
 it otherwise: 18 hours of one channel at 16 kHz, 3 of two at 48 kHz.
 """
-_TAGS_MAX = 1024
+TAGS_MAX = 1024
+"""Most tags of a file."""
 _NAME = frozenset(map(chr, range(0x20, 0x7E))) - {"="}
 """Characters of the names of Vorbis comments."""
 
@@ -143,6 +144,11 @@ def check_speakers(speakers: Sequence[int], known: int) -> None:
         raise CorruptError(f"speaker is {max(speakers)}, the model has 0 to {most}")
 
 
+def is_tag_name(name: str) -> bool:
+    """Tell whether a tag can have this name."""
+    return bool(name) and _NAME.issuperset(name)
+
+
 def pack_tags(tags: Tags) -> bytes:
     """Write a Vorbis comment header as FLAC has it, without the name of a vendor.
 
@@ -152,7 +158,7 @@ def pack_tags(tags: Tags) -> bytes:
     for name, text in tags:
         comment = f"{name}={text}".encode(errors="replace")
         out += struct.pack("<I", len(comment)) + comment
-    if len(out) > UNPACKED_MAX or len(tags) > _TAGS_MAX:
+    if len(out) > UNPACKED_MAX or len(tags) > TAGS_MAX:
         raise SoundError("its tags are larger than can be kept")
     return bytes(out)
 
@@ -163,7 +169,7 @@ def unpack_tags(data: bytes) -> Tags:
     if len(data) < 8:
         raise wrong
     vendor, count = struct.unpack_from("<II", data)
-    if vendor or count > _TAGS_MAX:
+    if vendor or count > TAGS_MAX:
         raise wrong
     at, tags = 8, []
     for _ in range(count):
@@ -174,7 +180,7 @@ def unpack_tags(data: bytes) -> Tags:
             raise wrong from None
         name, sign, text = comment.partition("=")
         at += 4 + size
-        if at > len(data) or not sign or not name or not _NAME.issuperset(name):
+        if at > len(data) or not sign or not is_tag_name(name):
             raise wrong
         tags.append((name, text))
     if at != len(data):

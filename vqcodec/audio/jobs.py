@@ -21,6 +21,7 @@ from vqcodec.codec.search import Wish
 
 if TYPE_CHECKING:
     from vqcodec.audio.pipeline import Encoded
+    from vqcodec.audio.reading import SoundFile
     from vqcodec.models.model import SoundModel
 
 _LARGER = "the result is larger"
@@ -62,29 +63,42 @@ class Compression:
 
     def foresee(self, job: Job) -> Outcome:
         """Tell whether a file that is to be deleted will be."""
-        kept = (_LOSSY,) if self.removal.remove_source and not self.removal.allow_lossy else ()
+        kept: tuple[str, ...] = ()
+        if self.removal.remove_source:
+            with job.open() as file:
+                kept = self._reasons(self._opened(job, file).losses)
         return Outcome(job=job, line=f"{job.source} -> {job.target}", kept=kept)
 
     def seconds(self, job: Job) -> float:
         """Guess by the file's size."""
         return job.megabytes * _SECONDS_PER_MEGABYTE
 
-    def _compress(self, model: SoundModel, job: Job, bar: Bar) -> Outcome:
-        from vqcodec.audio.pipeline import encode
+    def _opened(self, job: Job, file: IO[bytes]) -> SoundFile:
         from vqcodec.audio.reading import open_sound
 
-        began = time.perf_counter()
-        removes, strip = self.removal.remove_source, self.reading.strip
-        state = job.state() if removes else ()
+        strip = self.reading.strip
         keeps_date = self.reading.mtime and not strip
+        return open_sound(
+            file,
+            max_samples=self.reading.max_samples,
+            modified=modified_of(job.source) if keeps_date else None,
+            strip=strip,
+        )
+
+    def _reasons(self, losses: tuple[str, ...]) -> tuple[str, ...]:
+        """Say why a file must be kept, if it must."""
+        lossy = () if self.removal.allow_lossy else (_LOSSY,)
+        return lossy + tuple(f"{loss} would be lost" for loss in losses)
+
+    def _compress(self, model: SoundModel, job: Job, bar: Bar) -> Outcome:
+        from vqcodec.audio.pipeline import encode
+
+        began = time.perf_counter()
+        removes = self.removal.remove_source
+        state = job.state() if removes else ()
         with bar(job.source) as progress, job.open() as file:
             before = os.fstat(file.fileno()).st_size
-            recording = open_sound(
-                file,
-                max_samples=self.reading.max_samples,
-                modified=modified_of(job.source) if keeps_date else None,
-                strip=strip,
-            )
+            recording = self._opened(job, file)
             encoded = encode(
                 recording,
                 model,
@@ -100,9 +114,11 @@ class Compression:
         is_larger = self.removal.is_too_large(before, after)
         kept: tuple[str, ...] = ()
         if removes:
-            kept = () if self.removal.allow_lossy else (_LOSSY,)
+            kept = self._reasons(recording.losses)
             kept += (_LARGER,) if is_larger else ()
             kept = kept or remove(job, state)
+        warned = tuple(f"not kept: {loss}" for loss in recording.losses)
+        warned += (f"{_LARGER} than the file of sound",) if is_larger else ()
         duration = encoded.description.waveform.seconds
         rate = 8 * after / duration / 1000
         seconds = time.perf_counter() - began
@@ -111,7 +127,7 @@ class Compression:
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
             f"{compared(before, after)}, {duration:.2f} s at {rate:.2f} kbit/s, "
             f"{seconds:.2f} s",
-            warnings=(f"{_LARGER} than the file of sound",) if is_larger and not removes else (),
+            warnings=() if removes else warned,
             before=before,
             after=after,
             rate=rate,

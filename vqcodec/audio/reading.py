@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from vqcodec.audio.inventory.listing import list_contents
+from vqcodec.audio.inventory.parts import software_of
 from vqcodec.audio.packages import import_package
 from vqcodec.audio.recording import Block
 from vqcodec.audio.wav import mended
@@ -30,8 +31,6 @@ TAG_NAMES = {
     "software": "ENCODER",
 }
 """The names of Vorbis comments for what libsndfile reads and writes of tags."""
-_OWN_MARK = re.compile(r" ?\(libsndfile-[\d.]+\)$")
-"""What libsndfile adds to the name of the software whenever it writes a file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +46,8 @@ class SoundFile:
     """As in "WAV, PCM_16"."""
     tags: Tags
     modified: int | None = None
+    losses: tuple[str, ...] = ()
+    """What of the file is not kept, beside what compression changes."""
 
     def blocks(self, length: int) -> Iterator[Block]:
         """Yield all of it. Raises: SoundError if the file is damaged or ends early."""
@@ -64,12 +65,14 @@ class SoundFile:
 def open_sound(
     file: IO[bytes], *, max_samples: int, modified: int | None = None, strip: bool = False
 ) -> SoundFile:
-    """Open a file of sound that is open for reading and has a descriptor; `strip` drops its tags.
+    """Open a file of sound that is open for reading and has a descriptor; `strip` drops its tags,
+    which are no loss then.
 
-    Raises: SoundError if it is none, or has no samples; SoundSizeError if it has more than
-    `max_samples`, all channels together; MissingPackageError.
+    Raises: SoundError if it is none, is damaged, or has no samples; SoundSizeError if it has more
+    than `max_samples`, all channels together; MissingPackageError.
     """
     whole = mended(file)
+    contents = list_contents(whole)
     with _opened(whole) as sound:
         if sound.channels > CHANNELS_MAX or not 1 <= sound.samplerate <= RATE_MAX:
             told = f"{sound.channels} channels at {sound.samplerate} Hz"
@@ -85,8 +88,9 @@ def open_sound(
             channels=sound.channels,
             length=sound.frames,
             format=f"{sound.format}, {sound.subtype}",
-            tags=() if strip else tuple(_tags(sound.copy_metadata())),
+            tags=() if strip else _tags(contents.tags, sound.copy_metadata()),
             modified=modified,
+            losses=contents.surplus if strip else contents.surplus + contents.metadata,
         )
 
 
@@ -118,10 +122,9 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(".")
 
 
-def _tags(found: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for name, comment in TAG_NAMES.items():
-        text = found.get(name, "")
-        if name == "software":
-            text = _OWN_MARK.sub("", text)
-        if text:
-            yield comment, text
+def _tags(tags: Tags, found: dict[str, str]) -> Tags:
+    """Return the tags of a file, and of those that libsndfile finds the ones it has besides."""
+    names = {name for name, _ in tags}
+    more = {comment: found.get(name, "") for name, comment in TAG_NAMES.items()}
+    more["ENCODER"] = software_of(more["ENCODER"])
+    return tags + tuple(tag for tag in more.items() if tag[1] and tag[0] not in names)

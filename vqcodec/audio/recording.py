@@ -38,6 +38,11 @@ class Recording(Protocol):
         """When its file was last changed, nanoseconds since 1970 in UTC, if that is known."""
         ...
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What of it is not kept, beside what compression changes."""
+        ...
+
     def blocks(self, length: int) -> Iterator[Block]:
         """Yield all of it from the start, in blocks of `length` samples; the last may be shorter.
 
@@ -55,6 +60,7 @@ class Samples:
     rate: int
     tags: Tags = ()
     modified: int | None = None
+    losses: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:

@@ -82,6 +82,7 @@ def _inspect_sound(path: str, max_samples: int, *, as_json: bool) -> int:
         "samples": sound.length,
         "channels": sound.channels,
         "tags": sound.tags,
+        "not_kept": sound.losses,
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -89,6 +90,8 @@ def _inspect_sound(path: str, max_samples: int, *, as_json: bool) -> int:
     echo(f"sound         {facts['seconds']:.2f} s, {_count(sound.channels)} at {sound.rate} Hz")
     echo(f"format        {sound.format}")
     _print_tags(sound.tags)
+    for loss in sound.losses:
+        echo(f"not kept      {loss}")
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageFile, ImageOps, PngImagePlugin, WebPImagePlugin
 
+from vqcodec.clip.ending import has_more
 from vqcodec.clip.footage import Pixels, Shown
 from vqcodec.clip.timing import from_milliseconds
 from vqcodec.errors import ClipError, ClipSizeError
@@ -36,6 +37,7 @@ _READERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 _UNSAID = Fraction(1, 10)
 """Seconds that a frame is shown which says none, as browsers have it."""
+_MORE = "further pictures or other data after the picture's end"
 _WIDE = ("I", "F")
 _TEXT_MAX = 1 << 22
 
@@ -147,7 +149,8 @@ def open_animation(
         )
     if count * image.width * image.height > max_pixels:
         raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")
-    return Animation(file=file, count=count, loops=_loops(image), modified=modified)
+    lost = {_MORE} if has_more(file) else set()
+    return Animation(file=file, count=count, loops=_loops(image), modified=modified, _lost=lost)
 
 
 def open_folder(

@@ -1,0 +1,1 @@
+"""What files of sound hold beside the samples that are read of them."""
