@@ -223,7 +223,7 @@ def test_the_best_quality_of_a_size_or_bitrate_is_found(sound: TinySound) -> Non
         by_rate = vqcodec.compress_audio(samples, RATE, model=sound, target_bitrate=8 * most / 5)
         assert by_size == by_rate
         assert 0.7 * most < len(by_size) <= most
-    with pytest.raises(ValueError, match=r"least .* bytes"):
+    with pytest.raises(ValueError, match=r"least .* kbit/s"):
         vqcodec.compress_audio(samples, RATE, model=sound, target_bitrate=100)
 
 
