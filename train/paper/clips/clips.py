@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ from vqcodec.prior.temporal import NOTHING
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.clips import ACTIONS_FILE, ClipFiles, clips_of
 from vqcodec.training.data import find_pictures, read_rgb
-from vqcodec.training.loop import Lines
+from vqcodec.training.loop import InterruptedRunError, Lines
 from vqcodec.training.run import train
 
 Frames = NDArray[np.int32]
@@ -312,4 +313,7 @@ def make_clips(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InterruptedRunError:
+        sys.exit("stopped; the same command goes on from here")

@@ -17,6 +17,7 @@ Writes the model and
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from vqcodec.engines.samples import to_samples, to_unit
 from vqcodec.metrics import psnr
 from vqcodec.models.two_stage import TwoStage
 from vqcodec.training.architectures import load_recipe
-from vqcodec.training.loop import Lines
+from vqcodec.training.loop import InterruptedRunError, Lines
 from vqcodec.training.run import train
 
 Pixels = NDArray[np.uint8]
@@ -135,4 +136,7 @@ def make_noise(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InterruptedRunError:
+        sys.exit("stopped; the same command goes on from here")
