@@ -13,8 +13,9 @@ from typing import IO
 from PIL import Image
 
 from vqcodec.audio import jobs as sound_jobs
-from vqcodec.audio.formats import FORMATS, HEAD_BYTES, is_sound, rate_of
+from vqcodec.audio.formats import HEAD_BYTES, is_sound, rate_of
 from vqcodec.audio.inspection import SoundInspection
+from vqcodec.audio.inventory.ogg import NO_END
 from vqcodec.audio.reading import open_sound
 from vqcodec.batch.found import Found
 from vqcodec.batch.job import read_input
@@ -46,12 +47,6 @@ _PREFIX = 16
 """Bytes that Pillow's plugins are shown to recognise their format."""
 _BLOCK = 1 << 16
 """Samples that are read at once."""
-_PAGE_HEAD = 27
-"""Bytes of a page of an Ogg file before the lengths of its segments (RFC 3533, section 6)."""
-_PAGE_MAX = _PAGE_HEAD + 255 + 255 * 255
-"""Bytes of a page."""
-_LAST_PAGE = 4
-"""The bit of a page's header type that says that a stream ends with it."""
 _ROUNDING = 2
 """Samples by which lengths at two rates may differ."""
 _GIF_END = b";"
@@ -106,8 +101,8 @@ def _look_at_sound(work: sound_jobs.Decompression, known: Inspection | None, tar
         sound = open_sound(file, max_samples=work.max_samples)
         for _ in sound.blocks(_BLOCK):
             pass
-        if FORMATS[work.suffix][0] == "OGG" and not _has_last_page(file):
-            return Found.BROKEN
+    if NO_END in sound.losses:
+        return Found.BROKEN
     if not isinstance(known, SoundInspection):
         return Found.WHOLE
     start, stop = work.crop or (0.0, known.seconds)
@@ -115,18 +110,6 @@ def _look_at_sound(work: sound_jobs.Decompression, known: Inspection | None, tar
     form = rate_of(work.suffix, known.rate), known.channels
     is_same = (sound.rate, sound.channels) == form and abs(sound.length - length) <= _ROUNDING
     return Found.WHOLE if is_same else Found.OTHER
-
-
-def _has_last_page(file: IO[bytes]) -> bool:
-    """Tell whether an Ogg file ends with the last page of a stream, whole."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _PAGE_MAX))
-    end = file.read()
-    page = end[max(end.rfind(b"OggS"), 0) :]
-    if len(page) < _PAGE_HEAD or not page[5] & _LAST_PAGE:
-        return False
-    lengths = page[_PAGE_HEAD : _PAGE_HEAD + page[_PAGE_HEAD - 1]]
-    return len(page) >= _PAGE_HEAD + page[_PAGE_HEAD - 1] + sum(lengths)
 
 
 def _look_at_clip(work: clip_jobs.Decompression, known: Inspection | None, target: Path) -> Found:

@@ -26,7 +26,8 @@ _STREAMS_MAX = 1024
 _BLOCKS_MAX = 128
 """Metadata blocks of FLAC that are looked at."""
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_NO_END = "what may follow its last page, as its end is not marked"
+NO_END = "what may follow its last page, as its end is not marked"
+"""Surplus of a file whose last page is not marked as such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def read_ogg(file: IO[bytes], start: int, stop: int, ledger: Ledger) -> None:
         # the sound is taken, and its file is kept. What follows in place of a page is damage.
         if end < stop:
             raise SoundError("the file is damaged: a page is missing")
-        ledger.surplus(_NO_END)
+        ledger.surplus(NO_END)
     ledger.rest(file, end, stop)
 
 
