@@ -19,11 +19,12 @@ from vqcodec.networks.model_files import read_sound_vqvae
 from vqcodec.training.architectures import AnyRecipe, load_recipe
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe, WaveNetDecoderRecipe
 from vqcodec.training.loop import InterruptedRunError
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.run import train
 from vqcodec.training.sound_autoencoder import SoundAutoencoderStage
 from vqcodec.training.sound_prior import Indexer, SoundPriorStage
 from vqcodec.training.sounds import Recordings, find_recordings
-from vqcodec.training.voices import Speakers, voice_of
+from vqcodec.training.voices import voice_of
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")

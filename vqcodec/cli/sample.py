@@ -96,6 +96,11 @@ class _Size(click.ParamType):
     type=click.IntRange(min=0),
     help="How many rows of indices of that picture are kept. Default: half.",
 )
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="Draw pictures of one class, of those that the model knows (`models show`).",
+)
 @compute_options()
 @max_pixels_option
 def command(
@@ -111,6 +116,7 @@ def command(
     temperature: float,
     like: str | None,
     rows: int | None,
+    label: str | None,
     compute: Compute,
     max_pixels: int,
 ) -> None:
@@ -122,7 +128,7 @@ def command(
     """
     known = find(model)
     of_sound = {"seconds": seconds, "speaker": speaker}
-    of_pictures = {"size": size, "like": like, "rows": rows}
+    of_pictures = {"size": size, "like": like, "rows": rows, "label": label}
     is_sound = known.medium is Medium.SOUND
     for name, value in (of_pictures if is_sound else of_sound).items():
         if value is not None:

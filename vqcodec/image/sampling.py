@@ -20,6 +20,8 @@ from vqcodec.grid import divided
 from vqcodec.image.pipeline import picture_model
 from vqcodec.image.reading import PictureLike, picture_of
 from vqcodec.models.model import PictureModel, takes
+from vqcodec.models.vqvae import VqVae
+from vqcodec.prior.context import Prior
 
 SIDE = 128
 """Width and height of samples in pixels unless others are asked for."""
@@ -37,6 +39,7 @@ def sample(
     temperature: float = 1.0,
     like: PictureLike | None = None,
     rows: int | None = None,
+    label: str | None = None,
     max_pixels: int = Limits().pixels,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -49,7 +52,8 @@ def sample(
     `quality` is as for `compress`.
 
     With a picture `like`, as `compress` takes it, samples have its size, keep the first `rows` rows
-    of its indices (None: half of them), and are drawn from there on.
+    of its indices (None: half of them), and are drawn from there on. With a `label`, the name of a
+    class that the model knows, samples are of that class.
 
     Raises: ModelError; PictureError for a `like` that is no picture; ValueError for an argument
     that cannot be taken; OSError for a path that cannot be read.
@@ -75,7 +79,7 @@ def sample(
         )
     positions = divided((height, width), loaded.stride)
     grids = sample_grids(
-        loaded.prior_of(level),
+        _prior(loaded, level, label),
         positions,
         count=count,
         seed=seed,
@@ -85,6 +89,14 @@ def sample(
     )
     area = slice(0, height), slice(0, width)
     return [Image.fromarray(decode_indices(loaded, grid, level, area)) for grid in grids]
+
+
+def _prior(model: PictureModel, quality: int, label: str | None) -> Prior:
+    if label is None:
+        return model.prior_of(quality)
+    if not isinstance(model, VqVae):
+        raise ValueError(f"{model.name} has no label {label!r}; it has none")
+    return model.prior_of_label(label)
 
 
 def _upper(model: PictureModel, pixels: np.ndarray, quality: int, rows: int | None) -> Indices:

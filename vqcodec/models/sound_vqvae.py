@@ -12,18 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.container import Medium
-from vqcodec.errors import ModelCorruptError
 from vqcodec.models import file, sound_autoencoder, stft
 from vqcodec.models.codebook import CodebookModel, nearest, read_fields
 from vqcodec.models.config_sound import SoundAutoencoderConfig, WaveNetConfig
+from vqcodec.models.names import read_names
 from vqcodec.models.sound_autoencoder import SoundAutoencoder
 from vqcodec.prior.layer import Float
 
 ARCHITECTURE = "vqvae-wavenet-1"
 """Names the networks; other networks need another name."""
-SPEAKERS_MAX = 4096
-"""Encoders try them all."""
-_NAME_MAX = 64
 _WINDOW_SECONDS = 5
 
 
@@ -94,7 +91,7 @@ def parse_model(
     """
     metadata, tensors = file.read_metadata(data), file.read_tensors(data)
     config = file.read_config(SoundAutoencoderConfig, metadata.get("autoencoder"))
-    speakers = read_speakers(metadata.get("speakers"))
+    speakers = read_names(metadata.get("speakers"), "speaker", "speakers")
     return SoundVqVae(
         **read_fields(
             metadata,
@@ -116,20 +113,3 @@ def parse_model(
         speakers=speakers,
         voices=file.floats(tensors, "speakers", np.float32, (len(speakers), config.speaker_dim)),
     )
-
-
-def read_speakers(names: object) -> tuple[str, ...]:
-    """Check the names of speakers in a model file's metadata.
-
-    Raises ModelCorruptError unless they are a list of at least one name, each different, of 1 to
-    64 printable characters.
-    """
-    if not isinstance(names, list) or not 1 <= len(names) <= SPEAKERS_MAX:
-        raise ModelCorruptError(f"the model's speakers are not a list of 1 to {SPEAKERS_MAX} names")
-    for name in names:
-        if not (isinstance(name, str) and 1 <= len(name) <= _NAME_MAX and name.isprintable()):
-            told = f"not a text of 1 to {_NAME_MAX} printable characters"
-            raise ModelCorruptError(f"a speaker of the model is {name!r:.80}, {told}")
-    if len(set(names)) != len(names):
-        raise ModelCorruptError("two speakers of the model have one name")
-    return tuple(names)

@@ -6,6 +6,7 @@ impossible value is a `ValueError` that names the key.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from vqcodec.models.config import (
@@ -16,6 +17,16 @@ from vqcodec.models.config import (
     TransformConfig,
 )
 from vqcodec.networks.distortion import MS_SSIM_SIDE
+
+
+def require_group(setting: str, pattern: str) -> None:
+    """Raise ValueError unless a setting is a regular expression with a group, or empty."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{setting}: no regular expression: {error}") from error
+    if pattern and not groups:
+        raise ValueError(f"{setting} must have a group, in parentheses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +166,18 @@ class PriorTraining(IndexPriorTraining):
 
     views: int = 2
     """Times each picture is indexed, at random scales and flips."""
+    label: str = ""
+    """Regular expression that is searched in a picture's path below its folder of data, with
+    slashes between its parts: the first group names its class, of which samples can be drawn then.
+    Empty: there are no classes."""
+    unlabelled: float = 0.15
+    """Part of the tiles whose class is not told, as it is not in files."""
+
+    def __post_init__(self) -> None:
+        IndexPriorTraining.__post_init__(self)
+        if not 0.0 <= self.unlabelled <= 1.0:
+            raise ValueError("train.prior.unlabelled must be 0 to 1")
+        require_group("train.prior.label", self.label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +201,8 @@ class Recipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         BaseRecipe.__post_init__(self)
+        if self.start and self.train.prior.label:
+            raise ValueError("train.prior.label: training with classes begins with random weights")
         if self.prior.codebook_size != self.autoencoder.codebook_size:
             raise ValueError("prior.codebook_size must equal autoencoder.codebook_size")
         side = self.train.autoencoder.crop // self.autoencoder.stride

@@ -50,5 +50,7 @@ class ClipRecipe(Recipe):
 
     def __post_init__(self) -> None:
         Recipe.__post_init__(self)
+        if self.train.prior.label:
+            raise ValueError("train.prior.label: clips have no classes")
         if self.start:
             raise ValueError("start: clips begin with random weights")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from vqcodec.models.config_sound import (
@@ -16,6 +15,7 @@ from vqcodec.training.config import (
     IndexPriorTraining,
     ScheduleConfig,
     StagesConfig,
+    require_group,
 )
 from vqcodec.training.config_speech import SoundConfig, SpeechDistortionConfig
 
@@ -33,12 +33,7 @@ class VoicesConfig(SoundConfig):
 
     def __post_init__(self) -> None:
         SoundConfig.__post_init__(self)
-        try:
-            groups = re.compile(self.speaker).groups
-        except re.error as error:
-            raise ValueError(f"data.speaker: no regular expression: {error}") from error
-        if self.speaker and not groups:
-            raise ValueError("data.speaker must have a group, in parentheses")
+        require_group("data.speaker", self.speaker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

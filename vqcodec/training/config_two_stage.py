@@ -51,6 +51,8 @@ class TwoStageRecipe(Recipe):
 
     def __post_init__(self) -> None:
         Recipe.__post_init__(self)
+        if self.train.prior.label:
+            raise ValueError("train.prior.label: two stages have no classes")
         if self.start:
             raise ValueError("start: two stages begin with random weights")
         if self.train.prior.crop != self.second.side:

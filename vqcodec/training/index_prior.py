@@ -6,6 +6,7 @@ as it will when it codes. For the last part of the steps it runs on its integer 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -36,14 +37,14 @@ class IndexPriorStage(Generic[_Network]):
     def __init__(
         self,
         recipe: Recipe | SoundVqVaeRecipe,
-        network: type[_Network],
+        network: Callable[..., _Network],
         validation: Indices,
         codebook: Tensor,
         device: torch.device,
         start: CodebookParts | None = None,
     ) -> None:
-        """`network` is built and trained; `validation` are pieces to validate on, of which some are
-        taken; `codebook` is (K, D).
+        """`network` makes what is trained of `recipe.prior`; `validation` are pieces to
+        validate on, of which some are taken; `codebook` is (K, D).
 
         The first weights are those of `start`, or else come from the codebook.
         """
@@ -66,9 +67,13 @@ class IndexPriorStage(Generic[_Network]):
         integer = step >= self.schedule.integer_from * self.schedule.steps
         indices = batch.to(self._device)
         with autocast(self._device, self._precision):
-            logits = self.module(indices, integer=integer)
+            logits = self.module(indices, self.told(step, integer=integer), integer=integer)
         bits = bits_per_index(logits, indices)
         return bits, {"bits": float(bits.detach())}
+
+    def told(self, step: int, *, integer: bool) -> Tensor | None:
+        """Return what the network is told of a step's pieces besides their indices: nothing."""
+        return None
 
     def after(self, batch: Tensor, step: int) -> None:
         """Nothing follows a step."""

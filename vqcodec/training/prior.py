@@ -6,8 +6,9 @@ sees random tiles of these grids (`index_prior`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from vqcodec.training.index_cache import Indices, cached_indices, origin_of
 from vqcodec.training.index_prior import IndexPriorStage
 from vqcodec.training.precision import autocast
 
+Drawn: TypeAlias = tuple[int, Indices]
+"""The number of a picture, and a tile of it."""
+
 
 class PriorStage(IndexPriorStage[PixelCNN]):
     """See the module's docstring."""
@@ -36,19 +40,25 @@ class PriorStage(IndexPriorStage[PixelCNN]):
         codebook: Tensor,
         device: torch.device,
         start: VqVaeParts | None = None,
+        network: Callable[..., PixelCNN] = PixelCNN,
     ) -> None:
-        """`grids` holds, for each of the pictures, its views; `codebook` is (K, D).
+        """`grids` holds, for each of the pictures, its views; `codebook` is (K, D); `network` makes
+        what is trained of `recipe.prior`.
 
         The first weights are those of `start`, or else come from the codebook.
         """
         crop = recipe.train.prior.crop
         pieces = cut_tiles(validation, crop)
-        super().__init__(recipe, PixelCNN, pieces, codebook, device, start)
+        super().__init__(recipe, network, pieces, codebook, device, start)
         self._grids = grids
         self._pictures = pictures
 
     def batch(self, step: int) -> Tensor:
         """Draw tiles: int64 (B, crop, crop)."""
+        return stack(self.drawn(step))
+
+    def drawn(self, step: int) -> list[Drawn]:
+        """Draw what the batch of a step is made of."""
         rng = draws(self._seed, 2, step)
         return draw_tiles(self._grids, self._pictures, self._share, self.schedule.crop, rng)
 
@@ -59,16 +69,22 @@ def draw_tiles(
     count: int,
     side: int,
     rng: np.random.Generator,
-) -> Tensor:
-    """Draw tiles of the grids, the views of each of the pictures: int64 (count, side, side)."""
+) -> list[Drawn]:
+    """Draw tiles, (side, side) each, of the grids, the views of each of the pictures."""
     drawn = []
     for _ in range(count):
-        views = grids[pictures.draw(rng)]
+        picture = pictures.draw(rng)
+        views = grids[picture]
         grid = views[int(rng.integers(len(views)))]
         top = int(rng.integers(grid.shape[0] - side + 1))
         left = int(rng.integers(grid.shape[1] - side + 1))
-        drawn.append(grid[top : top + side, left : left + side])
-    return torch.from_numpy(np.stack(drawn).astype(np.int64))
+        drawn.append((picture, grid[top : top + side, left : left + side]))
+    return drawn
+
+
+def stack(drawn: Sequence[Drawn]) -> Tensor:
+    """Return the tiles as a batch: int64 (B, side, side)."""
+    return torch.from_numpy(np.stack([tile for _, tile in drawn]).astype(np.int64))
 
 
 def index_pictures(

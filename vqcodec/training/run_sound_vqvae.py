@@ -10,11 +10,11 @@ from vqcodec.networks.model_files import SoundVqVaeParts, read_sound_vqvae, writ
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe
 from vqcodec.training.distributed import share
 from vqcodec.training.loop import Reporter, Stage, Trainer
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.sound_autoencoder import SoundAutoencoderStage
 from vqcodec.training.sound_prior import Indexer, SoundPriorStage
 from vqcodec.training.sounds import open_recordings
 from vqcodec.training.start import Run, model_data, other_architecture
-from vqcodec.training.voices import Speakers
 
 RECIPE = SoundVqVaeRecipe
 

@@ -10,9 +10,9 @@ from vqcodec.models import sound_vqvae
 from vqcodec.networks.model_files import read_sound_vqvae
 from vqcodec.training.config_sound_vqvae import WaveNetDecoderRecipe
 from vqcodec.training.loop import Trainer
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.sounds import open_recordings
 from vqcodec.training.start import Run, model_data
-from vqcodec.training.voices import Speakers
 from vqcodec.training.wavenet_decoder import WaveNetDecoderStage
 
 RECIPE = WaveNetDecoderRecipe

@@ -20,7 +20,7 @@ from vqcodec.training.data import Pictures, draws
 from vqcodec.training.distributed import gathered, share, take_first
 from vqcodec.training.index_cache import Indices
 from vqcodec.training.precision import autocast
-from vqcodec.training.prior import cut_tiles, draw_tiles
+from vqcodec.training.prior import cut_tiles, draw_tiles, stack
 from vqcodec.training.quantisation import usage
 
 _VALIDATION_PICTURES = 256
@@ -172,7 +172,7 @@ class SecondStage:
     def _draw(self, key: int, step: int, count: int) -> Tensor:
         side = self._recipe.second.side
         rng = draws(self._recipe.seed, key, step)
-        return draw_tiles(self._grids, self._pictures, count, side, rng)
+        return stack(draw_tiles(self._grids, self._pictures, count, side, rng))
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._recipe.train.precision)

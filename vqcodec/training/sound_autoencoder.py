@@ -24,11 +24,12 @@ from vqcodec.networks.spectrum import samples
 from vqcodec.training.config_sound_vqvae import SoundVqVaeRecipe
 from vqcodec.training.distributed import share
 from vqcodec.training.listening import listen
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.precision import autocast
 from vqcodec.training.quantisation import Quantisation, usage
 from vqcodec.training.sound_distortion import sound_distortion
 from vqcodec.training.sounds import Recordings
-from vqcodec.training.voices import Speakers, Voices, middles, voice_of
+from vqcodec.training.voices import Voices, middles, voice_of
 
 _VALIDATION_SAMPLES = 4 * RATE
 

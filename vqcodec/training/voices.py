@@ -1,8 +1,7 @@
-"""Recordings with who speaks in them: the speakers that a model comes to know."""
+"""Recordings with who speaks in them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,55 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqcodec.errors import ModelCorruptError
-from vqcodec.models.sound_vqvae import read_speakers
 from vqcodec.training.data import draws
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.sounds import Recordings, read_middle
-
-
-class Speakers:
-    """Speakers by name and by number, as the paths of recordings say."""
-
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        folders: Sequence[Path],
-        pattern: str,
-        names: Sequence[str] | None = None,
-    ) -> None:
-        """`folders` are those that files lie in, `pattern` is as `VoicesConfig.speaker` says.
-        `names` are the speakers; None: all of the files', in alphabetic order.
-
-        Raises ValueError for a file whose path names no speaker, or none of `names`, and for
-        names that no model can have.
-        """
-        self._folders = folders
-        self._pattern = pattern
-        found = [self._name(path) for path in paths]
-        self.names = tuple(sorted(set(found)) if names is None else names)
-        try:
-            read_speakers(list(self.names))
-        except ModelCorruptError as error:
-            raise ValueError(f"data.speaker: {error}") from error
-        numbers = {name: number for number, name in enumerate(self.names)}
-        for path, name in zip(paths, found, strict=True):
-            if name not in numbers:
-                raise ValueError(f"{path}: the model knows no speaker {name!r}")
-        self.numbers = [numbers[name] for name in found]
-        """Of the files."""
-
-    def number_of(self, path: Path) -> int | None:
-        """Return the number of who speaks in a file; None if it is none of these."""
-        name = self._name(path)
-        return self.names.index(name) if name in self.names else None
-
-    def _name(self, path: Path) -> str:
-        """Return the name of who speaks in a file; empty if its path has none."""
-        if not self._pattern:
-            return path.parent.name
-        [folder, *_] = [folder for folder in self._folders if path.is_relative_to(folder)]
-        found = re.search(self._pattern, path.relative_to(folder).as_posix())
-        return (found[1] or "") if found else ""
 
 
 class Voices:

@@ -22,9 +22,10 @@ from vqcodec.networks.mu_law import classes_of
 from vqcodec.networks.wavenet_decoder import WaveNetDecoder
 from vqcodec.training.config_sound_vqvae import WaveNetDecoderRecipe
 from vqcodec.training.distributed import share
+from vqcodec.training.path_names import Speakers
 from vqcodec.training.precision import autocast
 from vqcodec.training.sounds import Recordings
-from vqcodec.training.voices import Speakers, Voices, middles, voice_of
+from vqcodec.training.voices import Voices, middles, voice_of
 
 _VALIDATION_SAMPLES = RATE
 

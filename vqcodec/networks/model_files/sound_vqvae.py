@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vqcodec.models import file, sound_vqvae
 from vqcodec.models.config_sound import SoundAutoencoderConfig, WaveNetConfig
+from vqcodec.models.names import read_names
 from vqcodec.networks.model_files.codebook import CodebookParts, load, metadata_of, tensors_of
 from vqcodec.networks.model_files.tensors import levels, read, write
 from vqcodec.networks.sound_autoencoder import SoundDecoder, SoundEncoder
@@ -34,7 +35,7 @@ def write_sound_vqvae(
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range, or a
     speaker's name cannot be stored.
     """
-    speakers = list(sound_vqvae.read_speakers(list(parts.speakers)))
+    speakers = list(read_names(list(parts.speakers), "speaker", "speakers"))
     texts = {"name": name, "licence": licence, "description": description}
     metadata = metadata_of(sound_vqvae.ARCHITECTURE, texts, parts)
     tensors = tensors_of(parts, levels) | {"speakers": parts.voices.float()}

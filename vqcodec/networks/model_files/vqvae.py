@@ -20,12 +20,17 @@ class VqVaeParts(CodebookParts):
     encoder: Encoder
     decoder: Decoder
     prior: PixelCNN
+    labels: tuple[str, ...] = ()
+    """Names of the classes that the prior, a `LabelledPixelCNN` then, can be told."""
 
 
 def write_vqvae(parts: VqVaeParts, *, name: str, licence: str, description: str) -> bytes:
     """Write a model file. Raises ModelCorruptError if the prior leaves the exact range."""
     texts = {"name": name, "licence": licence, "description": description}
-    return write(tensors_of(parts, halves), metadata_of(vqvae.ARCHITECTURE, texts, parts))
+    metadata = metadata_of(vqvae.ARCHITECTURE, texts, parts)
+    if parts.labels:
+        metadata["labels"] = list(parts.labels)
+    return write(tensors_of(parts, halves), metadata)
 
 
 def read_vqvae(data: bytes) -> VqVaeParts:
