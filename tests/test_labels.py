@@ -81,7 +81,10 @@ def test_files_are_coded_without_classes(trained: bytes) -> None:
     plain = parsed(file.write(tensors, said))
     assert not plain.labels
     picture = Image.fromarray(np.full((40, 40, 3), 90, np.uint8))
-    codes = [vqcodec.indices(vqcodec.compress(picture, model=m), model=m) for m in (parsed(trained), plain)]
+    codes = [
+        vqcodec.indices(vqcodec.compress(picture, model=m), model=m)
+        for m in (parsed(trained), plain)
+    ]
     assert np.array_equal(*codes)
 
 

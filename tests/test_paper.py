@@ -27,6 +27,7 @@ SCRIPTS = Path(__file__).parent.parent / "train/paper"
         ("likelihood --minutes 0.001", "reconstructions.png"),
         ("two_stages/two_stages", "reconstructions.png"),
         ("two_stages/two_stages", "samples.png"),
+        ("classes/classes", "samples.png"),
         ("clips/clips", "clips.png"),
         ("clips/clips", "figures.json"),
     ],
