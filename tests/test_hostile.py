@@ -330,6 +330,12 @@ def test_any_picture_is_a_picture_error_or_a_picture(data: bytes, start: bytes) 
     assert to_chunks(source.picture) is not None
 
 
+@pytest.mark.parametrize(("data", "told"), [(b"", "it is empty"), (b"text", "not a picture")])
+def test_what_is_no_picture(data: bytes, told: str) -> None:
+    with pytest.raises(PictureError, match=told):
+        read_picture(data, max_pixels=1)
+
+
 def test_a_damaged_installed_model_hides_only_its_name(no_installed_models: Path) -> None:
     data = seed("vqvae-one")
     no_installed_models.mkdir()

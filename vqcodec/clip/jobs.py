@@ -23,6 +23,7 @@ from vqcodec.batch.removal import Removal, remove
 from vqcodec.clip.formats import FOLDER, HEAD_BYTES, is_video, is_video_name
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
+from vqcodec.errors import ClipError
 
 if TYPE_CHECKING:
     from vqcodec.clip.decoding import Film
@@ -148,6 +149,10 @@ class Compression:
             frames = open_folder(path, fps=fps, max_pixels=most, modified=modified)
             yield frames, frames.bytes
             return
+        if reading.fps is not None:
+            raise ClipError(
+                "it says itself how long frames are shown", hint="--fps is for folders of frames"
+            )
         with job.open() as file:
             before = os.fstat(file.fileno()).st_size
             if is_video(file.read(HEAD_BYTES)) or is_video_name(path):

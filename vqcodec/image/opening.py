@@ -47,6 +47,9 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
 
     Raises: PictureError if Pillow cannot read it; PictureSizeError if it is too large.
     """
+    if not file.read(1):
+        raise PictureError("it is empty")
+    file.seek(0)
     try:
         image = _recognised(file)
         if image is not None and image.width * image.height <= max_pixels:
