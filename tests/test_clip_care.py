@@ -257,6 +257,17 @@ def test_damaged_animations_end_in_a_line(run: Run, suffix: str) -> None:
         assert result.code in (0, 1)
 
 
+def test_a_picture_outside_its_animation_keeps_a_clip(run: Run) -> None:
+    """Programs that know no animated PNG show it instead."""
+    save("a.png", walk(4), duration=40, default_image=True)
+    told = "a picture outside the animation"
+    assert f"not kept: {told}" in run("compress", "a.png", *TAKES).err
+    assert vqcodec.inspect("a.vqc").frames == 3
+    result = run("compress", "a.png", "--remove-source", "--allow-lossy", "-f", *TAKES)
+    assert (result.code, f"{told} would be lost" in result.err) == (1, True)
+    assert Path("a.png").exists()
+
+
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
 def test_data_behind_the_end_are_told_and_keep_a_clip(run: Run, suffix: str) -> None:
     """Pillow reads the first of two animations that were joined."""

@@ -112,6 +112,8 @@ def test_a_folder_of_frames_is_one_clip_where_that_is_asked_for(run: Run) -> Non
     Path("walk/durations.txt").write_text("40\n33.3\n" + "20\n" * 10)
     assert run("compress", "--clip", "walk/", "-f", *TAKES).code == 0
     assert vqcodec.decompress_clip("walk.vqc").durations.tolist() == [40, 33.3] + [20] * 10
+    assert run("compress", "--clip", "walk/", "--fps", 50, "-f", *TAKES).code == 0
+    assert vqcodec.decompress_clip("walk.vqc").durations.tolist() == [20] * 12
     photo(28, 20).save("walk/frame12.png")
     error = one_line_error(run("compress", "--clip", "walk", "-f", *TAKES), 1)
     assert "durations.txt has 12 lines for 13 frames" in error
@@ -134,7 +136,7 @@ def test_clips_become_folders_of_frames(run: Run) -> None:
     assert np.array_equal(again.durations, clip.durations)
     for more in ((), ("-f",)):  # folders are never overwritten
         error = one_line_error(run("decompress", "walk.vqc", "-o", "back/", *more), 2)
-        assert "back exists; -o FILE or -d DIR avoids it" in error
+        assert "back exists; a folder is never overwritten: -o or -d names another place" in error
 
 
 def test_frames_come_in_the_order_of_their_numbers(run: Run) -> None:
@@ -225,3 +227,14 @@ def test_times_keep_their_sum_when_they_are_rounded() -> None:
         found = milliseconds(durations.durations(), step)
         assert all(own % step == 0 and own for own in found)
         assert abs(sum(found) - 3000) <= step
+
+
+def test_salvage_does_not_advise_itself(run: Run) -> None:
+    save("walk.webp", walk(3), duration=40, lossless=True)
+    run("compress", "walk.webp", *TAKES)
+    data = Path("walk.vqc").read_bytes()
+    Path("cut.vqc").write_bytes(data[:60])
+    assert "--salvage decodes" in one_line_error(run("decompress", "cut.vqc", "-o", "a.webp"), 1)
+    result = run("decompress", "cut.vqc", "--salvage", "-o", "a.webp")
+    assert result.code == 1
+    assert "--salvage" not in result.err

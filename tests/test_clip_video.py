@@ -36,8 +36,8 @@ if data == b"broken":
     sys.exit(print("moov atom \\x1b[2J not found", file=sys.stderr) or 1)
 if words[-2] == "framecrc":
     print("#software: x\\n#tb 0: 1/30\\n#dimensions 0: 28x20")
-    if "sound" in name:
-        print("#media_type 1: audio\\n1, 0, 0, 1024, 1680, 0x0")
+    said = pathlib.Path(name.removeprefix("file:") + ".said")
+    print(said.read_text() if said.exists() else "", file=sys.stderr)
     for number in range(len(data) // 1680):
         print(f"0, {{number}}, {{2 * number}}, 2, 1680, 0x0")
 else:
@@ -45,6 +45,49 @@ else:
 """
 """A program that reads frames of 28x20 pixels that lie behind the first 12 bytes of a file."""
 HEAD = b"\0\0\0\x18ftypisom"
+WHOLE = """[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55] [warning] stream 0, timescale not set
+[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:a.mp4':
+[info]   Metadata:
+[info]     major_brand     : isom
+[info]     encoder         : Lavf59.27.100
+[info]   Duration: 00:00:00.60, start: 0.000000, bitrate: 35 kb/s
+[info]   Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(progressive), \
+28x20 [SAR 1:1 DAR 7:5], 35 kb/s, 15 fps, 15 tbr, 12800 tbn (default)
+[info]     Metadata:
+[info]       handler_name    : VideoHandler
+[info] Stream mapping:
+[info]   Stream #0:0 -> #0:0 (h264 (native) -> rawvideo (native))
+[info] Output #0, framecrc, to 'pipe:':
+[info]   Stream #0:0: Video: rawvideo, rgba(pc, progressive), 28x20 [SAR 2:1 DAR 7:5]
+[info] video:180kB audio:0kB subtitle:0kB other streams:0kB
+"""
+"""What ffmpeg 5.1 says of a file of which nothing is lost."""
+_MAPPING = "[info] Stream mapping:"
+
+
+def _also(line: str) -> str:
+    return WHOLE.replace(_MAPPING, f"[info] {line}\n{_MAPPING}")
+
+
+LOSSES = {
+    _also("  Stream #0:1[0x2](und): Audio: aac (LC), 44100 Hz, mono, fltp (default)"): "sound",
+    _also("  Stream #0:1: Subtitle: subrip"): "subtitles",
+    _also("  Stream #0:1: Video: h264, yuv420p, 28x20"): "further pictures",
+    _also("  Stream #0:2[0x0]: Video: png, rgb24, 9x9 (attached pic)"): "further pictures",
+    _also("  Stream #0:1: Attachment: ttf"): "attachments or other data",
+    _also("      alpha_mode      : 1"): "transparency",
+    _also("  Chapters:"): "chapters",
+    _also("    title           : A walk"): "tags",
+    WHOLE.replace("yuv420p", "yuva420p"): "transparency",
+    WHOLE.replace("yuv420p", "yuv420p10le"): "samples of more than 8 bits",
+    WHOLE.replace("yuv420p", "p010le"): "samples of more than 8 bits",
+    WHOLE.replace("[SAR 1:1", "[SAR 2:1"): "that pixels are 2:1 wide",
+    WHOLE.replace("00:00.60", "00:08.00"): "what follows 0.6 seconds of 8.0",
+    WHOLE + "[h264 @ 0x55] [error] Invalid NAL unit size (464 > 306).": "what is damaged",
+    WHOLE + "[matroska,webm @ 0x7f] [error] File ended prematurely": "what is damaged",
+    WHOLE + "[warning] file:a.mp4: corrupt input packet in stream 0": "what is damaged",
+}
+"""What it says where something is, by what that is."""
 
 
 @pytest.fixture
@@ -97,13 +140,15 @@ def test_what_ffmpeg_says_is_one_line(run: Run) -> None:
 
 @posix
 @pytest.mark.usefixtures("ffmpeg")
-def test_sound_of_video_is_missed_and_keeps_its_source(run: Run) -> None:
-    for name in ("silent.mp4", "sound.mp4"):
-        Path(name).write_bytes(HEAD + walk(9).tobytes())
-        assert ("not kept: sound" in run("compress", name, *TAKES).err) == (name == "sound.mp4")
-        arguments = ["--remove-source", "--allow-lossy", "-f"]
-        result = run("compress", name, *arguments, *TAKES)
-        assert Path(name).exists() == (name == "sound.mp4") == (result.code == 1)
+@pytest.mark.parametrize("said", [WHOLE, *LOSSES])
+def test_what_of_video_is_missed_keeps_its_source(run: Run, said: str) -> None:
+    Path("a.mp4").write_bytes(HEAD + walk(9).tobytes())
+    Path("a.mp4.said").write_text(said)
+    loss = LOSSES.get(said)
+    told = run("compress", "a.mp4", *TAKES).err
+    assert f"not kept: {loss}" in told if loss else not told
+    result = run("compress", "a.mp4", "--remove-source", "--allow-lossy", "-f", *TAKES)
+    assert Path("a.mp4").exists() == (loss is not None) == (result.code == 1)
 
 
 @posix
@@ -153,6 +198,7 @@ def test_video_is_written_by_ffmpeg(run: Run) -> None:
     result = run("decompress", "walk.vqc", "-o", "back.mp4")
     assert result.code == 0
     assert "warning: .mp4 is lossy" in result.err
+    assert "even length" not in result.err
     data = Path("back.mp4").read_bytes()
     shown = vqcodec.decompress_clip("walk.vqc").frames[[0, 1, 1, 2]]  # one is shown twice as long
     assert data.endswith(b"]" + shown.tobytes())
@@ -172,3 +218,13 @@ def test_without_a_model_of_clips_one_line_says_so(run: Run, no_installed_models
     Path("a.mp4").write_bytes(HEAD)
     error = one_line_error(run("compress", "a.mp4"), 1)
     assert "no model of clips is installed" in error
+
+
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+def test_odd_sides_of_video_are_told(run: Run) -> None:
+    save("walk.webp", walk(3)[:, :19], duration=40, lossless=True)
+    run("compress", "walk.webp", *TAKES)
+    result = run("decompress", "walk.vqc", "-o", "back.mp4")
+    assert result.code == 0
+    assert "video has sides of even length: a row or a column was added" in result.err

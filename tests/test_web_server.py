@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -152,6 +153,14 @@ def test_pages_of_others_get_no_answer(server: Server, headers: dict[str, str], 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_nothing_can_be_changed(server: Server, method: str) -> None:
     assert ask(server, "/file", method)[0].status == 501
+
+
+def test_a_malformed_address_is_refused(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection((ADDRESS, server.server_port), timeout=10) as connection:
+        request = f"GET http://[ HTTP/1.1\r\nHost: {ADDRESS}:{server.server_port}\r\n\r\n"
+        connection.sendall(request.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert not capsys.readouterr().err
 
 
 def test_only_this_machine_is_answered(server: Server) -> None:

@@ -327,4 +327,6 @@ def _is_empty(path: Path) -> bool:
 
 def _in_the_way(suffix: str) -> str:
     """Say of an output that exists what to do about it; folders are never overwritten."""
-    return f"exists; {'-f overwrites it, ' if suffix else ''}-o FILE or -d DIR avoids it"
+    if suffix:
+        return "exists; -f overwrites it, -o FILE or -d DIR avoids it"
+    return "exists; a folder is never overwritten: -o or -d names another place"

@@ -102,7 +102,8 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
 @click.option(
     "--fps",
     type=click.FloatRange(0.01, 1000.0),
-    help="Frames per second of a folder of frames. Default: as the model's clips have.",
+    help="Frames per second of a folder of frames. Default: durations.txt in the folder, or as the "
+    "model's clips have.",
 )
 @click.option(
     "--actions",

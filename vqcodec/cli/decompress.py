@@ -204,7 +204,7 @@ def command(
         is_input=is_vqc,
         advice={},
         look=look,
-        help_with=_help_with,
+        help_with=(lambda *_: "") if salvage else _help_with,
     )
 
 

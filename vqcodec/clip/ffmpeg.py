@@ -7,6 +7,7 @@ waited for ten minutes in all.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import shutil
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -25,14 +26,15 @@ from typing import IO
 import numpy as np
 
 from vqcodec.clip.footage import Pixels, Shown
+from vqcodec.clip.streams import losses_of
 from vqcodec.clip.timing import Timing
 from vqcodec.errors import ClipError, ClipSizeError, MissingPackageError
 from vqcodec.grid import Size
 
 _SECONDS = 600.0
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,ogg,asf"
-_TOLD = 300
-"""Characters of what ffmpeg says is wrong."""
+_TOLD, _LAST_BYTES = 300, 1 << 12
+"""Characters of what ffmpeg says is wrong, and bytes at whose end it says so."""
 _FRAME = re.compile(r"0, *-?\d+, *(-?\d+), *(\d+), *(\d+),")
 """Of a line of framecrc: presentation time, duration and size in bytes."""
 _RATE_MAX = 120
@@ -79,20 +81,28 @@ def open_video(path: Path, *, max_pixels: int, modified: int | None = None) -> V
     Raises: ClipError if it cannot be read; ClipSizeError if its frames have more than `max_pixels`
     in all; MissingPackageError.
     """
-    sound = ("-map", "0:a:0?", "-c:a", "copy")
-    arguments = [*_input(path), *sound, "-c:v", "rawvideo", "-f", "framecrc", "-"]
+    with tempfile.TemporaryFile() as said:  # of a hostile file it may be much
+        size, durations = _shown(path, said, max_pixels)
+        said.seek(0)
+        lines = (line.decode(errors="replace") for line in said)
+        losses = losses_of(lines, float(sum(durations)))
+    return Video(path=path, size=size, durations=durations, modified=modified, losses=losses)
+
+
+def _shown(path: Path, said: IO[bytes], max_pixels: int) -> tuple[Size, tuple[Fraction, ...]]:
+    """Return the size of frames, and for how long each is shown, in seconds. What ffmpeg tells of
+    the file is written to `said`.
+    """
+    arguments = [*_input(path), "-c:v", "rawvideo", "-f", "framecrc", "-"]
     size, base, times = (0, 0), Fraction(1), []
     last = 0
-    losses: tuple[str, ...] = ()
-    with _running(arguments, writes=False) as program, program.waited_for():
+    with _running(arguments, writes=False, said=said) as program, program.waited_for():
         for line in program.pipe:
             text = line.decode(errors="replace").strip()
             if found := re.fullmatch(r"#tb 0: (\d+)/(\d+)", text):
                 base = Fraction(int(found[1]), max(1, int(found[2])))
             elif found := re.fullmatch(r"#dimensions 0: (\d+)x(\d+)", text):
                 size = (int(found[2]), int(found[1]))
-            elif re.fullmatch(r"#media_type \d+: audio", text):
-                losses = ("sound",)
             elif found := _FRAME.match(text):
                 times.append(int(found[1]))
                 last = int(found[2])
@@ -103,8 +113,7 @@ def open_video(path: Path, *, max_pixels: int, modified: int | None = None) -> V
         raise ClipError("the video has no frames")
     ends = [*times[1:], times[-1] + max(last, 1)]
     ticks = [max(end - start, 1) for start, end in zip(times, ends, strict=True)]
-    durations = tuple(count * base for count in ticks)
-    return Video(path=path, size=size, durations=durations, modified=modified, losses=losses)
+    return size, tuple(count * base for count in ticks)
 
 
 def write_video(
@@ -157,7 +166,7 @@ def _input(path: Path) -> list[str]:
     """Return what makes ffmpeg read the first stream of pictures in a file, every frame once."""
     return [
         *("-format_whitelist", _FORMATS, "-protocol_whitelist", "file"),
-        *("-i", f"file:{path}", "-map", "0:v:0", "-fps_mode", "passthrough"),
+        *("-i", f"file:{path}", "-map", "0:V:0?", "-fps_mode", "passthrough"),
         *("-pix_fmt", "rgb24"),
     ]
 
@@ -186,8 +195,12 @@ class _Program:
 
 
 @contextmanager
-def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[_Program]:
+def _running(
+    arguments: Sequence[str], *, writes: bool, said: IO[bytes] | None = None
+) -> Iterator[_Program]:
     """Run ffmpeg, with a pipe to it if it `writes` a file, else from it. It has ended afterwards.
+
+    With a file `said` it writes there what it does, each line with its level.
 
     Raises: MissingPackageError; ClipError with its own words if it fails.
     """
@@ -197,8 +210,9 @@ def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[_Program]:
             "video needs the program ffmpeg",
             hint="install it, as with `apt install ffmpeg` or `brew install ffmpeg`",
         )
-    command = [path, "-v", "error", "-nostdin", *arguments]
-    with tempfile.TemporaryFile() as said:
+    level = "error" if said is None else "level+info"
+    command = [path, "-v", level, "-nostats", "-nostdin", *arguments]
+    with tempfile.TemporaryFile() if said is None else nullcontext(said) as said:
         process = subprocess.Popen(  # noqa: S603 (files are named as such, not as options)
             command,
             stdin=subprocess.PIPE if writes else subprocess.DEVNULL,
@@ -222,11 +236,15 @@ def _running(arguments: Sequence[str], *, writes: bool) -> Iterator[_Program]:
                 pipe.close()
             raise
         if failed:
-            said.seek(0)
-            raise ClipError(f"ffmpeg failed: {_printable(said.read(1 << 12))}")
+            said.seek(max(0, said.seek(0, io.SEEK_END) - _LAST_BYTES))
+            raise ClipError(f"ffmpeg failed: {_printable(said.read())}")
 
 
 def _printable(said: bytes) -> str:
-    """Return the last line of what a program said, without what moves a terminal's cursor."""
-    lines = said.decode(errors="replace").strip().splitlines() or ["it did not say why"]
-    return "".join(sign if sign.isprintable() else "?" for sign in lines[-1])[:_TOLD]
+    """Return the last line of what a program said is wrong, without its level and what moves a
+    terminal's cursor.
+    """
+    lines = said.decode(errors="replace").strip().splitlines()
+    wrong = [line for line in lines if not line.startswith("[info]")] or ["it did not say why"]
+    told = wrong[-1].removeprefix("[fatal] ").removeprefix("[error] ")
+    return "".join(sign if sign.isprintable() else "?" for sign in told)[:_TOLD]

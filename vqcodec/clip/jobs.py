@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 from vqcodec.batch.dates import modified_of, set_modified
 from vqcodec.batch.job import STREAM, Bar, Job, Outcome, compared, is_stream
 from vqcodec.batch.removal import Removal, remove
-from vqcodec.clip.formats import FOLDER, HEAD_BYTES, is_video, is_video_name
+from vqcodec.clip.formats import FOLDER, HEAD_BYTES, WRITTEN_VIDEO, is_video, is_video_name
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
 from vqcodec.errors import ClipError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LARGER = "the result is larger"
 _LOSSY = "the result of a clip is lossy"
 _FOLDER = "it is a folder"
+_EVEN = "video has sides of even length: a row or a column was added"
 _SECONDS_PER_MEGABYTE = 20.0
 
 
@@ -44,7 +45,7 @@ class Reading:
     max_pixels: int = Limits().pixels
     """Of all frames together."""
     fps: float | None = None
-    """Frames per second of a folder that does not say it; None: as many as the model's clips
+    """Frames per second of a folder; None: as it says itself, or as many as the model's clips
     have."""
     actions: str | None = None
     """A text with a line for each frame: the action that led to it."""
@@ -145,8 +146,13 @@ class Compression:
         modified = modified_of(job.source) if reading.mtime and not reading.strip else None
         most = reading.max_pixels
         if job.source != STREAM and path.is_dir():
-            fps = reading.fps or model.clip.frames_per_second
-            frames = open_folder(path, fps=fps, max_pixels=most, modified=modified)
+            frames = open_folder(
+                path,
+                fps=reading.fps,
+                usual_fps=model.clip.frames_per_second,
+                max_pixels=most,
+                modified=modified,
+            )
             yield frames, frames.bytes
             return
         if reading.fps is not None:
@@ -230,6 +236,8 @@ class Decompression:
             frames = wreck.frames(progress) if wreck else film.frames(span, progress=progress)
             after = self._write(job, film, frames, span, actions)
         losses = warned = wreck.losses if wreck else ()
+        if self.suffix in WRITTEN_VIDEO and any(side % 2 for side in film.size):
+            warned += (_EVEN,)
         modified = film.description.modified
         if self.mtime and job.is_file and modified is not None:
             warned += set_modified(job.target, modified)

@@ -150,13 +150,21 @@ def open_animation(
     if count * image.width * image.height > max_pixels:
         raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")
     lost = {_MORE} if has_more(file) else set()
+    if _first(image):
+        lost.add("a picture outside the animation")
     return Animation(file=file, count=count, loops=_loops(image), modified=modified, _lost=lost)
 
 
 def open_folder(
-    folder: Path, *, fps: float, max_pixels: int, modified: int | None = None
+    folder: Path,
+    *,
+    fps: float | None = None,
+    usual_fps: float,
+    max_pixels: int,
+    modified: int | None = None,
 ) -> Folder:
-    """Open a folder of frames. They are shown `fps` to a second unless the folder says how long.
+    """Open a folder of frames. They are shown `fps` to a second; if it is None, for as long as the
+    folder says, or else `usual_fps` to a second.
 
     Raises: ClipError if there are no frames in it, or it says other things of them; OSError.
     """
@@ -164,14 +172,14 @@ def open_folder(
     paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
     if not paths:
         raise ClipError("there are no frames in the folder")
-    lines = _lines(folder / DURATIONS_FILE, len(paths))
+    lines = _lines(folder / DURATIONS_FILE, len(paths)) if fps is None else []
     try:
         durations = [from_milliseconds(float(line)) for line in lines]
     except ValueError as error:
         raise ClipError(f"{DURATIONS_FILE} has a line that is no duration") from error
     return Folder(
         paths=tuple(sorted(paths, key=_in_order)),
-        durations=tuple(durations or [from_milliseconds(1000.0 / fps)] * len(paths)),
+        durations=tuple(durations or [from_milliseconds(1000.0 / (fps or usual_fps))] * len(paths)),
         actions=tuple(_lines(folder / ACTIONS_FILE, len(paths))),
         max_pixels=max_pixels,
         modified=modified,

@@ -133,7 +133,9 @@ def open_wreck(
     remains = recover(data, limits)
     container, damage = remains.container, list(remains.damage)
     if remains.broken - _NO_ACTIONS and container.header.mode is Mode.PRIOR:
-        raise CorruptError("the actions may be damaged, without which no tile can be decoded")
+        raise CorruptError(
+            "chunks are damaged, perhaps the actions, without which no tile can be decoded"
+        )
     loaded = cast(ClipVqVae, model_of(container.header, model, device))
     wrong = unusable(container)
     damage += wrong.values()

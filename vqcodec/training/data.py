@@ -233,7 +233,10 @@ def _shared(
     for folder in folders:
         inside = [number for number, path in enumerate(paths) if path.is_relative_to(folder)]
         if not inside:
-            raise ValueError(f"{folder}: no picture is left to train on")
+            raise ValueError(
+                f"{folder}: no picture is left to train on, as some are held out to choose by; "
+                "more pictures help, or a folder of others with --validation"
+            )
         found[inside] = _probabilities([paths[number] for number in inside], weights)
     probabilities: NDArray[np.float64] = found / found.sum()
     return probabilities

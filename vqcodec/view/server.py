@@ -72,7 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_own():
             self.send_error(HTTPStatus.FORBIDDEN)
             return
-        resource = self.server.resources.get(urlsplit(self.path).path)
+        try:
+            path = urlsplit(self.path).path
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        resource = self.server.resources.get(path)
         if resource is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
