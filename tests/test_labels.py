@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import torch
 from conftest import Run, one_line_error
 from PIL import Image
@@ -81,11 +82,11 @@ def test_files_are_coded_without_classes(trained: bytes) -> None:
     plain = parsed(file.write(tensors, said))
     assert not plain.labels
     picture = Image.fromarray(np.full((40, 40, 3), 90, np.uint8))
-    codes = [
-        vqcodec.indices(vqcodec.compress(picture, model=m), model=m)
-        for m in (parsed(trained), plain)
-    ]
+    both = parsed(trained), plain
+    files = [vqcodec.compress(picture, model=one) for one in both]
+    codes = [vqcodec.indices(data, model=one) for data, one in zip(files, both, strict=True)]
     assert np.array_equal(*codes)
+    assert np.array_equal(reference.decode(files[0], trained), codes[0])
 
 
 @pytest.mark.parametrize(
