@@ -108,7 +108,7 @@ def test_a_folder_of_frames_is_one_clip_where_that_is_asked_for(run: Run) -> Non
     assert vqcodec.inspect("walk.vqc").frames_per_second == 25
     save("walk.gif", frames[:2], duration=40)
     error = one_line_error(run("compress", "walk.gif", "--fps", 25, "-o", "x.vqc", *TAKES), 1)
-    assert "--fps is for folders of frames" in error
+    assert "frames per second can be given for folders of frames alone" in error
     Path("walk/durations.txt").write_text("40\n33.3\n" + "20\n" * 10)
     assert run("compress", "--clip", "walk/", "-f", *TAKES).code == 0
     assert vqcodec.decompress_clip("walk.vqc").durations.tolist() == [40, 33.3] + [20] * 10

@@ -157,7 +157,8 @@ class Compression:
             return
         if reading.fps is not None:
             raise ClipError(
-                "it says itself how long frames are shown", hint="--fps is for folders of frames"
+                "it says itself how long frames are shown",
+                hint="frames per second can be given for folders of frames alone",
             )
         with job.open() as file:
             before = os.fstat(file.fileno()).st_size

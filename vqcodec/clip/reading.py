@@ -145,7 +145,7 @@ def open_animation(
         raise ClipError("the animation is damaged") from error
     if count < 2 and not still:
         raise ClipError(
-            "it is a still picture", hint="--clip takes it, or a folder of frames, as a clip"
+            "it is a still picture", hint="a folder of frames can be compressed as one clip"
         )
     if count * image.width * image.height > max_pixels:
         raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")

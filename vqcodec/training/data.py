@@ -235,7 +235,7 @@ def _shared(
         if not inside:
             raise ValueError(
                 f"{folder}: no picture is left to train on, as some are held out to choose by; "
-                "more pictures help, or a folder of others with --validation"
+                "more pictures help, or a folder of others to validate on"
             )
         found[inside] = _probabilities([paths[number] for number in inside], weights)
     probabilities: NDArray[np.float64] = found / found.sum()
