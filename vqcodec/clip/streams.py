@@ -40,14 +40,14 @@ def losses_of(said: Iterable[str], seconds: float) -> tuple[str, ...]:
     `said` are the lines that ffmpeg wrote with `-v level+info` while it decoded them.
     """
     found: dict[str, None] = {}  # in order, each once
-    inside, frames_seen, whole = False, False, 0.0
+    inside, frames_seen, whole, damage = False, False, 0.0, ""
     for line in said:
         if line.startswith("[info] Input #0"):
             inside = True
         elif line.startswith(("[info] Stream mapping", "[info] Output #0")):
             inside = False
         elif trouble := _TROUBLE.match(line) or _CORRUPT.match(line):
-            found.setdefault(f"what is damaged (ffmpeg: {_printable(trouble[1])})", None)
+            damage = damage or f"what is damaged (ffmpeg: {_printable(trouble[1])})"
         elif inside and (stream := _STREAM.match(line)):
             kind, text = stream.groups()
             if kind == "Video" and not frames_seen and "(attached pic)" not in text:
@@ -66,8 +66,7 @@ def losses_of(said: Iterable[str], seconds: float) -> tuple[str, ...]:
             whole = 3600.0 * hours + 60.0 * minutes + rest
     if whole - seconds > max(_MISSING_SECONDS, _MISSING_PART * whole):
         found[f"what follows {seconds:.1f} seconds of {whole:.1f}"] = None
-    damaged = [loss for loss in found if loss.startswith("what is damaged")]
-    return tuple(loss for loss in found if loss not in damaged[1:])
+    return (*found, damage) if damage else tuple(found)
 
 
 def _of_frames(text: str) -> list[str]:
