@@ -8,9 +8,11 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +163,37 @@ def test_a_malformed_address_is_refused(server: Server, capsys: pytest.CaptureFi
         connection.sendall(request.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
     assert not capsys.readouterr().err
+
+
+def test_clients_that_go_away_are_not_spoken_of(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = threading.active_count()
+    reset = struct.pack("ii", 1, 0)  # closed at once: the server's next reading or writing fails
+    for request in [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET http://[ HTTP/1.1\r\n\r\n",
+    ]:
+        connection = socket.create_connection((ADDRESS, server.server_port), timeout=10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        connection.sendall(request.encode())
+        connection.close()
+    assert ask(server, "/")[0].status == 200
+    while threading.active_count() > threads:
+        time.sleep(0.01)
+    assert not capsys.readouterr().err
+
+
+def test_other_errors_of_the_server_are_told(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "resources", None)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(server, "/")
+    assert "AttributeError" in capsys.readouterr().err
 
 
 def test_only_this_machine_is_answered(server: Server) -> None:
