@@ -29,13 +29,13 @@ from slim import load_slim, save_slim, slim_files
 from stage import ParcelMedium, Shelves, enlarged, packed_pictures
 from torch import Tensor
 
+from vqcodec.engines.precision import lower_dtype
 from vqcodec.errors import ModelCorruptError
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
 from vqcodec.training.deep_start import advance, learnt_of
 from vqcodec.training.loop import SILENCE, Log, learning_rate, stop_requested
 from vqcodec.training.optimise import Average, Optimisers
-from vqcodec.training.precision import lower_dtype
 from vqcodec.training.run_deep_photo import CODEBOOKS, DeepStage, open_stage
 
 _LOG_EVERY, _SHOW_EVERY = 50, 1000

@@ -19,6 +19,7 @@ import torch
 from graphs import CodedSteps, TransformSteps
 from torch import Tensor
 
+from vqcodec.engines.precision import lower_dtype
 from vqcodec.networks.product import Codebooks
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.cells import start_codebooks
@@ -31,7 +32,6 @@ from vqcodec.training.distil import DistilStage
 from vqcodec.training.exact import to_integers
 from vqcodec.training.growth import blank
 from vqcodec.training.optimise import Optimisers
-from vqcodec.training.precision import lower_dtype
 
 _CALIBRATION = 8
 """Crops."""

@@ -1,4 +1,4 @@
-"""Full float32 precision, whatever the program around asked for."""
+"""Precisions of torch: float32 whatever the program around asked for, and bfloat16."""
 
 from __future__ import annotations
 
@@ -50,3 +50,18 @@ def full_precision() -> Iterator[None]:
             torch.backends.cudnn.allow_tf32 = convolution
         for operation, precision in zip(_OPERATIONS, each, strict=True):
             operation.fp32_precision = precision
+
+
+def lower_dtype(device: torch.device, precision: str) -> torch.dtype:
+    """Return the dtype of what need not be exact, bfloat16 or float32."""
+    low = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
+    return torch.bfloat16 if low else torch.float32
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # No public question exists for processors; without an answer float32 is safe.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    questions = [getattr(torch.cpu, name, None) for name in names]
+    return device.type == "cpu" and any(bool(ask()) for ask in questions if ask is not None)

@@ -9,6 +9,7 @@ a channel is unlike its original it returns 0 with no gradient at all, which no 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -44,48 +45,71 @@ class Distortion:
         return figures
 
 
+class Originals:
+    """Pictures that others are compared with. What MS-SSIM needs of them is computed once."""
+
+    def __init__(self, pictures: Tensor, weight: float) -> None:
+        """Take pictures float32 (B, 3, H, W) in 0..1; `weight` is what 1 - MS-SSIM counts as.
+
+        If it is not 0, sides are at least 176 pixels.
+        """
+        self._pictures = pictures
+        self._weight = weight
+        self._scales = [_Scale(each) for each in _pyramid(pictures)] if weight else []
+
+    def distortion(self, decoded: Tensor) -> Distortion:
+        """Compare pictures of the same shape."""
+        mse = (decoded - self._pictures).square().mean((1, 2, 3)) * 255.0**2
+        unlike = 1.0 - self._ms_ssim(decoded) if self._weight else torch.zeros_like(mse)
+        return Distortion(mse, unlike, mse + self._weight * unlike)
+
+    def _ms_ssim(self, decoded: Tensor) -> Tensor:
+        """Return the MS-SSIM, mean over the channels: (B,)."""
+        factors: list[Tensor] = []
+        for own, scale in zip(_pyramid(decoded), self._scales, strict=True):
+            luminance, structure = scale.similarities(own)
+            last = len(factors) == len(_WEIGHTS) - 1
+            factors.append(luminance * structure if last else structure)
+        means = (factor.mean((2, 3)).clamp_min(_LEAST) for factor in factors)  # (B, 3) each
+        powers = (mean.pow(weight) for mean, weight in zip(means, _WEIGHTS, strict=True))
+        return reduce(torch.mul, powers).mean(1)
+
+
 def distortion(decoded: Tensor, original: Tensor, weight: float) -> Distortion:
     """Compare pictures float32 (B, 3, H, W) in 0..1; `weight` is what 1 - MS-SSIM counts as."""
-    mse = (decoded - original).square().mean((1, 2, 3)) * 255.0**2
-    unlike = 1.0 - ms_ssim(decoded, original) if weight else torch.zeros_like(mse)
-    return Distortion(mse, unlike, mse + weight * unlike)
+    return Originals(original, weight).distortion(decoded)
 
 
-def ms_ssim(decoded: Tensor, original: Tensor) -> Tensor:
-    """Return the MS-SSIM of pictures float32 (B, 3, H, W) in 0..1, mean over the channels: (B,).
+class _Scale:
+    """Originals at one scale, (B, 3, h, w)."""
 
-    Sides are at least 176 pixels.
-    """
-    factors = []
+    def __init__(self, pictures: Tensor) -> None:
+        self._pictures = pictures
+        self._bands = tuple(_band(side, pictures.device) for side in pictures.shape[2:])
+        self._mean, self._square = self._blur(pictures, pictures * pictures)
+
+    def similarities(self, decoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return luminance, and contrast times structure, at every place of the window."""
+        mean, square, both = self._blur(decoded, decoded * decoded, decoded * self._pictures)
+        cross = mean * self._mean
+        squares = mean.square() + self._mean.square()
+        luminance = (2.0 * cross + _C1) / (squares + _C1)
+        structure = (2.0 * (both - cross) + _C2) / (square + self._square - squares + _C2)
+        return luminance, structure
+
+    def _blur(self, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """Gaussian windows that lie inside: a product with a banded matrix for each axis."""
+        rows, columns = self._bands
+        return torch.split(rows @ (torch.cat(pictures) @ columns.T), len(pictures[0]))
+
+
+def _pyramid(pictures: Tensor) -> Iterator[Tensor]:
+    """Yield pictures at each scale, half as large as at the one before."""
     for scale in range(len(_WEIGHTS)):
-        luminance, structure = _similarities(decoded, original)
-        last = scale == len(_WEIGHTS) - 1
-        factors.append(luminance * structure if last else structure)
-        padding = [side % 2 for side in original.shape[2:]]
-        decoded = avg_pool2d(decoded, 2, padding=padding)
-        original = avg_pool2d(original, 2, padding=padding)
-    means = (factor.mean((2, 3)).clamp_min(_LEAST) for factor in factors)  # (B, 3) each
-    powers = (mean.pow(weight) for mean, weight in zip(means, _WEIGHTS, strict=True))
-    return reduce(torch.mul, powers).mean(1)
-
-
-def _similarities(decoded: Tensor, original: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance, and contrast times structure, at every place of the window."""
-    count = len(original)
-    products = [decoded, original, decoded * decoded, original * original, decoded * original]
-    blurred = _blur(torch.cat(products))
-    one, two, square_one, square_two, both = torch.split(blurred, count)
-    cross = one * two
-    squares = one.square() + two.square()
-    luminance = (2.0 * cross + _C1) / (squares + _C1)
-    structure = (2.0 * (both - cross) + _C2) / (square_one + square_two - squares + _C2)
-    return luminance, structure
-
-
-def _blur(pictures: Tensor) -> Tensor:
-    """Gaussian windows that lie inside: a product with a banded matrix for each axis."""
-    rows, columns = (_band(side, pictures.device) for side in pictures.shape[2:])
-    return rows @ (pictures @ columns.T)
+        if scale:
+            padding = [side % 2 for side in pictures.shape[2:]]
+            pictures = avg_pool2d(pictures, 2, padding=padding)
+        yield pictures
 
 
 def _band(side: int, device: torch.device) -> Tensor:

@@ -184,7 +184,7 @@ class ExactBlock(nn.Module):
         }
         for part, name in enumerate(("first", "second")):
             tensors[f"{name}.weight"] = self.grid(part).round().to(torch.int8)
-            tensors[f"{name}.bias"] = self._sums(part).to(torch.int32)
+            tensors[f"{name}.bias"] = self.sums(part).to(torch.int32)
             tensors[f"{name}.shift"] = self.shift[part].to(torch.uint8)
         return tensors
 
@@ -199,6 +199,12 @@ class ExactBlock(nn.Module):
             layer.weight.copy_(tensors[f"{name}.weight"] / self._scale(part)[:, :, None, None])
             layer.bias.copy_(tensors[f"{name}.bias"] * written * torch.exp2(-self.shift[part]))
 
+    def sums(self, part: int) -> Tensor:
+        """Return a convolution's bias as integers, in the unit of its sums."""
+        layer, _, written = self._part(part)
+        assert layer.bias is not None
+        return nearest(layer.bias / written * torch.exp2(self.shift[part]))
+
     def _part(self, part: int) -> tuple[nn.Conv2d, Tensor, Tensor]:
         """Return a convolution, and what units of its inputs and outputs are worth."""
         if part == 0:
@@ -210,13 +216,8 @@ class ExactBlock(nn.Module):
         _, read, written = self._part(part)
         return torch.exp2(self.shift[part])[:, None] * read / written[:, None]
 
-    def _sums(self, part: int) -> Tensor:
-        layer, _, written = self._part(part)
-        assert layer.bias is not None
-        return nearest(layer.bias / written * torch.exp2(self.shift[part]))
-
     def _convolution(self, part: int, x: Tensor) -> Tensor:
-        sums = F.conv2d(x, nearest(self.grid(part)), padding=1) + self._sums(part)[:, None, None]
+        sums = F.conv2d(x, nearest(self.grid(part)), padding=1) + self.sums(part)[:, None, None]
         return nearest(sums * _power(-self.shift[part]))
 
 
@@ -230,9 +231,10 @@ class ExactSynthesis(nn.Module):
         super().__init__()
         fine, middle, coarse = config.widths
         few, some, many = config.depths
-        self._parts = [config.latents - config.details, config.details]
+        self.parts = [config.latents - config.details, config.details]
+        """Latents that are read by each of the two branches."""
         self.layers = nn.Sequential(
-            WideConv(self._parts[0], coarse, 3),
+            WideConv(self.parts[0], coarse, 3),
             *(ExactBlock(coarse) for _ in range(many)),
             WideConv(coarse, 4 * middle, 1),
             nn.PixelShuffle(2),
@@ -252,7 +254,7 @@ class ExactSynthesis(nn.Module):
         """
         if integer:
             latents = nearest(latents / self.unit[:, None, None]).clamp(LATENT_MIN, LATENT_MAX)
-        coarse, details = torch.split(latents, self._parts, dim=1)
+        coarse, details = torch.split(latents, self.parts, dim=1)
         pixels = _run(self.layers, coarse, integer) + _run(self.details, details, integer)
         return pixels * (2.0**-FRACTION / 255.0) if integer else 0.5 * pixels
 

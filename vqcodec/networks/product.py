@@ -84,12 +84,16 @@ class Block(nn.Module):
         summand that all K share, times `unit`. No gradient reaches the codewords: it would
         draw those that are picked to where they are cheap, not to what they stand for.
         """
-        precisions = unit * precisions
-        linear = torch.cat([2.0 * means * precisions, -precisions], dim=2)
+        terms, bias = self.terms(unit)
+        return torch.baddbmm(bias[:, None], linear(means, unit * precisions), terms.mT)
+
+    def terms(self, unit: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return what logits are products with, (G, K, 2d), and what is added to these times
+        `unit`, (G, K).
+        """
         vectors = self.vectors.detach()
-        terms = torch.cat([vectors, vectors.square()], dim=2)  # (G, K, 2d)
         bias = self.bias.masked_fill(self.padding, _PADDED)
-        return torch.baddbmm(unit * bias[:, None], linear, terms.mT)
+        return torch.cat([vectors, vectors.square()], dim=2), unit * bias
 
     def distances(self, latents: Tensor, unit: float = 1.0) -> Tensor:
         """Squared distances (G, P, K) of latents (G, P, d) to the codewords, but for a
@@ -135,6 +139,11 @@ class Codebooks(nn.Module):
         channels = torch.cat([block.channels.flatten() for block in blocks])
         flat = [part.transpose(0, 1).flatten(1) for part in parts]  # (P, G d)
         return base.index_copy(1, channels, torch.cat(flat, dim=1))
+
+
+def linear(means: Tensor, precisions: Tensor) -> Tensor:
+    """Map means and precisions (G, P, d) to what logits are linear in, (G, P, 2d)."""
+    return torch.cat([2.0 * means * precisions, -precisions], dim=2)
 
 
 def take(table: Tensor, indices: Tensor) -> Tensor:

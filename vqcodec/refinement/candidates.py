@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vqcodec.networks.product import Block, take
+from vqcodec.networks.product import Block, linear, take
 
 _SHARPEST = 0.1
 """The noise is divided by T too, but by no less than this, or gradients vanish."""
@@ -87,15 +88,46 @@ def candidates(block: Block, points: Tensor, prices: Tensor) -> Tensor:
     return costs.topk(2, dim=2, largest=False).indices
 
 
+class _Nats(torch.autograd.Function):
+    """Nats of pairs (G, P, 2), of which the second counts as much as the shares (G, P) say.
+
+    The gradient of a logarithm of a sum of exponentials is the mean of what is in the exponents
+    (`terms`), so that it is known as soon as the sum is. Nothing with all codewords of all
+    positions is kept, and no exponential is computed twice.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, shares: Tensor, terms: Tensor, bias: Tensor, pairs: Tensor
+    ) -> Tensor:
+        logits = torch.baddbmm(bias[:, None], inputs, terms.mT)
+        likely = logits.gather(2, pairs)
+        most = logits.amax(2, keepdim=True)
+        masses = logits.sub_(most).exp_()
+        total = masses.sum(2, keepdim=True)
+        one, other = (take(terms, pairs[:, :, i]) for i in (0, 1))
+        expected = torch.bmm(masses, terms).div_(total)
+        ctx.save_for_backward(
+            expected.sub_(torch.lerp(one, other, shares[:, :, None])),
+            likely[:, :, 0] - likely[:, :, 1],
+        )
+        whole = (most + total.log_())[:, :, 0]
+        return whole - torch.lerp(likely[:, :, 0], likely[:, :, 1], shares)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        of_inputs, of_shares = ctx.saved_tensors
+        return grads[0][:, :, None] * of_inputs, grads[0] * of_shares, None, None, None
+
+
 def nats(block: Block, mean: Tensor, precision: Tensor, pairs: Tensor, shares: Tensor) -> Tensor:
     """Return what a choice costs, of all groups together, (F,), where the prior expects `mean`
     and `precision`, (F, D) each.
     """
-    # In nats: scaling the small operands saves passes over all codewords.
-    logits = block.logits(block.of(mean), block.of(precision), math.log(2.0))
-    likely = logits.gather(2, pairs)
-    mixed = torch.lerp(likely[:, :, 0], likely[:, :, 1], shares)
-    return (torch.logsumexp(logits, dim=2) - mixed).sum(0)
+    unit = math.log(2.0)
+    inputs = linear(block.of(mean), unit * block.of(precision))
+    costs: Tensor = _Nats.apply(inputs, shares, *block.terms(unit), pairs)  # type: ignore[no-untyped-call]
+    return costs.sum(0)
 
 
 @torch.no_grad()

@@ -16,8 +16,8 @@ from vqcodec.engines.devices import pick_device
 from vqcodec.engines.precision import full_precision
 from vqcodec.grid import within
 from vqcodec.models.model import Model
-from vqcodec.refinement.networks import ProductModel, gains_of, read_networks
-from vqcodec.refinement.relaxation import Relaxation, Surroundings, judge
+from vqcodec.refinement.networks import Networks, gains_of, read_networks
+from vqcodec.refinement.relaxation import Judge, Relaxation, Surroundings
 from vqcodec.refinement.windows import Window, windows
 from vqcodec.registry.load import file_of
 from vqcodec.registry.store import read_verified
@@ -39,7 +39,7 @@ def load_refiner(model: Model, effort: Effort, device: str) -> Refiner:
 class Refiner:
     """Refines the indices of one model, to one effort."""
 
-    def __init__(self, networks: ProductModel, effort: Effort, device: torch.device) -> None:
+    def __init__(self, networks: Networks, effort: Effort, device: torch.device) -> None:
         self._networks = networks
         self._effort = effort
         self._device = device
@@ -91,8 +91,8 @@ class Refiner:
         def of(window: Window) -> float:
             original = self._picture(pixels[window.pixels])
             area = original.shape[2] * original.shape[3]
-            judged = judge(self._picture(decoded[window.pixels]), original, self._effort.weights)
-            return area * float(judged)
+            judge = Judge(original, self._effort.weights)
+            return area * float(judge.distortion(self._picture(decoded[window.pixels])))
 
         return np.array([sum(map(of, tile)) for tile in windows(header)])
 

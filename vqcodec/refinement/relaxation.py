@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vqcodec.grid import Box
 from vqcodec.models.quality import level_of
-from vqcodec.networks.distortion import MS_SSIM_SIDE, distortion
+from vqcodec.networks.distortion import MS_SSIM_SIDE, Originals
 from vqcodec.networks.latent_prior import precision_of
 from vqcodec.networks.product import Block, take
 from vqcodec.refinement.candidates import (
@@ -30,7 +30,7 @@ from vqcodec.refinement.candidates import (
     nats,
     temperature_at,
 )
-from vqcodec.refinement.networks import ProductModel, gains_of
+from vqcodec.refinement.networks import Networks, gains_of
 
 _TEMPERATURES = 0.4, 0.06
 """T of the first and of the last step (`candidates.temperature_at`)."""
@@ -67,25 +67,25 @@ class Relaxation:
 
     def __init__(
         self,
-        model: ProductModel,
+        networks: Networks,
         quality: int,
         around: Surroundings,
         weights: tuple[float, float],
         multiplier: float,
     ) -> None:
-        """`quality` is the header's, `weights` are those of `judge`, `multiplier` is lambda, in
+        """`quality` is the header's, `weights` are those of `Judge`, `multiplier` is lambda, in
         bits for a distortion of 1 in each pixel's place.
         """
-        self._model = model
-        level = level_of(quality, model.quality_scale)
-        self._codebooks = codebooks = model.codebooks[level - 1]
+        self._networks = networks
+        level = level_of(quality, networks.quality_scale)
+        self._codebooks = codebooks = networks.codebooks[level - 1]
         self._quality = torch.tensor([level], device=around.latents.device)
-        self._gains = gains_of(model, quality)
+        self._gains = gains_of(networks, quality)
         self._around = around
-        self._weights = weights
+        self._judge = Judge(around.original, weights)
         self._multiplier = multiplier
         self._blocks = list(codebooks.blocks())
-        self._idle = [idle(block, model.product.distance_bits) for block in self._blocks]
+        self._idle = [idle(block, networks.distance_bits) for block in self._blocks]
         self._fixed = self._split(around.indices)
         rows, columns, _ = around.indices.shape
         positions = torch.arange(rows * columns, device=around.latents.device)
@@ -127,18 +127,19 @@ class Relaxation:
         reads = self._place([choice.reads for choice in choices], 0.0)
         drawn = self._values.index_copy(0, self._inner, values)
         read = self._reads.index_copy(0, self._inner, reads)
-        decoded: Tensor = self._model.synthesis(self._picture(drawn) / self._gains)
+        decoded: Tensor = self._networks.synthesis(self._picture(drawn) / self._gains)
         rows, columns = self._around.judged
         judged = decoded[:, :, rows, columns]
         bits = self._bits(read, choices)
-        distance = judge(judged, self._around.original, self._weights)
+        distance = self._judge.distortion(judged)
         area = judged.shape[2] * judged.shape[3]
         return bits + self._multiplier * area * distance
 
     def _bits(self, read: Tensor, choices: list[Choice]) -> Tensor:
         """Return what the coded positions cost, those around the window by their fixed indices."""
         rows, columns = self._around.coded
-        means, scales = self._model.prior(self._picture(read)[:, :, rows, columns], self._quality)
+        surrounded = self._picture(read)[:, :, rows, columns]
+        means, scales = self._networks.prior(surrounded, self._quality)
         mean, precision = (x[0].flatten(1).T.contiguous() for x in (means, precision_of(scales)))
         total = read.new_zeros(())
         for block, fixed, choice in zip(self._blocks, self._fixed, choices, strict=True):
@@ -172,14 +173,19 @@ class Relaxation:
         return flat.T.reshape(1, -1, rows, columns)
 
 
-def judge(decoded: Tensor, original: Tensor, weights: tuple[float, float]) -> Tensor:
-    """Return the distortion of pixels (1, 3, h, w) in 0..1.
+class Judge:
+    """The distortion of pixels against their originals."""
 
-    `weights` are those of the mean squared error, of 0..255, and of 1 - MS-SSIM. A side of less
-    than 176 pixels has no MS-SSIM: then it is the mean squared error alone.
-    """
-    squares, unlike = weights
-    if min(original.shape[2:]) < MS_SSIM_SIDE:
-        squares, unlike = 1.0, 0.0
-    found = distortion(decoded, original, unlike)
-    return (squares * found.mse + unlike * found.unlike).sum()
+    def __init__(self, original: Tensor, weights: tuple[float, float]) -> None:
+        """Take pixels (1, 3, h, w) in 0..1, and the weights of the mean squared error, of 0..255,
+        and of 1 - MS-SSIM. A side of less than 176 pixels has no MS-SSIM: then it is the mean
+        squared error alone.
+        """
+        small = min(original.shape[2:]) < MS_SSIM_SIDE
+        self._squares, self._unlike = (1.0, 0.0) if small else weights
+        self._originals = Originals(original, self._unlike)
+
+    def distortion(self, decoded: Tensor) -> Tensor:
+        """Return the distortion of pixels (1, 3, h, w), ()."""
+        found = self._originals.distortion(decoded)
+        return (self._squares * found.mse + self._unlike * found.unlike).sum()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+from vqcodec.engines.precision import lower_dtype
 from vqcodec.errors import ModelCorruptError
 from vqcodec.networks.model_files import Photo2Parts, write_photo2
 from vqcodec.networks.product import Codebooks
@@ -24,7 +25,6 @@ from vqcodec.training.deep_start import Learnt, advance, begin, learnt_of
 from vqcodec.training.distil import DistilStage
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Reporter, Trainer
-from vqcodec.training.precision import lower_dtype
 from vqcodec.training.product import ProductStage
 from vqcodec.training.start import Run
 from vqcodec.training.weights import read_average
