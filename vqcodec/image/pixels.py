@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vqcodec.errors import SampleRangeError
+from vqcodec.errors import PictureError, SampleRangeError
 from vqcodec.image import colour
 
 Range: TypeAlias = tuple[float, float]
@@ -65,7 +65,8 @@ def convert(
     become sRGB, through the profile where there is one. `value_range` says what is black and
     white where samples are real numbers or integers of more than 8 bits.
 
-    Raises: PictureError for such samples whose range is neither known nor given.
+    Raises: PictureError for such samples whose range is neither known nor given, or of which one is
+    not finite.
     """
     alpha, opaque = _split_alpha(image)
     if opaque.mode == "F" or opaque.mode.startswith("I"):
@@ -93,11 +94,14 @@ def convert(
 def to_levels(values: NDArray, value_range: Range) -> NDArray[np.uint8]:
     """Map numbers linearly to 0..255, those outside the range to its ends.
 
-    What is not a number becomes 0. Raises ValueError if the range is none.
+    Raises ValueError if the range is none or a number is not finite.
     """
     low, high = value_range
     if not (np.isfinite([low, high]).all() and low != high):
         raise ValueError(f"the range from {low:g} to {high:g} is none")
+    if not np.isfinite(values).all():
+        raise ValueError("a sample is not finite")
+    # Numbers may be too large for a range that is very small.
     scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
     levels: NDArray[np.uint8] = np.nan_to_num(scaled).clip(0, 255).round().astype(np.uint8)
     return levels
@@ -106,6 +110,8 @@ def to_levels(values: NDArray, value_range: Range) -> NDArray[np.uint8]:
 def _to_bytes(image: Image.Image, samples: Samples, value_range: Range | None) -> NDArray[np.uint8]:
     values = np.asarray(image)
     if value_range is not None:
+        if not np.isfinite(values).all():
+            raise PictureError("a sample is not finite", hint="replace such samples first")
         return to_levels(values, value_range)
     if samples.bits is None or image.mode == "F":
         kind = "floating-point numbers" if image.mode == "F" else "integers of 32 bits"
