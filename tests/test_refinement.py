@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,10 @@ import torch
 from block_model import TRANSFORM, block_photo
 from conftest import Run, one_line_error, photo
 from numpy.typing import NDArray
+from PIL import Image
 
 import vqcodec
+import vqcodec.pillow
 from vqcodec.codec import effort as efforts
 from vqcodec.codec.effort import TUNES, Effort
 from vqcodec.codec.search import Wish
@@ -104,7 +107,7 @@ def test_tunes_favour_what_they_name(blocks: Photo) -> None:
         decoded = np.asarray(vqcodec.decompress(data, model=blocks))
         header = parse(data).header
         found[tune] = [
-            load_refiner(blocks, Effort(tune=kind), "cpu")
+            load_refiner(blocks, Effort(effort=2, tune=kind), "cpu")
             .distortions(header, original, decoded)
             .sum()
             for kind in ("psnr", "ms-ssim")
@@ -250,7 +253,7 @@ def test_targets_are_met_with_no_less_quality(blocks: Photo, part: float) -> Non
                 original,
                 model=blocks,
                 effort=effort,
-                tune="psnr",
+                tune="psnr" if effort > 1 else "both",
                 **target,  # type: ignore[arg-type]
             )
             decoded = np.asarray(vqcodec.decompress(data, model=blocks))
@@ -359,12 +362,30 @@ def test_an_interruption_ends_it(blocks: Photo) -> None:
         ({"effort": 2.5}, "effort is 2.5"),
         ({"effort": True}, "effort is True"),
         ({"tune": "vmaf"}, "tune is 'vmaf'"),
+        ({"tune": "psnr"}, "tune psnr needs an effort above 1"),
+        (
+            {"effort": 1, "tune": "ms-ssim", "lossless": True},
+            "tune ms-ssim needs an effort above 1",
+        ),
         ({"effort": 2, "prior": False}, "fixed length"),
     ],
 )
 def test_wrong_arguments(blocks: Photo, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         vqcodec.compress(pixels(), model=blocks, **options)
+
+
+@pytest.mark.parametrize("tune", sorted(TUNES.keys() - {"both"}))
+def test_a_tune_that_would_change_nothing_is_an_error(run: Run, tune: str) -> None:
+    Path("some").mkdir()
+    for name in ("a.png", "some/b.png"):
+        photo(32, 32).save(name)
+    for source in ("a.png", "some"):
+        error = one_line_error(run("compress", source, "--tune", tune), 2)
+        assert f"error: tune {tune} needs an effort above 1" in error
+    with pytest.raises(ValueError, match="needs an effort above 1"):
+        Image.open("a.png").save(io.BytesIO(), "VQC", tune=tune)
+    assert not list(Path().rglob("*.vqc"))
 
 
 def test_models_without_product_codebooks_have_effort_1_only(

@@ -88,7 +88,7 @@ from vqcodec.media.jobs import Compression, is_clip_or_sound, is_input, is_of_cl
         type=click.Choice(list(TUNES)),
         default="both",
         show_default=True,
-        help="What refinement calls better pixels.",
+        help="What refinement, with --effort above 1, calls better pixels.",
     ),
 )
 @speaker_option

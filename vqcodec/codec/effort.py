@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LOWEST, HIGHEST = 1, 9
+_USUAL_TUNE = "both"
 _STEPS = 25
 """Of effort 2. Fewer gain nothing."""
 _GROWTH = 1.5
@@ -17,11 +18,11 @@ TUNES = {"psnr": (1.0, 0.0), "ms-ssim": (0.0, _MS_SSIM), "both": (1.0, _MS_SSIM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """Raises ValueError for a level or a name that is none."""
+    """Raises ValueError for a level or a name that is none, or a name that changes nothing."""
 
     effort: int = LOWEST
     """1: every index is chosen once, in order. Above it all of them are refined together."""
-    tune: str = "both"
+    tune: str = _USUAL_TUNE
     """One of TUNES: the distortion that refinement weighs against bits."""
 
     def __post_init__(self) -> None:
@@ -29,6 +30,10 @@ class Effort:
             raise ValueError(f"effort is {self.effort!r}, not a whole number {LOWEST} to {HIGHEST}")
         if self.tune not in TUNES:
             raise ValueError(f"tune is {self.tune!r}, not one of {', '.join(TUNES)}")
+        if self.tune != _USUAL_TUNE and not self.refines:
+            raise ValueError(
+                f"tune {self.tune} needs an effort above {LOWEST}, which refines nothing"
+            )
 
     @property
     def refines(self) -> bool:

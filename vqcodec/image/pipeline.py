@@ -74,10 +74,10 @@ def compress(
     than the model, of the picture or of parts of it, they are; `lossless` stores all of them
     so, without a model, and also colours under full transparency. `effort` 2 to 9 refines the
     indices, the longer the higher, to fewer bits and less distortion; that is the mean squared
-    error for `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both". It needs torch. `prior=False`
-    codes indices at fixed length, and nothing else. `strip` drops metadata (colour profile, EXIF,
-    XMP, texts, ...); alpha is always kept. What else of the picture is not kept is warned of
-    (`VqcWarning`).
+    error for `tune` "psnr", 1 - MS-SSIM for "ms-ssim", or "both"; the first two are errors with
+    effort 1. It needs torch. `prior=False` codes indices at fixed length, and nothing else. `strip`
+    drops metadata (colour profile, EXIF, XMP, texts, ...); alpha is always kept. What else of the
+    picture is not kept is warned of (`VqcWarning`).
 
     Raises: PictureError for a file that is no picture or damaged; ModelError; ValueError for
     an argument that cannot be taken, a quality out of range or a target out of reach;
