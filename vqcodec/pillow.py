@@ -17,7 +17,9 @@ or the metadata is wrong, and else in OSError on `load` or `verify`. If
 `icc_profile` and `xmp`; without the argument, the image's own profile is kept, as in AVIF files.
 Pixels are stored upright: the orientation that `exif` says is applied and set to 1. Modes other
 than RGB and RGBA are converted, as for `vqcodec.compress`. Modes I and F, of which nothing says
-what is black and white, need `value_range` and end in OSError without it.
+what is black and white, need `value_range` and end in OSError without it. Pillow opens the file
+before `save` is asked, so an error leaves a file that existed empty; who must not lose it writes
+what `vqcodec.compress` returns.
 """
 
 from __future__ import annotations
