@@ -572,7 +572,7 @@ def test_threads_that_there_are_no_processors_for(
     photo(20, 20).save("a.png")
     result = run("compress", "a.png", "--threads", "64", "--model", model_file)
     assert result.code == 0
-    assert result.err == "vqcodec: --threads 64: there are 1 processors to use\n"
+    assert result.err == "vqcodec: --threads 64: 1 processor can be used\n"
 
 
 def test_without_arguments_there_is_help(run: Run) -> None:

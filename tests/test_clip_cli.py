@@ -159,7 +159,7 @@ def test_actions_are_given_and_written_in_texts(run: Run) -> None:
     assert "knows no action 'jump'" in error
     Path("given.txt").write_text("left\n")
     error = one_line_error(run("compress", "walk.gif", "--actions", "given.txt", "-f", *TAKES), 2)
-    assert "1 actions of 4 frames" in error
+    assert "4 frames and 1 action" in error
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

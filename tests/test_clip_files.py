@@ -233,12 +233,12 @@ def test_wrong_calls(clips: ClipVqVae, model: VqVae) -> None:
 @pytest.mark.parametrize(
     ("durations", "why"),
     [
-        ([40, 50], "there are 2 durations of 3 frames"),
-        ([40] * 4, "there are 4 durations of 3 frames"),
-        ([40], "there are 1 durations of 3 frames"),
-        ([], "there are 0 durations of 3 frames"),
-        ([[40, 50, 60]], "there are 1x3 durations of 3 frames"),
-        ([[40], [50], [60]], "there are 3x1 durations of 3 frames"),
+        ([40, 50], "durations are 2 of 3 frames"),
+        ([40] * 4, "durations are 4 of 3 frames"),
+        ([40], "durations are 1 of 3 frames"),
+        ([], "durations are 0 of 3 frames"),
+        ([[40, 50, 60]], "durations are 1x3 of 3 frames"),
+        ([[40], [50], [60]], "durations are 3x1 of 3 frames"),
         ([[40], [50, 60]], "durations are no numbers"),
         ("forty", "durations are no numbers"),
         ([40, None, "a"], "durations are no numbers"),

@@ -131,9 +131,9 @@ def with_chunk(file: Container, kind: bytes, data: bytes | None) -> bytes:
     [
         (b"WAVE", None, "no chunk WAVE"),
         (b"WAVE", struct.pack("<IIB", 16000, 961, 9), None),
-        (b"WAVE", struct.pack("<IIB", 16000, 960, 9), "are 3 frames, not 4"),
-        (b"WAVE", struct.pack("<IIB", 16000, 1281, 9), "are 5 frames, not 4"),
-        (b"WAVE", struct.pack("<IIB", 1, 1, 9), "are 50 frames, not 4"),
+        (b"WAVE", struct.pack("<IIB", 16000, 960, 9), "need 3 frames, not 4"),
+        (b"WAVE", struct.pack("<IIB", 16000, 1281, 9), "need 5 frames, not 4"),
+        (b"WAVE", struct.pack("<IIB", 1, 1, 9), "need 50 frames, not 4"),
         (b"WAVE", struct.pack("<IIB", (1 << 20) - 1, (1 << 32) - 1, 9), "the limit is"),
         (b"WAVE", struct.pack("<IIB", 0, 1000, 9), "rate is 0"),
         (b"tags", b"no zlib", "not a zlib stream"),

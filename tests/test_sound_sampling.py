@@ -70,7 +70,7 @@ def test_command(run: Run) -> None:
     line = ["sample", MODEL, "-n", "2", "--seconds", "0.25", "--seed", "7", "-o"]
     result = run(*line, "a.wav")
     assert "a.wav: 2 x 0.25 seconds" in result.out
-    assert re.search("warning: a.wav: [0-9]+ samples are beyond full scale", result.err)
+    assert re.search("warning: a.wav: cut at full scale: [0-9]+ samples", result.err)
     drawn, _ = vqcodec.sample_audio(MODEL, count=2, seconds=0.25, seed=7)
     found, rate = soundfile.read("a.wav", dtype="float32")
     assert (rate, len(found)) == (RATE, RATE)  # half a second lies between the two

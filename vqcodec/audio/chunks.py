@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vqcodec.audio.waveform import Tags, Waveform
 from vqcodec.codec.chunks import UNPACKED_MAX, inflate, pack_modified, unpack_modified
 from vqcodec.container import Chunk, Container, layout
+from vqcodec.counting import counted
 from vqcodec.errors import CorruptError, FormatError, SampleLimitError, SoundError
 
 MAX_SAMPLES = 1 << 30
@@ -62,7 +63,8 @@ def unpack(container: Container, max_samples: int = MAX_SAMPLES) -> Description:
     waveform = unpack_waveform(data, container.header.shape[0])
     total = waveform.samples * len(waveform.channels)
     if total > max_samples:
-        told = f"{waveform.samples} samples in {len(waveform.channels)} channels"
+        channels = counted(len(waveform.channels), "channel")
+        told = f"{counted(waveform.samples, 'sample')} in {channels}"
         raise SampleLimitError(f"{told} are {total}, the limit is {max_samples}")
     tags = container.chunk(layout.TAGS)
     return Description(

@@ -22,6 +22,7 @@ from vqcodec.codec.loading import ModelLike, model_of
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.salvage import continue_into
 from vqcodec.container import Container
+from vqcodec.counting import counted
 from vqcodec.errors import CorruptError
 from vqcodec.grid import Box, bounding, common, meet, within
 from vqcodec.models.model import SoundModel
@@ -63,7 +64,8 @@ class Sound:
             raise ValueError(f"crop is {crop!r}, not two times in seconds") from error
         if not 0 <= start < stop or not math.isfinite(stop) or start * rate >= samples:
             told = f"{start:g} to {stop:g} seconds"
-            raise ValueError(f"crop {told} is not inside {self.waveform.seconds:g} seconds")
+            whole = counted(self.waveform.seconds, "second")
+            raise ValueError(f"crop {told} is not inside {whole}")
         first = min(round(start * rate), samples - 1)
         return range(first, max(first + 1, min(round(stop * rate), samples)))
 
@@ -147,8 +149,10 @@ def open_container(
     loaded = cast(SoundModel, model_of(container.header, model, device))
     frames = description.waveform.frames(loaded.rate, loaded.hop)
     if frames != container.header.shape[1]:
-        told = f"{description.waveform.samples} samples at {description.waveform.rate} Hz"
-        raise CorruptError(f"{told} are {frames} frames, not {container.header.shape[1]}")
+        samples = counted(description.waveform.samples, "sample")
+        told = f"{samples} at {description.waveform.rate} Hz"
+        needed = counted(frames, "frame")
+        raise CorruptError(f"{told} need {needed}, not {container.header.shape[1]}")
     speakers = description.speakers
     check_speakers(speakers, len(loaded.speakers))
     if speaker is not None:

@@ -18,6 +18,7 @@ from vqcodec.batch.dates import modified_of, set_modified
 from vqcodec.batch.job import Bar, Job, Outcome, compared
 from vqcodec.batch.removal import Removal, remove
 from vqcodec.codec.search import Wish
+from vqcodec.counting import counted
 
 if TYPE_CHECKING:
     from vqcodec.audio.pipeline import Encoded
@@ -211,7 +212,7 @@ class Decompression:
             job.write_by(write)
         losses = wreck.losses if wreck else ()
         warned = losses
-        warned += (f"{cut} samples are beyond full scale and were cut",) if cut else ()
+        warned += (f"cut at full scale: {counted(cut, 'sample')}",) if cut else ()
         modified = sound.description.modified
         if self.mtime and job.is_file and modified is not None:
             warned += set_modified(job.target, modified)

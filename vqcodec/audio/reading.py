@@ -16,6 +16,7 @@ from vqcodec.audio.packages import import_package
 from vqcodec.audio.recording import Block
 from vqcodec.audio.wav import mended
 from vqcodec.audio.waveform import CHANNELS_MAX, RATE_MAX, Tags
+from vqcodec.counting import counted
 from vqcodec.errors import SoundError, SoundSizeError
 
 TAG_NAMES = {
@@ -75,12 +76,12 @@ def open_sound(
     contents = list_contents(whole)
     with _opened(whole) as sound:
         if sound.channels > CHANNELS_MAX or not 1 <= sound.samplerate <= RATE_MAX:
-            told = f"{sound.channels} channels at {sound.samplerate} Hz"
+            told = f"{counted(sound.channels, 'channel')} at {sound.samplerate} Hz"
             raise SoundError(f"the file has {told}, which is more than can be kept")
         if sound.frames < 1:
             raise SoundError("the file has no samples")
         if sound.frames * sound.channels > max_samples:
-            told = f"{sound.frames} samples in {sound.channels} channels"
+            told = f"{counted(sound.frames, 'sample')} in {counted(sound.channels, 'channel')}"
             raise SoundSizeError(f"the file has {told}, the limit is {max_samples} in all")
         return SoundFile(
             file=whole,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vqcodec.audio.waveform import CHANNELS_MAX, RATE_MAX, Tags
+from vqcodec.counting import counted
 
 Block: TypeAlias = NDArray[np.float32]
 """(n, channels), full scale being -1..1."""
@@ -87,7 +88,7 @@ def samples_of(samples: ArrayLike, rate: int, tags: Tags) -> Samples:
         raise ValueError(f"samples have the shape {array.shape}, not (n,) or (channels, n)")
     array = np.atleast_2d(array)
     if len(array) > CHANNELS_MAX:
-        raise ValueError(f"there are {len(array)} channels, more than {CHANNELS_MAX}")
+        raise ValueError(f"there are {counted(len(array), 'channel')}, more than {CHANNELS_MAX}")
     if not np.isfinite(array).all():
         raise ValueError("a sample is not finite")
     if isinstance(rate, bool) or int(rate) != rate or not 1 <= rate <= RATE_MAX:

@@ -17,6 +17,7 @@ from vqcodec.codec.loading import ModelLike
 from vqcodec.codec.progress import Progress, counter
 from vqcodec.codec.sampling import sample_grids
 from vqcodec.codec.search import Qualities
+from vqcodec.counting import counted
 from vqcodec.models.model import takes
 
 SECONDS = 5.0
@@ -49,12 +50,12 @@ def sample_audio(
     level = Qualities.of(loaded).setting(quality).quality
     voice = 0 if speaker is None else number_of(loaded, speaker)
     if not 0 < seconds * loaded.rate <= max_samples / max(count, 1):
-        told = f"{count} times {seconds:g} seconds"
-        raise ValueError(f"{told} cannot be drawn: {max_samples} samples is the limit")
+        told = f"{count} x {counted(seconds, 'second')}"
+        raise ValueError(f"{told} cannot be drawn: the limit is {counted(max_samples, 'sample')}")
     samples = math.ceil(seconds * loaded.rate)
     size = 1, math.ceil(samples / loaded.hop)
     if not takes(loaded, size):
-        raise ValueError(f"{loaded.name} does not make {seconds:g} seconds of sound")
+        raise ValueError(f"{loaded.name} does not make {counted(seconds, 'second')} of sound")
     grids = sample_grids(
         loaded.prior_of(level),
         size,

@@ -10,6 +10,7 @@ import numpy as np
 from vqcodec.audio.level import level_of
 from vqcodec.audio.recording import Recording
 from vqcodec.audio.waveform import SAMPLES_MAX, Waveform
+from vqcodec.counting import counted
 from vqcodec.errors import SoundError, SoundSizeError
 
 _FRAME_SECONDS = 0.02
@@ -37,7 +38,7 @@ def survey(recording: Recording, max_samples: int) -> Survey:
     for block in recording.blocks(frame * _BLOCK_FRAMES):
         total += len(block)
         if total * recording.channels > max_samples or total > SAMPLES_MAX:
-            raise SoundSizeError(f"there are more than {max_samples} samples in all")
+            raise SoundSizeError(f"there are more than {counted(max_samples, 'sample')} in all")
         for digest, channel in zip(digests, block.T, strict=True):
             digest.update(channel.tobytes())
         squares = np.square(block, dtype=np.float64)

@@ -18,6 +18,7 @@ from vqcodec.audio.reading import TAG_NAMES, open_sound
 from vqcodec.audio.recording import Block
 from vqcodec.audio.resampling import resampled
 from vqcodec.audio.waveform import Tags
+from vqcodec.counting import counted
 from vqcodec.errors import SoundError, VqcWarning
 
 _BLOCK = 1 << 16
@@ -128,7 +129,7 @@ def _encode(
                     sound.write(block[start : start + _BLOCK])
                     sink.check()
     except soundfile.SoundFileError as error:
-        text = f"{suffix} with {channels} channels at {rate} Hz cannot be written"
+        text = f"{suffix} with {counted(channels, 'channel')} at {rate} Hz cannot be written"
         raise SoundError(text, hint="wav takes all of them") from error
     return cut
 

@@ -14,6 +14,7 @@ import click
 from vqcodec.batch.job import Work, compared
 from vqcodec.cli.options import Compute, Placing, Running
 from vqcodec.cli.terminal import echo, report, warn
+from vqcodec.counting import counted
 from vqcodec.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def run_cluster(
     work.ready()  # what is wrong with the model or the device is wrong for all files
     done = finished(target)
     if done and not (placing.skip_existing or placing.force):
+        results = counted(len(done), "result")
         raise click.UsageError(
-            f"{placing.directory} has {len(done)} results of an earlier run; --skip-existing goes "
-            "on with it, -f begins anew"
+            f"{placing.directory} has {results} of an earlier run; --skip-existing goes on with "
+            "it, -f begins anew"
         )
     known = done if placing.skip_existing else set()
     waiting = (task for task in tasks(source, is_input, suffix) if task.source not in known)
@@ -69,7 +71,8 @@ def run_cluster(
     if known:
         echo(f"vqcodec: {len(known)} skipped: the log has them", err=True)
     if progress.failed > _SHOWN:
-        report(f"{progress.failed - _SHOWN} more errors are in the log, {placing.directory}/{NAME}")
+        more = counted(progress.failed - _SHOWN, "more error")
+        report(f"the log has {more}: {placing.directory}/{NAME}")
     total = progress.done + progress.failed
     line = f"{progress.done} of {total} files done"
     if progress.done and progress.after:
@@ -105,5 +108,5 @@ class _Lines:
         if now - self._last >= _EVERY:
             self._last = now
             speed = self._done / (now - self._began)
-            echo(f"vqcodec: {self._done} files, {speed:.1f} a second", err=True)
+            echo(f"vqcodec: {counted(self._done, 'file')}, {speed:.1f} a second", err=True)
             sys.stderr.flush()

@@ -23,6 +23,7 @@ from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.clip.inspection import ClipInspection
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, parse
+from vqcodec.counting import counted
 from vqcodec.errors import NotVqcError
 from vqcodec.image.inspection import PictureInspection
 from vqcodec.media.inspection import describe
@@ -87,7 +88,8 @@ def _inspect_sound(path: str, max_samples: int, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return 0
-    echo(f"sound         {facts['seconds']:.2f} s, {_count(sound.channels)} at {sound.rate} Hz")
+    channels = counted(sound.channels, "channel")
+    echo(f"sound         {facts['seconds']:.2f} s, {channels} at {sound.rate} Hz")
     echo(f"format        {sound.format}")
     _print_tags(sound.tags)
     for loss in sound.losses:
@@ -142,7 +144,7 @@ def _print(found: Inspection, digest: str | None) -> None:
     echo(f"model         {model}")
     grid = "x".join(map(str, found.grid))
     quality = f", quality {round(found.quality, 2):g}" if found.quality else ""
-    echo(f"grid          {grid} in {found.tiles} tiles, mode {found.mode}{quality}")
+    echo(f"grid          {grid} in {counted(found.tiles, 'tile')}, mode {found.mode}{quality}")
     if found.literal_tiles:
         echo(f"exact pixels  in {found.literal_tiles} of {found.tiles} tiles")
     echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
@@ -162,7 +164,7 @@ def _print_picture(found: PictureInspection) -> None:
 
 
 def _print_sound(found: SoundInspection) -> None:
-    channels = _count(found.channels)
+    channels = counted(found.channels, "channel")
     if found.coded_channels < found.channels:
         channels += f", {found.coded_channels} of them different"
     echo(f"sound         {found.seconds:.2f} s, {channels}, at {found.rate} Hz")
@@ -173,9 +175,9 @@ def _print_sound(found: SoundInspection) -> None:
 
 
 def _print_clip(found: ClipInspection) -> None:
-    loops = f"played {found.loops} times" if found.loops else "played for ever"
+    loops = f"played {counted(found.loops, 'time')}" if found.loops else "played for ever"
     echo(
-        f"clip          {found.frames} frames of {found.width}x{found.height} pixels, "
+        f"clip          {counted(found.frames, 'frame')} of {found.width}x{found.height} pixels, "
         f"{found.seconds:.2f} s, {found.frames_per_second:.2f} frames/s, {loops}"
     )
     echo(
@@ -191,7 +193,3 @@ def _print_clip(found: ClipInspection) -> None:
 def _print_tags(tags: Tags) -> None:
     for name, text in tags:
         echo(f"{name.lower():13} {text}")
-
-
-def _count(channels: int) -> str:
-    return "1 channel" if channels == 1 else f"{channels} channels"

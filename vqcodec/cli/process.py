@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vqcodec import processors
 from vqcodec.cli.terminal import echo
+from vqcodec.counting import counted
 
 
 def prepare(threads: int | None) -> None:
@@ -16,5 +17,5 @@ def within_granted(threads: int | None) -> int | None:
     granted = processors.granted()
     if threads is None or threads <= granted:
         return threads
-    echo(f"vqcodec: --threads {threads}: there are {granted} processors to use", err=True)
+    echo(f"vqcodec: --threads {threads}: {counted(granted, 'processor')} can be used", err=True)
     return granted

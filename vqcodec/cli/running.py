@@ -28,6 +28,7 @@ from vqcodec.cli.options import Compute, Running
 from vqcodec.cli.process import within_granted
 from vqcodec.cli.progress import bar, file_bar
 from vqcodec.cli.terminal import echo, report, report_failure, warn, warnings_shown
+from vqcodec.counting import counted
 from vqcodec.media.jobs import Compression, Decompression
 
 EXIT_SALVAGED = 3
@@ -128,15 +129,15 @@ def _foresee(jobs: Sequence[Job], work: Work) -> Generator[Outcome, None, None]:
 
 def _tell_done(planned: Plan, existing: Existing, each: bool) -> None:
     done = len(planned.done)
-    count = f"{done} of {done + len(planned.jobs)}"
+    total = done + len(planned.jobs)
     if each:
         for job in planned.done:
             echo(f"{job.source}: {job.target} exists")
     if done and existing is Existing.SKIP:
-        echo(f"vqcodec: {count} skipped: their results exist", err=True)
+        echo(f"vqcodec: {done} of {total} skipped: their results exist", err=True)
     elif done:
         echo(
-            f"vqcodec: {count} results exist and were left as they are",
+            f"vqcodec: {done} of {total} results exist and were left as they are",
             err=True,
         )
 
@@ -170,4 +171,4 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
     if kept:
         reasons = Counter(reason for outcome in kept for reason in outcome.kept)
         told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-        yield f"{len(kept)} sources kept: {told}"
+        yield f"{counted(len(kept), 'source')} kept: {told}"

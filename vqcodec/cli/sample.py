@@ -15,6 +15,7 @@ from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import bar
 from vqcodec.cli.terminal import echo, warn, warnings_shown
 from vqcodec.container import Medium
+from vqcodec.counting import counted
 from vqcodec.errors import PictureError
 from vqcodec.registry.store import find
 
@@ -199,5 +200,5 @@ def _draw_sound(
     with warnings_shown(job.target):
         job.write_by(write)
     if cut:
-        warn(job.target, f"{cut} samples are beyond full scale and were cut")
-    return f"{samples.shape[1] / rate:g} seconds"
+        warn(job.target, f"cut at full scale: {counted(cut, 'sample')}")
+    return counted(samples.shape[1] / rate, "second")

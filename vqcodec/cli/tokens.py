@@ -26,6 +26,7 @@ from vqcodec.cli.options import (
 from vqcodec.cli.process import prepare
 from vqcodec.cli.progress import file_bar
 from vqcodec.cli.terminal import echo, report_failure, warnings_shown
+from vqcodec.counting import counted
 from vqcodec.errors import PictureError
 from vqcodec.image import jobs as picture_jobs
 from vqcodec.media.jobs import is_vqc
@@ -108,9 +109,11 @@ def command(
     run = _Run(loaded, quality, compute.device, max_pixels, failures)
     with file_bar(len(files)) as advance:
         write(output, run.tokens(files, advance), model=loaded, overwrite=force)
-    count = f"{run.pictures} of {len(files)}" if run.failures else f"{run.pictures}"
+    count = f"{run.pictures} of {len(files)} pictures"
+    if not run.failures:
+        count = counted(run.pictures, "picture")
     size = Path(output).stat().st_size
-    echo(f"{output}: {count} pictures, {run.indices} tokens, {size} bytes")
+    echo(f"{output}: {count}, {counted(run.indices, 'token')}, {size} bytes")
     return max((failure.code for failure in run.failures), default=0)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vqcodec.clip.timing import Timing
 from vqcodec.codec.chunks import inflate, pack_modified, unpack_modified
 from vqcodec.container import Chunk, Container, layout
+from vqcodec.counting import counted
 from vqcodec.errors import CorruptError, FormatError
 
 
@@ -80,7 +81,8 @@ def unpack_actions(data: bytes, frames: int) -> bytes:
     """Return the actions of so many frames. Raises: CorruptError; LimitError."""
     actions = inflate(layout.ACTIONS, data)
     if len(actions) != frames:
-        raise CorruptError(f"chunk ACTS has {len(actions)} actions of {frames} frames")
+        told = counted(len(actions), "action")
+        raise CorruptError(f"chunk ACTS has {told} of {counted(frames, 'frame')}")
     if not any(actions):
         raise CorruptError("chunk ACTS says what holds without it")
     return actions

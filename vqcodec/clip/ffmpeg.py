@@ -28,6 +28,7 @@ import numpy as np
 from vqcodec.clip.footage import Pixels, Shown
 from vqcodec.clip.streams import losses_of
 from vqcodec.clip.timing import Timing
+from vqcodec.counting import counted
 from vqcodec.errors import ClipError, ClipSizeError, MissingPackageError
 from vqcodec.grid import Size
 
@@ -158,7 +159,7 @@ def _repeats(timing: Timing, span: range) -> tuple[Fraction, list[int]]:
         total += duration
         edges.append(max(round(total * rate), edges[-1] + 1))
     if edges[-1] > _FRAMES_MAX:
-        raise ClipError(f"video of these times would have {edges[-1]} frames")
+        raise ClipError(f"video of these times would have {counted(edges[-1], 'frame')}")
     return rate, [stop - start for start, stop in pairwise(edges)]
 
 

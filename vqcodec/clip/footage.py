@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vqcodec.clip.timing import from_milliseconds
 from vqcodec.container.layout import SIDE_MAX
+from vqcodec.counting import counted
 from vqcodec.errors import ClipError, ClipSizeError
 from vqcodec.models.clip import UNKNOWN_ACTION, ClipVqVae
 
@@ -121,7 +122,7 @@ def _each(durations: float | Sequence[float], count: int) -> NDArray[np.float64]
         raise ValueError("durations are no numbers of milliseconds") from error
     if given.shape not in ((), (count,)):
         shape = "x".join(map(str, given.shape))
-        raise ValueError(f"there are {shape} durations of {count} frames, not one or as many")
+        raise ValueError(f"durations are {shape} of {counted(count, 'frame')}, not one or as many")
     return np.broadcast_to(given, count)
 
 
@@ -152,7 +153,8 @@ def numbers_of(model: ClipVqVae, actions: Sequence[str], frames: int) -> bytes:
     if not actions:
         return b""
     if len(actions) != frames:
-        raise ValueError(f"there are {len(actions)} actions of {frames} frames")
+        told = counted(len(actions), "action")
+        raise ValueError(f"the clip has {counted(frames, 'frame')} and {told}")
     known = {name: model.action(name) for name in set(actions) if name}
     numbers = bytes(known.get(name, UNKNOWN_ACTION) for name in actions)
     return numbers if any(numbers) else b""

@@ -23,6 +23,7 @@ from vqcodec.batch.removal import Removal, remove
 from vqcodec.clip.formats import FOLDER, HEAD_BYTES, WRITTEN_VIDEO, is_video, is_video_name
 from vqcodec.codec.search import Wish
 from vqcodec.container.layout import Limits
+from vqcodec.counting import counted
 from vqcodec.errors import ClipError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Compression:
         return Outcome(
             job=job,
             line=f"{job.source} -> {job.target}: {before} -> {after} bytes, "
-            f"{compared(before, after)}, {timing.frames} frames at {rate:.2f} kbit/s, "
+            f"{compared(before, after)}, {counted(timing.frames, 'frame')} at {rate:.2f} kbit/s, "
             f"{seconds:.2f} s",
             warnings=() if removes else warned,
             before=before,
@@ -249,8 +250,8 @@ class Decompression:
         seconds = time.perf_counter() - began
         return Outcome(
             job=job,
-            line=f"{job.source} -> {job.target}: {len(span)} frames, {shown:.2f} s of a clip, "
-            f"{seconds:.2f} s",
+            line=f"{job.source} -> {job.target}: {counted(len(span), 'frame')}, "
+            f"{shown:.2f} s of a clip, {seconds:.2f} s",
             warnings=warned,
             before=len(data),
             after=after,

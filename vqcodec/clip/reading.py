@@ -19,6 +19,7 @@ from PIL import GifImagePlugin, Image, ImageFile, ImageOps, PngImagePlugin, WebP
 from vqcodec.clip.ending import has_more
 from vqcodec.clip.footage import Pixels, Shown
 from vqcodec.clip.timing import from_milliseconds
+from vqcodec.counting import counted
 from vqcodec.errors import ClipError, ClipSizeError
 
 ACTIONS_FILE = "actions.txt"
@@ -238,7 +239,8 @@ def _lines(path: Path, count: int) -> list[str]:
         return []
     lines = read_lines(path)
     if len(lines) != count:
-        raise ClipError(f"{path.name} has {len(lines)} lines for {count} frames")
+        told = counted(len(lines), "line")
+        raise ClipError(f"{path.name} has {told} for {counted(count, 'frame')}")
     return lines
 
 

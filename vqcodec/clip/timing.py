@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vqcodec.container.layout import SIDE_MAX
+from vqcodec.counting import counted
 from vqcodec.errors import CorruptError
 
 NUMBER_MAX = (1 << 32) - 1
@@ -38,7 +39,8 @@ class Timing:
         if not 1 <= self.frames <= SIDE_MAX:
             raise CorruptError(f"frames are {self.frames}, not 1 to {SIDE_MAX}")
         if len(self.ticks) not in (1, self.frames):
-            raise CorruptError(f"there are {len(self.ticks)} durations of {self.frames} frames")
+            told = counted(len(self.ticks), "duration")
+            raise CorruptError(f"there are {told} of {counted(self.frames, 'frame')}")
         if not all(1 <= number <= NUMBER_MAX for number in (self.scale, *self.ticks)):
             raise CorruptError("a duration or the ticks of a second are out of range")
         if not 0 <= self.loops <= NUMBER_MAX:
@@ -84,7 +86,7 @@ class Timing:
             raise ValueError(f"crop is {crop!r}, not two times in seconds") from error
         if not 0 <= start < stop or not math.isfinite(stop) or start >= self.seconds:
             told = f"{start:g} to {stop:g} seconds"
-            raise ValueError(f"crop {told} is not inside {self.seconds:g} seconds")
+            raise ValueError(f"crop {told} is not inside {counted(self.seconds, 'second')}")
         # Times as people write them, such as .7, are no real numbers of a computer.
         first, last = (
             Fraction(time).limit_denominator(_FINEST) * self.scale for time in (start, stop)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.codec.coding import Indices, Progress, code_tiles
+from vqcodec.counting import counted
 from vqcodec.entropy.sampler import UNKNOWN, Sampler
 from vqcodec.grid import Size, whole
 from vqcodec.prior.chooser import KnownIndices
@@ -42,7 +43,7 @@ def sample_grids(
     Raises ValueError for a count, a seed or a temperature that cannot be.
     """
     if count < 1:
-        raise ValueError(f"{count} samples cannot be drawn")
+        raise ValueError(f"{counted(count, 'sample')} cannot be drawn")
     if not 0 <= seed <= SEED_MAX:
         raise ValueError(f"seed is {seed}, not 0 to {SEED_MAX}")
     if not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:

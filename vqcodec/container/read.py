@@ -22,6 +22,7 @@ from typing import TypeAlias
 from vqcodec.container import layout
 from vqcodec.container.layout import Limits, Medium, Mode
 from vqcodec.container.types import Chunk, Container, Header
+from vqcodec.counting import counted
 from vqcodec.errors import (
     ChecksumError,
     CorruptError,
@@ -86,7 +87,8 @@ class _Reader:
             chunks.append(self._chunk(header.medium, chunks[-1].type if chunks else b""))
         tiles = tuple(self._tile(*entry) for entry in zip(count(), *table, strict=False))
         if self._at != len(self._data):
-            raise CorruptError(f"{len(self._data) - self._at} bytes follow the last tile")
+            more = counted(len(self._data) - self._at, "byte")
+            raise CorruptError(f"after the last tile there are {more}")
         return Container(header=header, chunks=tuple(chunks), tiles=tiles)
 
     def remains(self) -> Remains:
@@ -96,7 +98,7 @@ class _Reader:
         surplus = len(self._data) - self._at - payload
         if surplus and not damage:
             wrong = "too long" if surplus > 0 else "too short"
-            damage.append(f"the file is {abs(surplus)} bytes {wrong}")
+            damage.append(f"the file is {counted(abs(surplus), 'byte')} {wrong}")
         tiles, lost = [], set()
         start = self._at
         for number, size, crc in zip(count(), *table, strict=False):
@@ -188,7 +190,7 @@ class _Reader:
         extent, shape = math.prod(sizes), "x".join(map(str, sizes))
         if medium is Medium.SOUND and extent > self._limits.frames:
             raise SampleLimitError(
-                f"{shape} is {extent} frames, the limit is {self._limits.frames}"
+                f"{shape} is {counted(extent, 'frame')}, the limit is {self._limits.frames}"
             )
         if medium is not Medium.SOUND and extent > self._limits.pixels:
             raise PixelLimitError(f"{shape} is {extent} pixels, the limit is {self._limits.pixels}")
@@ -214,7 +216,8 @@ class _Reader:
     def _tile_table(self, header: Header, whole: bool) -> _Table:
         room = (len(self._data) - self._at) // _SMALLEST_TILE_ENTRY
         if header.tile_count > room:
-            raise TruncatedError(f"{header.tile_count} tiles cannot fit into the rest of the file")
+            tiles = counted(header.tile_count, "tile")
+            raise TruncatedError(f"{tiles} cannot fit into the rest of the file")
         sizes, checksums = array("L"), array("L")  # of at least 32 bits each
         left = len(self._data)
         for number in range(header.tile_count):
@@ -253,7 +256,8 @@ class _Reader:
     def _take(self, name: str, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
-            raise TruncatedError(f"the file ends inside {name} (offset {self._at}, {size} bytes)")
+            place = f"offset {self._at}, {counted(size, 'byte')}"
+            raise TruncatedError(f"the file ends inside {name} ({place})")
         taken = self._data[self._at : end]
         self._at = end
         return taken

@@ -15,6 +15,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.counting import counted
 from vqcodec.errors import CorruptError
 
 Symbols = NDArray[np.int32]
@@ -65,7 +66,8 @@ class Decoder:
     def __init__(self, stream: bytes) -> None:
         """Take a whole stream. Raises CorruptError if it is not made of 32-bit words."""
         if len(stream) % 4:
-            raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
+            size = counted(len(stream), "byte")
+            raise CorruptError(f"a range-coded stream has {size}, not a multiple of 4")
         self._words = np.frombuffer(stream, dtype="<u4").astype(np.uint32, copy=False)
         self._coder = constriction.stream.queue.RangeDecoder(self._words)
         # Encoding again costs little and leaves one way to write given symbols.

@@ -74,9 +74,7 @@ def sample(
     if width < 1 or height < 1 or not takes(loaded, (height, width)):
         raise ValueError(f"pictures of {width}x{height} pixels cannot be drawn")
     if count * width * height > max_pixels:
-        raise ValueError(
-            f"{count} pictures of {width}x{height} are more than {max_pixels} pixels, the limit"
-        )
+        raise ValueError(f"{count} x {width}x{height} is more than {max_pixels} pixels, the limit")
     positions = divided((height, width), loaded.stride)
     grids = sample_grids(
         _prior(loaded, level, label),

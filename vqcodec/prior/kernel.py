@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.counting import counted
 from vqcodec.entropy.tables import POWERS
 from vqcodec.errors import CorruptError
 from vqcodec.grid import Size
@@ -108,7 +109,8 @@ def coder(stream: bytes | None, symbols: int) -> native.Coder:
     Raises CorruptError if a stream is not made of 32-bit words.
     """
     if stream is not None and len(stream) % 4:
-        raise CorruptError(f"a range-coded stream has {len(stream)} bytes, not a multiple of 4")
+        size = counted(len(stream), "byte")
+        raise CorruptError(f"a range-coded stream has {size}, not a multiple of 4")
     return native.Coder(stream, symbols)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vqcodec.counting import counted
 from vqcodec.models.clip import UNKNOWN_ACTION
 from vqcodec.models.config_clip import ClipConfig
 from vqcodec.models.steady import spacing, steady
@@ -137,7 +138,7 @@ def _actions(folder: Path, count: int, config: ClipConfig) -> tuple[int, ...]:
     if names[-1] == "":  # the last line ends too
         names.pop()
     if len(names) != count:
-        raise ValueError(f"{path}: {len(names)} actions of {count} frames")
+        raise ValueError(f"{path}: {counted(len(names), 'action')} of {counted(count, 'frame')}")
     numbers = {"": UNKNOWN_ACTION} | {name: 1 + at for at, name in enumerate(config.actions)}
     for name in names:
         if name not in numbers:

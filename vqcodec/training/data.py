@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from vqcodec.container import Limits
+from vqcodec.counting import counted
 from vqcodec.errors import PictureError, VqcWarning
 from vqcodec.image.opening import is_picture
 from vqcodec.image.pixels import has_range
@@ -120,7 +121,7 @@ def split(
     if validation is not None:
         return paths, find(validation)
     if len(paths) <= least:
-        raise ValueError(f"{folders[0]}: training needs at least {least + 1} files")
+        raise ValueError(f"{folders[0]}: training needs at least {counted(least + 1, 'file')}")
     every = max(_HELD_OUT, len(paths) // _HELD_OUT_MAX + 1)
     held_out = paths[:: min(every, len(paths) // least)]
     return [path for path in paths if path not in set(held_out)], held_out

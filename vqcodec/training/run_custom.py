@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from vqcodec.counting import counted
 from vqcodec.metrics import Pixels
 from vqcodec.models import photo, photo2
 from vqcodec.models.config import (
@@ -93,7 +94,8 @@ def train_stages(recipe: CustomRecipe, run: Run) -> bytes:
         raise ValueError(f"start: {start.name} is of architecture {architecture}, not {known}")
     pictures, held_out = open_pictures(run.data, run.validation, recipe.data)
     if len(pictures) < _FEWEST:
-        raise ValueError(f"{len(pictures)} pictures are too few to train on: {_FEWEST} are needed")
+        told = counted(len(pictures), "picture")
+        raise ValueError(f"{told}, too few to train on: {_FEWEST} are needed")
     model = cast(PhotoModel, load_model(start))
     compared = [_middle(path) for path in _spread(held_out, _COMPARED)]
     check_use(model, compared)
