@@ -85,11 +85,13 @@ def test_without_a_model_of_clips_animated_pictures_are_pictures(run: Run) -> No
     assert "not kept" in result.err
 
 
-def test_still_pictures_are_no_clips_unless_that_is_asked_for(run: Run) -> None:
-    photo(30, 20).save("photo.png")
-    error = one_line_error(run("compress", "photo.png", *TAKES), 1)
-    assert "photo.png: it is a still picture" in error
-    assert run("compress", "photo.png", "--clip", *TAKES).code == 0
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_still_pictures_are_no_clips_unless_that_is_asked_for(run: Run, suffix: str) -> None:
+    name = f"photo.{suffix}"
+    photo(30, 20).save(name)
+    error = one_line_error(run("compress", name, *TAKES), 1)
+    assert f"{name}: it is a still picture; --clip takes it" in error
+    assert run("compress", name, "--clip", *TAKES).code == 0
     assert vqcodec.inspect("photo.vqc").frames == 1
     assert run("decompress", "photo.vqc", "-o", "back.png").code == 0
     assert Image.open("back.png").size == (30, 20)

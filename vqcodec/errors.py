@@ -109,6 +109,10 @@ class ClipError(VqcError):
     """A clip to be compressed cannot be read, or what was decompressed cannot be written."""
 
 
+class StillPictureError(ClipError):
+    """A picture to be compressed as a clip does not move."""
+
+
 class ClipSizeError(ClipError):
     """A clip to be compressed has more pixels than the caller allows."""
 

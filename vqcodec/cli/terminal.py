@@ -24,6 +24,7 @@ from vqcodec.errors import (
     SampleLimitError,
     SampleRangeError,
     SoundSizeError,
+    StillPictureError,
     VqcWarning,
 )
 
@@ -48,6 +49,7 @@ _OPTIONS: dict[type[Exception], str] = {
     SampleLimitError: "--max-samples raises the limit",
     SoundSizeError: "--max-samples raises the limit",
     SampleRangeError: "give --range LOW HIGH",
+    StillPictureError: "--clip takes it, or a folder of frames, as one clip",
     FileExistsError: "-f overwrites it",
 }
 """What can be done about errors by options, of which the rest of the package knows nothing."""

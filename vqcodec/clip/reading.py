@@ -20,7 +20,7 @@ from vqcodec.clip.ending import has_more
 from vqcodec.clip.footage import Pixels, Shown
 from vqcodec.clip.timing import from_milliseconds
 from vqcodec.counting import counted
-from vqcodec.errors import ClipError, ClipSizeError
+from vqcodec.errors import ClipError, ClipSizeError, StillPictureError
 
 ACTIONS_FILE = "actions.txt"
 """In a folder of frames: of each a line with the action that led to it, or nothing."""
@@ -145,9 +145,7 @@ def open_animation(
     except Exception as error:
         raise ClipError("the animation is damaged") from error
     if count < 2 and not still:
-        raise ClipError(
-            "it is a still picture", hint="a folder of frames can be compressed as one clip"
-        )
+        raise StillPictureError("it is a still picture")
     if count * image.width * image.height > max_pixels:
         raise ClipSizeError(f"the frames have more than {max_pixels} pixels in all")
     lost = {_MORE} if has_more(file) else set()
