@@ -18,14 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Run, one_line_error
+from conftest import Run, one_line_error, photo
 
 from vqcodec.container import Medium
+from vqcodec.container.layout import SIGNATURE
 from vqcodec.registry.store import ModelFile, list_models
 from vqcodec.view.server import ADDRESS, Server
 from vqcodec.view.site import INDEX, Resource, resources
 
 SECRET = b"what nobody asked for"
+FILE = SIGNATURE + b" and the rest of a file"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def page(tmp_path: Path) -> Path:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "a picture #1.vqc"
-    path.write_bytes(b"a file")
+    path.write_bytes(FILE)
     return path
 
 
@@ -88,7 +90,7 @@ def ask(
         ("/page.css", "text/css; charset=utf-8", b"contents of page.css"),
         ("/icon.svg", "image/svg+xml", b"contents of icon.svg"),
         ("/vqcodec.wasm", "application/wasm", b"contents of vqcodec.wasm"),
-        ("/file", "application/octet-stream", b"a file"),
+        ("/file", "application/octet-stream", FILE),
     ],
 )
 def test_page_and_file(server: Server, path: str, kind: str, contents: bytes) -> None:
@@ -149,7 +151,7 @@ def test_nothing_else_is_offered(server: Server, path: str) -> None:
 def test_pages_of_others_get_no_answer(server: Server, headers: dict[str, str], path: str) -> None:
     response, body = ask(server, path, **headers)
     assert response.status == 403
-    assert b"a file" not in body
+    assert FILE not in body
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -222,6 +224,42 @@ def test_command_says_what_is_missing(
     one_line_error(run("view", "missing.vqc"), 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("notes.txt", b"These are notes.\n" * 9, "neither a .vqc file nor a picture"),
+        ("notes.vqc", b"These are notes.\n" * 9, "neither a .vqc file nor a picture"),
+        ("empty.vqc", b"", "neither a .vqc file nor a picture"),
+        ("empty.zip", b"PK\5\6" + bytes(18), "neither a .vqc file nor a picture"),
+        ("talk.wav", b"RIFF\x24\0\0\0WAVEfmt " + bytes(24), "neither a .vqc file nor a picture"),
+        ("film.mp4", b"\0\0\0\x10ftypisom" + bytes(9), "neither a .vqc file nor a picture"),
+        ("talk.vqc", SIGNATURE + bytes([1, Medium.SOUND]), "holds sound, and the page shows"),
+        ("walk.vqc", SIGNATURE + bytes([1, Medium.CLIP]), "holds a clip, and the page shows"),
+    ],
+)
+def test_command_refuses_what_the_page_cannot_show(
+    run: Run, name: str, data: bytes, told: str
+) -> None:
+    Path(name).write_bytes(data)
+    error = one_line_error(run("view", name, "--no-browser"), 1)
+    assert f"error: {name}: " in error
+    assert told in error
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "ICO"])
+def test_command_takes_pictures_of_any_name_and_damaged_ones(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    def without_page(models: list[ModelFile], file: Path | None) -> object:
+        return resources(models, file, tmp_path / "none")
+
+    monkeypatch.setattr("vqcodec.cli.view.resources", without_page)
+    photo(32, 32).save("whole", format_name)
+    Path("half").write_bytes(Path("whole").read_bytes()[:100])
+    for name in ("whole", "half"):
+        assert "no page" in one_line_error(run("view", name, "--no-browser"), 1)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches whole groups of processes there")
 def test_command_prints_the_address_and_ends_by_ctrl_c(page: Path, file: Path) -> None:
     code = f"""
@@ -243,7 +281,7 @@ main()
     assert address.endswith("/?file=a+picture+%231.vqc")
     connection = http.client.HTTPConnection(host, timeout=60)
     connection.request("GET", "/file")
-    assert connection.getresponse().read() == b"a file"
+    assert connection.getresponse().read() == FILE
     process.send_signal(signal.SIGINT)
     _, trouble = process.communicate(timeout=120)
     assert (process.returncode, trouble) == (0, "")

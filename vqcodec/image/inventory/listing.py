@@ -36,6 +36,11 @@ _PARSERS: tuple[tuple[bytes, _Parser], ...] = (
 """Regular expressions of signatures, and who reads such files."""
 
 
+def has_signature(data: bytes) -> bool:
+    """Tell whether a file begins as one of a format that has a parser."""
+    return any(re.match(signature, data, re.DOTALL) for signature, _ in _PARSERS)
+
+
 def list_contents(data: bytes) -> Contents | None:
     """List the parts of a picture file, whose sizes sum to the file's.
 
