@@ -7,9 +7,13 @@ import struct
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from changed_models import Tensors, changed
 from conftest import Run, one_line_error, photo
 
 import vqcodec
@@ -67,6 +71,46 @@ def test_what_is_checked_to_be_no_model_is_not_installed(
     with pytest.raises(ModelCorruptError):
         store.install(model_file, check_model)
     assert list(no_installed_models.iterdir()) == []
+
+
+def unknown(_: Tensors, metadata: dict[str, Any]) -> None:
+    metadata["architecture"] = "unknown-1"
+
+
+def nameless(_: Tensors, metadata: dict[str, Any]) -> None:
+    del metadata["name"]
+
+
+def incomplete(tensors: Tensors, _: dict[str, Any]) -> None:
+    del tensors["prior.hidden.bias"]
+
+
+def not_finite(tensors: Tensors, _: dict[str, Any]) -> None:
+    next(values for values in tensors.values() if values.dtype == np.float32).flat[0] = np.nan
+
+
+WRONG: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "text": lambda _: b"no model " * 20,
+    "short": lambda data: data[:-1],
+    "long": lambda data: data + b"0",
+    "unknown": partial(changed, change=unknown),
+    "nameless": partial(changed, change=nameless),
+    "incomplete": partial(changed, change=incomplete),
+    "not finite": partial(changed, change=not_finite),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_errors_of_installing_name_the_file(
+    run: Run, model_data: bytes, no_installed_models: Path, kind: str
+) -> None:
+    path = Path("mine.safetensors")
+    path.write_bytes(WRONG[kind](model_data))
+    error = one_line_error(run("models", "install", path), 1)
+    assert error.startswith(f"vqcodec: error: {path}: ")
+    assert error.count(str(path)) == 1
+    assert not any(no_installed_models.glob("*"))
 
 
 def test_installed_models_are_uninstalled_by_name_or_hash(

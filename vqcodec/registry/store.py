@@ -169,8 +169,13 @@ def install(path: Path, check: Callable[[bytes], object] | None = None) -> Model
     def compare(written: bytes) -> None:
         if written != data:
             raise ModelCorruptError(f"{target}: what was written is not what was read")
-        if check is not None:
+        if check is None:
+            return
+        try:
             check(written)
+        except ModelError as error:
+            error.args = (f"{path}: {error}",)
+            raise
 
     target = installed_folder() / f"{digest}.safetensors"
     write_whole(target, data, overwrite=True, check=compare)
