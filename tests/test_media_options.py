@@ -84,10 +84,8 @@ def test_decompress_refuses_options_of_other_media(run: Run, option: str, medium
     source, model = SOURCES[medium]
     assert run("compress", source, "-o", "in.vqc", "--model", model).code == 0
     more = ["-o", RESULTS[medium], option, *VALUES[option]]
-    result = run("decompress", "in.vqc", *more)
-    line = result.err.splitlines()[-1]  # a format that changes pixels is told before
-    assert result.code == 2
-    assert f"error: {option} is not for {medium.plural}; see `vqcodec decompress --help`" in line
+    error = one_line_error(run("decompress", "in.vqc", *more), 2)
+    assert f"error: {option} is not for {medium.plural}; see `vqcodec decompress --help`" in error
     assert not list(Path().glob("a.*"))
 
 
@@ -188,6 +186,33 @@ def test_damaged_files_of_which_something_is_left_are_told_of_salvage(
         assert run("decompress", name, "-d", "out", "--salvage").code in (0, 3)
     Path("dead.vqc").write_bytes(data[:9] + b"\xff" + data[10:])
     assert "--salvage" not in one_line_error(run("decompress", "dead.vqc", "-d", "out"), 1)
+
+
+@pytest.mark.parametrize("medium", Medium)
+def test_warnings_of_a_format_are_told_of_results_alone(run: Run, medium: Medium) -> None:
+    source, model = SOURCES[medium]
+    lossy = {Medium.PICTURE: ".jpg", Medium.SOUND: ".ogg", Medium.CLIP: ".gif"}[medium]
+    assert run("compress", source, "-o", "in.vqc", "--model", model).code == 0
+    for name in ("in", "again"):
+        Path(f"{name}.vqc").write_bytes(Path("in.vqc").read_bytes())
+    Path("hurt.vqc").write_bytes(Path("in.vqc").read_bytes()[:-1])
+    out = ["-d", "out", "--format", lossy[1:]]
+    one_line_error(run("decompress", "hurt.vqc", *out), 1)
+    one_line_error(run("decompress", "none.vqc", *out), 1)
+    one_line_error(run("decompress", "in.vqc", *out, "--model", "none"), 1)
+    result = run("decompress", "hurt.vqc", "in.vqc", "again.vqc", *out)
+    lines = result.err.splitlines()
+    assert (result.code, len(lines)) == (1, 2)
+    assert [line.split(":")[1] for line in sorted(lines)] == [" error", " warning"]
+    assert "once more" in result.err or "colours" in result.err
+
+
+def test_warnings_of_what_is_read_are_told_of_results_alone(run: Run) -> None:
+    frames = [photo(40, 30, seed=seed) for seed in (1, 2)]
+    frames[0].save("moves.gif", save_all=True, append_images=frames[1:])
+    assert "not kept" in run("compress", "moves.gif", "-o", "a.vqc", "--model", "random").err
+    more = ["-o", "b.vqc", "--model", "random", "-q", 40]
+    assert "not kept" not in one_line_error(run("compress", "moves.gif", *more), 2)
 
 
 def test_a_picture_to_be_like_is_named_where_it_is_none(run: Run) -> None:

@@ -142,8 +142,7 @@ def command(
         outputs, format_, named = replace(outputs, output=folder), FRAMES, None
     media = {Medium.PICTURE} if address is not None else _media(inputs)
     formats = formats_of(named, format_, media)
-    for change in formats.changes(media, format_quality):
-        echo(f"vqcodec: warning: {change}", err=True)
+    changes = tuple(formats.changes(media, format_quality))
     shared: dict[str, Any] = {
         "model": model,
         "device": compute.device,
@@ -178,6 +177,8 @@ def command(
     if address is not None:
         from vqcodec.cli.cluster import run_cluster
 
+        for change in changes:
+            echo(f"vqcodec: warning: {change}", err=True)
         return run_cluster(
             inputs,
             placing,
@@ -204,6 +205,7 @@ def command(
         is_input=is_vqc,
         advice={},
         look=look,
+        warnings=changes,
         help_with=(lambda *_: "") if salvage else _help_with,
     )
 

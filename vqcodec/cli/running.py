@@ -47,11 +47,13 @@ def run_all(
     look: Look = look_at_vqc,
     removes_sources: bool = False,
     folders_are_files: bool = False,
+    warnings: Sequence[str] = (),
     help_with: Callable[[Job, Failure], str] = lambda *_: "",
 ) -> int:
     """Plan the work on all inputs, do it, and tell what came of it; return the exit code.
 
-    `help_with` tells what can be done about a failure that says nothing of that itself.
+    `warnings` are about all results, and told before the first. `help_with` tells what can be done
+    about a failure that says nothing of that itself.
     """
     planned = plan(
         inputs,
@@ -74,7 +76,7 @@ def run_all(
     _tell_done(planned, outputs.existing, running.dry_run)
     threads = within_granted(compute.threads)
     is_piped = any(job.target == STREAM for job in jobs)
-    outcomes = []
+    outcomes: list[Outcome] = []
     with file_bar(len(jobs)) as advance:
         if running.dry_run:
             found = _foresee(jobs, work)
@@ -83,6 +85,10 @@ def run_all(
         # Jobs warn in their outcomes, and what comes before them is of models.
         with warnings_shown("models"), closing(found):
             for outcome in found:
+                if outcome.failure is None:
+                    for warning in warnings:
+                        echo(f"vqcodec: warning: {warning}", err=True)
+                    warnings = ()
                 _tell(outcome, is_piped, help_with)
                 outcomes.append(outcome)
                 advance()
@@ -146,8 +152,9 @@ def _tell(outcome: Outcome, is_piped: bool, help_with: Callable[[Job, Failure], 
     source = outcome.job.source
     for note in outcome.notes:
         warn("models", note)
-    for warning in outcome.warnings:
-        warn(source, warning)
+    if outcome.failure is None:  # or there is no result that they could be about
+        for warning in outcome.warnings:
+            warn(source, warning)
     if outcome.line:
         echo(outcome.line, err=is_piped)
     if outcome.kept:
