@@ -199,6 +199,31 @@ def test_sources_are_kept_unless_that_is_allowed(run: Run) -> None:
     vqcodec.verify("in/a.vqc")
 
 
+def test_dry_runs_name_what_clips_would_lose(run: Run) -> None:
+    Path("in").mkdir()
+    save("in/tail.gif", walk(3), duration=40)
+    with Path("in/tail.gif").open("ab") as file:
+        file.write(b"more")
+    alpha = np.concatenate([walk(3), np.zeros((3, 20, 28, 1), np.uint8)], axis=3)
+    save("in/alpha.webp", alpha, duration=40, lossless=True)
+    save("in/plain.gif", walk(3), duration=40)
+    save_folder("frames", walk(3))
+    Image.fromarray(alpha[0]).save("frames/frame0.png")
+    common = ["--remove-source", "--allow-larger", *TAKES]
+    for inputs, more in (
+        (["in"], ["-f"]),
+        (["in"], ["-f", "--allow-lossy"]),
+        (["--clip", "frames"], ["-f", "--allow-lossy"]),
+    ):
+        told = [
+            set(run("compress", *inputs, *common, *more, *dry).err.splitlines())
+            for dry in (["--dry-run"], [])
+        ]
+        assert told[0] == told[1]
+        assert any("transparency" in line for line in told[0])
+    assert names_in(Path("in")) == ["alpha.vqc", "alpha.webp", "plain.vqc", "tail.gif", "tail.vqc"]
+
+
 def test_what_does_not_decode_gets_no_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = pipeline.encode
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vqcodec.clip.decoding import Film
     from vqcodec.clip.footage import Footage, Pixels
     from vqcodec.clip.pipeline import Encoded
+    from vqcodec.clip.survey import Survey
     from vqcodec.models.clip import ClipVqVae
 
 _LARGER = "the result is larger"
@@ -79,18 +80,27 @@ class Compression:
 
     def foresee(self, job: Job) -> Outcome:
         """Tell whether a clip that is to be deleted will be."""
-        kept = self._kept(job) if self.removal.remove_source else ()
+        kept = self._kept(job, self.survey(job).losses) if self.removal.remove_source else ()
         return Outcome(job=job, line=f"{job.source} -> {job.target}", kept=kept)
 
     def seconds(self, job: Job) -> float:
         """Guess by the file's size."""
         return job.megabytes * _SECONDS_PER_MEGABYTE
 
-    def _kept(self, job: Job) -> tuple[str, ...]:
-        """Say why a clip must be kept, if it must, before it is compressed."""
-        if Path(job.source).is_dir():
-            return (_FOLDER,)
-        return () if self.removal.allow_lossy else (_LOSSY,)
+    def survey(self, job: Job) -> Survey:
+        """Read all frames of a clip, and tell what is found; a folder that does not say how long
+        they are shown has one frame a second. Raises: as the work on it, but for its model.
+        """
+        from vqcodec.clip.survey import survey
+
+        with self._opened(job, 1.0) as (footage, size):
+            return survey(footage, size, self.reading.max_pixels)
+
+    def _kept(self, job: Job, losses: Sequence[str]) -> tuple[str, ...]:
+        """Say why a clip must be kept, if it must."""
+        lossy = () if self.removal.allow_lossy else (_LOSSY,)
+        reasons = (_FOLDER,) if Path(job.source).is_dir() else lossy
+        return reasons + tuple(f"{loss} would be lost" for loss in losses)
 
     def _compress(self, model: ClipVqVae, job: Job, bar: Bar) -> Outcome:
         from vqcodec.clip.pipeline import encode
@@ -99,7 +109,10 @@ class Compression:
         began = time.perf_counter()
         removes = self.removal.remove_source
         state = job.state() if removes else ()
-        with bar(job.source) as progress, self._opened(job, model) as (footage, before):
+        with (
+            bar(job.source) as progress,
+            self._opened(job, model.clip.frames_per_second) as (footage, before),
+        ):
             encoded = encode(
                 footage,
                 model,
@@ -117,7 +130,7 @@ class Compression:
         is_larger = self.removal.is_too_large(before, after)
         kept: tuple[str, ...] = ()
         if removes:
-            kept = self._kept(job) + tuple(f"{loss} would be lost" for loss in losses)
+            kept = self._kept(job, losses)
             kept += (_LARGER,) if is_larger else ()
             kept = kept or remove(job, state)
         warned = tuple(f"not kept: {loss}" for loss in losses)
@@ -138,7 +151,7 @@ class Compression:
         )
 
     @contextmanager
-    def _opened(self, job: Job, model: ClipVqVae) -> Iterator[tuple[Footage, int]]:
+    def _opened(self, job: Job, usual_fps: float) -> Iterator[tuple[Footage, int]]:
         """Open the input; also give its size in bytes."""
         from vqcodec.clip.ffmpeg import open_video
         from vqcodec.clip.reading import open_animation, open_folder
@@ -150,7 +163,7 @@ class Compression:
             frames = open_folder(
                 path,
                 fps=reading.fps,
-                usual_fps=model.clip.frames_per_second,
+                usual_fps=usual_fps,
                 max_pixels=most,
                 modified=modified,
             )
