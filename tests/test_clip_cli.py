@@ -223,6 +223,39 @@ def test_inspect(run: Run) -> None:
     assert (facts["medium"], facts["frames"], facts["grid"]) == ("clip", 40, [40, 5, 7])
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_inspect_tells_of_animated_pictures_what_their_files_would_hold(
+    run: Run, suffix: str
+) -> None:
+    name = f"walk.{suffix}"
+    save(name, walk(5), duration=50, loop=0)
+    with Path(name).open("ab") as file:
+        file.write(b"more")
+    result = run("inspect", name, *TAKES)
+    assert (result.code, result.err) == (0, "")
+    line = "clip          5 frames of 28x20 pixels, 0.25 s, 20.00 frames/s, played for ever"
+    assert line in result.out
+    assert "not kept      further pictures or other data after the picture's end" in result.out
+    assert "frame 2" not in result.out
+    found = json.loads(run("inspect", "--json", name, *TAKES).out)
+    assert run("compress", name, *TAKES).code == 0
+    held = json.loads(run("inspect", "--json", "walk.vqc").out)
+    same = found.keys() - {"bytes", "not_kept"}
+    assert {key: found[key] for key in same} == {key: held[key] for key in same}
+    assert line in run("inspect", "walk.vqc").out
+    plain = run("inspect", name, "--model", "random").out  # of which the first frame is kept
+    assert "not kept" in plain
+    assert "clip " not in plain
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jpg", "png", "webp"])
+def test_inspect_takes_still_pictures_as_pictures(run: Run, suffix: str) -> None:
+    photo(30, 20).save(f"photo.{suffix}")
+    found = run("inspect", f"photo.{suffix}", *TAKES)
+    assert found.code == 0
+    assert found.out == run("inspect", f"photo.{suffix}").out
+
+
 def test_times_keep_their_sum_when_they_are_rounded() -> None:
     durations = timing_of([Fraction(1, 30)] * 90)
     for step in (1, 10):

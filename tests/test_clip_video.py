@@ -205,11 +205,26 @@ def test_video_is_written_by_ffmpeg(run: Run) -> None:
     assert b"'-s', '28x20', '-framerate', '50'" in data
 
 
+@posix
+@pytest.mark.usefixtures("ffmpeg")
+@pytest.mark.parametrize("said", [WHOLE, *LOSSES])
+def test_inspect_tells_of_video_what_would_be_lost(run: Run, said: str) -> None:
+    Path("a.mp4").write_bytes(HEAD + walk(9).tobytes())
+    Path("a.mp4.said").write_text(said)
+    for more in ([], TAKES):
+        result = run("inspect", "a.mp4", *more)
+        assert (result.code, result.err) == (0, "")
+        assert "clip          9 frames of 28x20 pixels, 0.60 s, 15.00 frames/s" in result.out
+        assert f"not kept      {LOSSES[said]}" in result.out if said in LOSSES else True
+        assert ("not kept" in result.out) == (said in LOSSES)
+
+
 def test_without_ffmpeg_one_line_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     Path("a.mp4").write_bytes(HEAD)
-    error = one_line_error(run("compress", "a.mp4", *TAKES), 1)
-    assert "video needs the program ffmpeg; install it" in error
+    for command in (["compress", "a.mp4", *TAKES], ["inspect", "a.mp4"]):
+        error = one_line_error(run(*command), 1)
+        assert "video needs the program ffmpeg; install it" in error
 
 
 def test_without_a_model_of_clips_one_line_says_so(run: Run, no_installed_models: Path) -> None:

@@ -213,7 +213,7 @@ def test_inspect(run: Run) -> None:
     assert json.loads(run("inspect", "--json", "talk.flac").out)["seconds"] == 2.0
     Path("other").write_bytes(b"something")
     error = one_line_error(run("inspect", "other"), 1)
-    assert "neither a .vqc file nor sound nor a picture" in error
+    assert "neither a .vqc file nor sound, video or a picture" in error
 
 
 def test_sources_of_sound_are_kept_unless_that_is_allowed(run: Run) -> None:

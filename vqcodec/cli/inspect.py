@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from vqcodec.audio.formats import HEAD_BYTES, is_sound
 from vqcodec.audio.inspection import SoundInspection
 from vqcodec.audio.waveform import Tags
-from vqcodec.batch.job import open_input, read_input
+from vqcodec.batch.job import STREAM, Job, open_input, read_input
 from vqcodec.cli.options import (
     Compute,
     compute_options,
@@ -20,14 +22,21 @@ from vqcodec.cli.options import (
 )
 from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, warnings_shown
+from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.inspection import ClipInspection
 from vqcodec.codec.inspection import Inspection
-from vqcodec.container import Container, Limits, parse
+from vqcodec.container import Container, Limits, Medium, parse
 from vqcodec.counting import counted
-from vqcodec.errors import NotVqcError
+from vqcodec.errors import NotVqcError, StillPictureError
 from vqcodec.image.inspection import PictureInspection
 from vqcodec.media.inspection import describe
-from vqcodec.media.jobs import head_of
+from vqcodec.media.jobs import head_of, is_of_clips, medium_of_source
+
+if TYPE_CHECKING:
+    from vqcodec.image.accounting import Inventory
+
+_ANIMATED = ("GIF", "PNG", "WebP")
+"""Formats whose pictures may move."""
 
 
 @click.command("inspect")
@@ -50,7 +59,8 @@ def command(
     """Show what FILE ('-': stdin) consists of; sizes sum to the file's size.
 
     Of a .vqc file of a picture, sound or a clip that is each of its fields. Of a picture it is each
-    part of its file, and what a .vqc file of it would keep; of sound, its length, format and tags.
+    part of its file, and what a .vqc file of it would keep; of sound, its length, format and tags;
+    of video, and with a model of clips of an animated picture, its frames, and what would be lost.
     """
     with warnings_shown(file):
         if is_sound(head_of(file, HEAD_BYTES)):
@@ -59,7 +69,7 @@ def command(
         try:
             container = parse(data, Limits(pixels=max_pixels))
         except NotVqcError as error:
-            return _inspect_picture(data, error, as_json=as_json)
+            return _inspect_source(file, data, model, max_pixels, error, as_json=as_json)
         found = describe(container, len(data), max_samples)
         digest = _verify(container, model, compute) if verify else None
     if as_json:
@@ -97,13 +107,59 @@ def _inspect_sound(path: str, max_samples: int, *, as_json: bool) -> int:
     return 0
 
 
-def _inspect_picture(data: bytes, error: NotVqcError, *, as_json: bool) -> int:
-    """Print what a picture file consists of; raise the error if it is none that is known."""
+def _inspect_source(
+    path: str,
+    data: bytes,
+    model: str | None,
+    max_pixels: int,
+    error: NotVqcError,
+    *,
+    as_json: bool,
+) -> int:
+    """Print what is known of a clip's or a picture's file; raise the error if it is neither."""
     from vqcodec.image.reading import survey
 
     inventory = survey(data)
+    moves = inventory.format in _ANIMATED and is_of_clips(model)
+    if medium_of_source(path, moves=moves) is Medium.CLIP:
+        with suppress(StillPictureError):
+            return _inspect_clip(path, max_pixels, as_json=as_json)
+    return _inspect_picture(data, inventory, error, as_json=as_json)
+
+
+def _inspect_clip(path: str, max_pixels: int, *, as_json: bool) -> int:
+    """Print what is known of a clip. Raises: StillPictureError if it does not move."""
+    reading = clip_jobs.Reading(max_pixels=max_pixels, mtime=False)
+    clip = clip_jobs.Compression(reading=reading).survey(Job(path, STREAM))
+    (height, width), timing = clip.size, clip.timing
+    facts = {
+        "bytes": clip.bytes,
+        "width": width,
+        "height": height,
+        "frames": timing.frames,
+        "seconds": timing.seconds,
+        "frames_per_second": timing.frames / timing.seconds,
+        "loops": timing.loops,
+        "not_kept": clip.losses,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    _print_frames(timing.frames, width, height, timing.seconds, timing.loops)
+    rate = 8 * clip.bytes / timing.seconds / 1000
+    each = 8 * clip.bytes / timing.frames
+    echo(f"size          {clip.bytes} bytes, {rate:.3f} kbit/s, {each:.1f} bits/frame")
+    for loss in clip.losses:
+        echo(f"not kept      {loss}")
+    return 0
+
+
+def _inspect_picture(
+    data: bytes, inventory: Inventory, error: NotVqcError, *, as_json: bool
+) -> int:
+    """Print what a picture file consists of; raise the error if it is none that is known."""
     if inventory.format is None:
-        error.args = ("neither a .vqc file nor sound nor a picture whose parts are known",)
+        error.args = ("neither a .vqc file nor sound, video or a picture whose parts are known",)
         raise error
     if as_json:
         click.echo(json.dumps(inventory.as_dict(), indent=2))
@@ -175,11 +231,7 @@ def _print_sound(found: SoundInspection) -> None:
 
 
 def _print_clip(found: ClipInspection) -> None:
-    loops = f"played {counted(found.loops, 'time')}" if found.loops else "played for ever"
-    echo(
-        f"clip          {counted(found.frames, 'frame')} of {found.width}x{found.height} pixels, "
-        f"{found.seconds:.2f} s, {found.frames_per_second:.2f} frames/s, {loops}"
-    )
+    _print_frames(found.frames, found.width, found.height, found.seconds, found.loops)
     echo(
         f"size          {found.bytes} bytes, {found.ratio:.1f}x, {found.kbps:.3f} kbit/s, "
         f"{found.bits_per_frame:.1f} bits/frame"
@@ -188,6 +240,14 @@ def _print_clip(found: ClipInspection) -> None:
         told = Counter(action or "unknown" for action in found.actions)
         named = ", ".join(f"{action} ({count})" for action, count in told.most_common())
         echo(f"actions       {named}")
+
+
+def _print_frames(frames: int, width: int, height: int, seconds: float, loops: int) -> None:
+    played = f"played {counted(loops, 'time')}" if loops else "played for ever"
+    echo(
+        f"clip          {counted(frames, 'frame')} of {width}x{height} pixels, "
+        f"{seconds:.2f} s, {frames / seconds:.2f} frames/s, {played}"
+    )
 
 
 def _print_tags(tags: Tags) -> None:

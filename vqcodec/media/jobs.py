@@ -60,16 +60,9 @@ class Compression:
 
     def medium(self, source: str) -> Medium:
         """Tell what an input is. Raises: VqcError if it is empty; OSError."""
-        path = PurePath(source)
         if self.moves and Path(source).is_dir():
             return Medium.CLIP
-        head = head_of(source, HEAD_BYTES)
-        is_known = head.startswith(_PICTURES)
-        if is_sound(head) or (is_sound_name(path) and not is_known):
-            return Medium.SOUND
-        if self.moves or is_video(head) or (is_video_name(path) and not is_known):
-            return Medium.CLIP
-        return Medium.PICTURE
+        return medium_of_source(source, moves=self.moves)
 
     def _work(self, job: Job) -> Work:
         works: dict[Medium, Work] = {
@@ -123,6 +116,20 @@ class Decompression:
                 form = "FROM,TO in seconds of sound or a clip"
             raise ValueError(f"the part to decode is {form}")
         return work
+
+
+def medium_of_source(source: str, *, moves: bool) -> Medium:
+    """Tell what a file is that is to be compressed; `moves` is as in `Compression`.
+
+    Raises: VqcError if it is empty; OSError.
+    """
+    path, head = PurePath(source), head_of(source, HEAD_BYTES)
+    is_known = head.startswith(_PICTURES)
+    if is_sound(head) or (is_sound_name(path) and not is_known):
+        return Medium.SOUND
+    if moves or is_video(head) or (is_video_name(path) and not is_known):
+        return Medium.CLIP
+    return Medium.PICTURE
 
 
 def is_input(path: PurePath) -> bool:
