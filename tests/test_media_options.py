@@ -12,8 +12,9 @@ from test_sound import babble
 from tiny_clip import walk
 
 from vqcodec.cli import cli
+from vqcodec.cli.cluster import _Lines
 from vqcodec.cli.media import OF_ONE_MEDIUM
-from vqcodec.codec.search import Wish
+from vqcodec.codec.search import Wish, WishError
 from vqcodec.container import Medium
 
 soundfile = pytest.importorskip("soundfile")
@@ -146,6 +147,24 @@ def test_errors_call_wishes_as_options_are_called(run: Run, name: str, medium: M
     error = one_line_error(run("compress", source, *more, other, *others), 2)
     names = [option for option, _ in WISHES.values()]
     assert f"give one of {', '.join(names[:-1])} and {names[-1]}" in error
+
+
+@pytest.mark.parametrize(("name", "medium"), [(n, m) for n in WISHES for m in Medium])
+def test_errors_in_the_log_of_a_cluster_call_wishes_as_options_are_called(
+    capsys: pytest.CaptureFixture[str], name: str, medium: Medium
+) -> None:
+    wish = Wish(**{name: True if name == "lossless" else 2})  # type: ignore[arg-type]
+    try:
+        wish.for_medium(medium)
+    except WishError as error:
+        show = _Lines()
+        show({"source": "target_bpp.wav", "error": str(error), "warnings": ["once more"]})
+        show({"source": "a.png", "error": f"{name}: No such file", "warnings": []})
+        option, _ = WISHES[name]
+        assert capsys.readouterr().err.splitlines() == [
+            f"vqcodec: error: target_bpp.wav: {option} cannot be had of {medium.noun}",
+            f"vqcodec: error: a.png: {name}: No such file",
+        ]
 
 
 def test_every_wish_is_tried() -> None:

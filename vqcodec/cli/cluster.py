@@ -13,7 +13,7 @@ import click
 
 from vqcodec.batch.job import Work, compared
 from vqcodec.cli.options import Compute, Placing, Running
-from vqcodec.cli.terminal import echo, report, warn
+from vqcodec.cli.terminal import echo, error_in_log, report, warn
 from vqcodec.counting import counted
 from vqcodec.errors import MissingPackageError
 
@@ -101,9 +101,10 @@ class _Lines:
         if row["error"]:
             self._errors += 1
             if self._errors <= _SHOWN:
-                report(f"{row['source']}: {row['error']}")
-        for warning in row["warnings"]:
-            warn(row["source"], warning)
+                report(f"{row['source']}: {error_in_log(row['error'])}")
+        else:
+            for warning in row["warnings"]:
+                warn(row["source"], warning)
         now = time.monotonic()
         if now - self._last >= _EVERY:
             self._last = now

@@ -17,6 +17,7 @@ import click
 
 from vqcodec.batch.job import Failure
 from vqcodec.codec.search import Wish, WishError
+from vqcodec.container.layout import Medium
 from vqcodec.errors import (
     ClipSizeError,
     PictureSizeError,
@@ -55,15 +56,26 @@ _OPTIONS: dict[type[Exception], str] = {
 """What can be done about errors by options, of which the rest of the package knows nothing."""
 _WISH = re.compile(rf"\b({'|'.join(field.name for field in fields(Wish))})\b")
 """The names of wishes, which at the command line are options."""
+_OF_A_MEDIUM = re.compile(rf"\w+ cannot be had of ({'|'.join(medium.noun for medium in Medium)})")
+"""What a WishError says that comes of a file; those of the options themselves are raised before."""
 
 
 def report_failure(failure: Failure, about: str = "") -> None:
     """Print the line of a failure; it names the file that it is about."""
     message = failure.message
     if issubclass(failure.kind, WishError):
-        message = _WISH.sub(lambda found: option_of(found[0]), message)
+        message = _with_options(message)
     named = message if message.startswith(about) else f"{about}: {message}"
     report(named, failure.hint or _OPTIONS.get(failure.kind, ""))
+
+
+def error_in_log(message: str) -> str:
+    """Return the text of an error of which nothing else is known, with options for wishes."""
+    return _with_options(message) if _OF_A_MEDIUM.fullmatch(message) else message
+
+
+def _with_options(message: str) -> str:
+    return _WISH.sub(lambda found: option_of(found[0]), message)
 
 
 def option_of(wish: str) -> str:
