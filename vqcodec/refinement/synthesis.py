@@ -58,6 +58,7 @@ class SmoothSynthesis(nn.Module):
             nn.Sequential(*(_smooth(layer, dtype) for layer in layers))
             for layers in (source.layers, source.details)
         )
+        self.requires_grad_(False)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (B, D, N, M) to pixels (B, 3, 16N, 16M), about 0..1, neither clamped nor
@@ -74,9 +75,11 @@ def _smooth(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
             return SmoothBlock(layer, dtype)
         case WideConv():
             high, low = layer.digits()
-            steps = torch.exp2(WIDE_FRACTION - WIDE_STEP - layer.input)
-            weight = (high + low * 2.0**-WIDE_STEP) * steps
-            return _convolution(weight, layer.sums(), layer.shift, torch.float32)
+            step = 2.0 ** (float(layer.input) + WIDE_STEP)
+            weight = (high + low * 2.0**-WIDE_STEP) * (2.0**WIDE_FRACTION / step)
+            convolution = _convolution(weight, layer.sums(), layer.shift, torch.float32)
+            least, most = SIGNED
+            return nn.Sequential(nn.Hardtanh(least * step, most * step), convolution)
     return layer
 
 
