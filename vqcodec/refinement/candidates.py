@@ -1,14 +1,19 @@
 """A choice between two codewords that gradients pass through.
 
-Stochastic Gumbel annealing (Yang, Bamler and Mandt, arXiv 2006.04240, section 3.2), which rounds
-each latent up or down at random, ever more surely, with codewords in place of integers. Of each
-group two codewords take part, the nearest, a, and the second nearest, b, to a point z:
+As in stochastic Gumbel annealing (Yang, Bamler and Mandt, arXiv 2006.04240, section 3.2), which
+rounds each latent up or down at random, ever more surely, with codewords in place of integers. Of
+each group two codewords take part, the nearest, a, and the second nearest, b, to a point z:
 
     t = <z - a, b - a> / |b - a|^2,    p = sigmoid((atanh t - atanh(1 - t)) / T + noise)
 
 is the share of b, 0 to 1. Synthesis and prior see a + p (b - a), and what the group costs is
 (1 - p) bits_a + p bits_b. Gradients of bits + lambda distortion reach z through p. As the
 temperature T falls, p becomes 0 or 1.
+
+Without noise T divides twice. Then what is missing is the error of a choice: if b were drawn with
+the chance p, its values would differ from their mean by p (1 - p) |b - a|^2, squared and on
+average. Who counts this as distortion need not draw, and gets there in a fifth of the steps
+(train/history.md).
 
 An encoder that chooses indices one by one weighs a codeword's bits beside its distance. So
 codewords may have prices, in the unit of squared distances: a and b are then those of least
@@ -29,7 +34,7 @@ from torch import Tensor
 from vqcodec.networks.product import Block, linear, take
 
 _SHARPEST = 0.1
-"""The noise is divided by T too, but by no less than this, or gradients vanish."""
+"""All is divided by T again, but by no less than this, or gradients vanish."""
 _INSIDE = 1e-4
 """t is kept so far from 0 and 1, where its atanh is infinite."""
 _NARROWEST = 1e-3
@@ -50,6 +55,8 @@ class Choice:
     """What the synthesis sees, (G, F, d)."""
     reads: Tensor
     """What the prior reads, (G, F, d)."""
+    variance: Tensor
+    """p (1 - p) |b - a|^2, (G, F)."""
 
 
 def choose(
@@ -57,9 +64,10 @@ def choose(
     points: Tensor,
     prices: Tensor,
     temperature: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator | None = None,
 ) -> Choice:
-    """Let points (F, D) choose at a temperature, (). Prices are (G, F or 1, K).
+    """Let points (F, D) choose at a temperature, (), without noise if there is no generator.
+    Prices are (G, F or 1, K).
 
     Lets the host wait for nothing, so that it can be part of a CUDA graph.
     """
@@ -69,14 +77,17 @@ def choose(
     ahead = prices.expand(*pairs.shape[:2], -1).gather(2, pairs)
     line = other - one
     gained = ((own - one) * line).sum(2) + 0.5 * (ahead[:, :, 0] - ahead[:, :, 1])
-    along = (gained / line.square().sum(2).clamp_min(_NARROWEST)).clamp(_INSIDE, 1.0 - _INSIDE)
+    apart = line.square().sum(2)
+    along = (gained / apart.clamp_min(_NARROWEST)).clamp(_INSIDE, 1.0 - _INSIDE)
     sure = (torch.atanh(along) - torch.atanh(1.0 - along)) / temperature
-    chance = torch.rand(along.shape, generator=generator, device=along.device)
-    noise = torch.logit(chance, eps=1e-6)
-    shares = torch.sigmoid((sure + noise) / temperature.clamp_min(_SHARPEST))
+    if generator is not None:
+        chance = torch.rand(along.shape, generator=generator, device=along.device)
+        sure = sure + torch.logit(chance, eps=1e-6)
+    shares = torch.sigmoid(sure / temperature.clamp_min(_SHARPEST))
     values = torch.lerp(one, other, shares[:, :, None])
     one, other = (take(block.embedding, pairs[:, :, i]) for i in (0, 1))
-    return Choice(pairs, shares, values, torch.lerp(one, other, shares[:, :, None]))
+    reads = torch.lerp(one, other, shares[:, :, None])
+    return Choice(pairs, shares, values, reads, apart * shares * (1.0 - shares))
 
 
 @torch.no_grad()

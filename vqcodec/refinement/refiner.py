@@ -73,13 +73,12 @@ class Refiner:
             if progress is not None:
                 progress(done / total)
 
-        for number, window in enumerate(own):
+        for window in own:
             around = self._around(window, header.quality, pixels, measured, refined)
             relaxation = Relaxation(
                 self._networks, header.quality, around, self._effort.weights, multiplier
             )
-            generator = torch.Generator(self._device).manual_seed(number)
-            found = relaxation.refine(self._effort.steps, generator, tell)
+            found = relaxation.refine(self._effort.steps, tell)
             refined[window.inner] = found.cpu().numpy().reshape(refined[window.inner].shape)
         return refined
 

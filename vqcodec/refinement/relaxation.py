@@ -1,8 +1,9 @@
 """Refinement of the indices of one window by gradient descent.
 
 A point z of each position moves, and chooses between the two codewords next to it (`candidates`),
-ever more surely. Gradients of bits + lambda distortion move it. In the end the nearest codewords
-are taken.
+ever more surely. Gradients of bits + lambda distortion move it, where distortion is, ever more,
+that of indices drawn with the shares of the choice: else points would rest between two codewords,
+which look good together and which no file can hold. In the end the nearest codewords are taken.
 
 Shapes: the window has F positions of P that are computed with it, of D latents each; a block of a
 codebook has G groups of K codewords with d channels each.
@@ -32,13 +33,17 @@ from vqcodec.refinement.candidates import (
 )
 from vqcodec.refinement.networks import Networks, gains_of
 
-_TEMPERATURES = 0.4, 0.06
+_TEMPERATURES = 0.5, 0.08
 """T of the first and of the last step (`candidates.temperature_at`)."""
-_RATE, _MOMENTA = 0.035, (0.9, 0.99)
+_RATE, _MOMENTA = 0.045, (0.9, 0.99)
 """Of Adam, in the unit of scaled latents."""
 _COOLING, _LAST_RATE = 0.7, 0.05
 """From this part of the steps on the rate falls, in the end to this part of itself."""
-_LEAN, _FARTHEST = 0.5, 0.45
+_DRAWN = 1.0
+"""What the distortion of drawn indices counts in the end."""
+_NARROWEST = 1e-3
+"""Least sum of squared distances that is divided by."""
+_LEAN, _FARTHEST = 0.8, 0.45
 """z starts at the chosen codeword, moved toward the latents by so much of the way, which counts
 at most as so much in each channel.
 """
@@ -95,13 +100,12 @@ class Relaxation:
         self._values = self._place([take(b.vectors, k) for b, k in self._each(self._fixed)])
         self._reads = self._place([take(b.embedding, k) for b, k in self._each(self._fixed)], 0.0)
 
-    def refine(
-        self, steps: int, generator: torch.Generator, tell: Callable[[], None] | None = None
-    ) -> Tensor:
+    def refine(self, steps: int, tell: Callable[[], None] | None = None) -> Tensor:
         """Return better indices of the window, int64 (F, G). `tell` is called after each step."""
         chosen = self._values[self._inner]
         toward = (self._around.latents - chosen).clamp(-_FARTHEST, _FARTHEST)
         point = (chosen + _LEAN * toward).requires_grad_()
+        drawn = _DRAWN * self._price_of_distance(chosen)
         optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTA)
         for step in range(steps):
             done = step / steps
@@ -109,7 +113,9 @@ class Relaxation:
             optimiser.param_groups[0]["lr"] = _RATE * slower
             optimiser.zero_grad()
             temperature = torch.tensor(temperature_at(done, _TEMPERATURES), device=point.device)
-            cost = self._cost(point, temperature, generator)
+            choices = self._choices(point, temperature)
+            spread = torch.stack([choice.variance.sum() for choice in choices]).sum()
+            cost = self._cost(choices) + done**2 * drawn * spread
             cost.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if tell is not None:
@@ -118,22 +124,46 @@ class Relaxation:
         nearest = [pair[:, :, 0].T for pair in last]
         return torch.cat(nearest, dim=1)
 
-    def _cost(self, point: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the bits and the weighed distortion of the window for points (F, D)."""
-        choices = [
-            choose(block, point, price, temperature, generator) for block, price in self._priced()
-        ]
-        values = self._place([choice.values for choice in choices])
+    def _choices(self, point: Tensor, temperature: Tensor) -> list[Choice]:
+        """Let points (F, D) choose of each block."""
+        return [choose(block, point, price, temperature) for block, price in self._priced()]
+
+    def _cost(self, choices: list[Choice]) -> Tensor:
+        """Return the bits and the weighed distortion of the window, but for that of drawing."""
         reads = self._place([choice.reads for choice in choices], 0.0)
-        drawn = self._values.index_copy(0, self._inner, values)
         read = self._reads.index_copy(0, self._inner, reads)
+        return self._bits(read, choices) + self._distortion([choice.values for choice in choices])
+
+    def _distortion(self, values: list[Tensor]) -> Tensor:
+        """Return the weighed distortion, in bits, for values of the blocks, (G, F, d) each."""
+        drawn = self._values.index_copy(0, self._inner, self._place(values))
         decoded: Tensor = self._networks.synthesis(self._picture(drawn) / self._gains)
         rows, columns = self._around.judged
         judged = decoded[:, :, rows, columns]
-        bits = self._bits(read, choices)
-        distance = self._judge.distortion(judged)
         area = judged.shape[2] * judged.shape[3]
-        return bits + self._multiplier * area * distance
+        return self._multiplier * area * self._judge.distortion(judged)
+
+    @torch.no_grad()
+    def _price_of_distance(self, chosen: Tensor) -> Tensor:
+        """Return how many bits a squared distance of 1 from codewords is worth, on average, ().
+
+        It is measured: each codeword, of points (F, D), is moved halfway to the next one or as far
+        away from it, at random. The mean of this and of the opposite has no first order left.
+        """
+        generator = torch.Generator(chosen.device).manual_seed(0)
+        values, moves = [], []
+        for block, price in self._priced():
+            pairs = candidates(block, chosen, price)
+            one, other = (take(block.vectors, pairs[:, :, i]) for i in (0, 1))
+            ways = torch.rand(pairs.shape[:2], generator=generator, device=chosen.device).round()
+            values.append(one)
+            moves.append((other - one) * (ways - 0.5)[:, :, None])
+        still, forth, back = (
+            self._distortion([one + way * move for one, move in zip(values, moves, strict=True)])
+            for way in (0.0, 1.0, -1.0)
+        )
+        squares = torch.stack([move.square().sum() for move in moves]).sum()
+        return (0.5 * (forth + back) - still).clamp_min(0.0) / squares.clamp_min(_NARROWEST)
 
     def _bits(self, read: Tensor, choices: list[Choice]) -> Tensor:
         """Return what the coded positions cost, those around the window by their fixed indices."""
