@@ -71,6 +71,19 @@ def cost(encoded: Encoded, model: Photo, effort: Effort, multiplier: float) -> f
     return 8 * len(encoded.data) + multiplier * float(distortion)
 
 
+def noted_multipliers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a list of what refinement finds that distortion is worth, which grows as it does."""
+    multipliers: list[float] = []
+
+    def noted(refinement: Refinement, *arguments: Any) -> float | None:
+        multipliers.append(found := original(refinement, *arguments))
+        return found
+
+    original = Refinement._multiplier
+    monkeypatch.setattr(Refinement, "_multiplier", noted)
+    return multipliers
+
+
 @pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.parametrize(("size", "quality"), [((96, 80), 3.0), ((96, 80), 1.4), ((190, 185), 3.0)])
 def test_refined_files_cost_less_and_decode_to_their_indices(
@@ -81,14 +94,7 @@ def test_refined_files_cost_less_and_decode_to_their_indices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     effort = Effort(effort=2, tune=tune)
-    multipliers: list[float] = []
-
-    def noted(refinement: Refinement, *arguments: Any) -> float | None:
-        multipliers.append(found := original(refinement, *arguments))
-        return found
-
-    original = Refinement._multiplier
-    monkeypatch.setattr(Refinement, "_multiplier", noted)
+    multipliers = noted_multipliers(monkeypatch)
     picture, wish = picture_of(pixels(*size), max_pixels=1 << 20), Wish(quality=quality)
     before = encode(picture, blocks, wish)
     after = encode(picture, blocks, wish, refiner=refiner_of(blocks, effort, "cpu"))
@@ -99,21 +105,17 @@ def test_refined_files_cost_less_and_decode_to_their_indices(
     confirm(after, after.data, blocks)
 
 
-def test_tunes_favour_what_they_name(blocks: Photo) -> None:
-    original = pixels(190, 185)
-    found = {}
-    for tune in ("psnr", "ms-ssim"):
-        data = vqcodec.compress(original, model=blocks, quality=3, effort=2, tune=tune)
-        decoded = np.asarray(vqcodec.decompress(data, model=blocks))
-        header = parse(data).header
-        found[tune] = [
-            load_refiner(blocks, Effort(effort=2, tune=kind), "cpu")
-            .distortions(header, original, decoded)
-            .sum()
-            for kind in ("psnr", "ms-ssim")
-        ]
-    assert found["psnr"][0] < found["ms-ssim"][0]
-    assert found["psnr"][1] > found["ms-ssim"][1]
+def test_tunes_favour_what_they_name(blocks: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    multipliers = noted_multipliers(monkeypatch)
+    picture, wish = picture_of(pixels(190, 185), max_pixels=1 << 20), Wish(quality=3)
+    efforts = [Effort(effort=2, tune=tune) for tune in ("psnr", "ms-ssim")]
+    made = [encode(picture, blocks, wish, refiner=refiner_of(blocks, e, "cpu")) for e in efforts]
+    costs = [
+        [cost(encoded, blocks, effort, multiplier) for encoded in made]
+        for effort, multiplier in zip(efforts, multipliers, strict=True)
+    ]
+    assert costs[0][0] < costs[0][1]
+    assert costs[1][1] < costs[1][0]
 
 
 def test_refinement_is_the_same_whenever_it_is_done(blocks: Photo) -> None:
@@ -221,7 +223,8 @@ def test_networks_never_see_more_than_a_window(
     parts: list[float] = []
     found = refiner.refine(header, large, measured, start, 0.01, parts.append)
     assert found.shape == start.shape
-    assert len(seen) == 2 * len(parts) == 2 * sum(map(len, windows(header)))
+    assert len(parts) == sum(map(len, windows(header)))
+    assert len(seen) == (2 + 3) * len(parts)  # and three decodings before the first step
     assert max(max(size) for size in seen) <= 30
     assert parts == sorted(parts)
     assert parts[-1] == 1.0
@@ -261,7 +264,7 @@ def test_targets_are_met_with_no_less_quality(blocks: Photo, part: float) -> Non
     assert found["size"][1][0] <= size
     assert found["size"][1][1] >= found["size"][0][1] - 0.1
     assert found["psnr"][1][1] >= least
-    assert found["psnr"][1][0] <= found["psnr"][0][0] + 8
+    assert found["psnr"][1][0] <= 1.05 * found["psnr"][0][0]
 
 
 def test_targets_out_of_reach_are_so_at_every_effort(blocks: Photo) -> None:
