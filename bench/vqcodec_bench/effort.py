@@ -1,6 +1,6 @@
 """What `--effort` gains: bytes at equal quality against effort 1, of files and decoded pixels.
 
-    python -m vqcodec_bench.effort PICTURE ... -q 5 --effort 2 --effort 9 [--crop 256]
+    python -m vqcodec_bench.effort PICTURE ... -q 5 --effort 2 --effort 9 [--crop 256] [--tune psnr]
 
 prints a table in Markdown, the mean over the pictures. What a step of quality costs is taken from
 effort 1's own files half a step below and above. A crop is cut out of each picture's middle.
@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 import vqcodec
+from vqcodec.codec.effort import TUNES
 from vqcodec.metrics import Pixels, decibels, ms_ssim, psnr, ssimulacra2
 
 METRICS: Mapping[str, Callable[[Pixels, Pixels], float]] = {
@@ -36,12 +37,13 @@ class Coded:
 
 
 def gains(
-    pixels: Pixels, quality: float, efforts: Sequence[int], model: str | None = None
+    pixels: Pixels, quality: float, efforts: Sequence[int], tune: str, model: str | None = None
 ) -> list[list[float]]:
     """Return nats of the file's size that each effort saves, by each metric; below 0 is less."""
 
     def coded(quality: float, effort: int = 1) -> Coded:
-        data = vqcodec.compress(pixels, quality=quality, effort=effort, model=model)
+        tuned = tune if effort > 1 else "both"
+        data = vqcodec.compress(pixels, quality=quality, effort=effort, tune=tuned, model=model)
         decoded = np.asarray(vqcodec.decompress(data, model=model))
         figures = tuple(metric(pixels, decoded) for metric in METRICS.values())
         return Coded(math.log(len(data)), figures)
@@ -76,13 +78,14 @@ def main() -> None:
     parser.add_argument("-q", "--quality", type=float, action="append", required=True)
     parser.add_argument("--effort", type=int, action="append", required=True)
     parser.add_argument("--crop", type=int, help="pixels of a side")
+    parser.add_argument("--tune", choices=list(TUNES), default="both")
     parser.add_argument("--model")
     options = parser.parse_args()
     print("| `-q` | `--effort` |", " | ".join(METRICS), "|")
     print("| ---: | ---: |", " | ".join("---:" for _ in METRICS), "|", flush=True)
     for quality in options.quality:
         each = [
-            gains(middle(path, options.crop), quality, options.effort, options.model)
+            gains(middle(path, options.crop), quality, options.effort, options.tune, options.model)
             for path in options.pictures
         ]
         for effort, row in zip(options.effort, np.mean(each, axis=0), strict=True):

@@ -50,7 +50,7 @@ ADVICE = dict.fromkeys((".heic", ".heif", ".hif"), _HEIF) | dict.fromkeys(
 
 _LOSSY = {".jpg", ".jpeg", ".jfif", ".webp", ".avif", *ADVICE}
 _LARGER = "the result is larger"
-_STEP = 3.0
+_STEP = 1.7
 """How long a step of refinement takes, where all else takes 1."""
 
 
