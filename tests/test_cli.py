@@ -196,7 +196,7 @@ def test_bad_inputs(run: Run) -> None:
     photo().save("a.png")
     assert "not a .vqc" in one_line_error(run("decompress", "a.png", "-o", "b.png"), 1)
     Path("notes.txt").write_text("no picture")
-    assert "nor a picture" in one_line_error(run("inspect", "notes.txt"), 1)
+    assert "or a picture" in one_line_error(run("inspect", "notes.txt"), 1)
     assert "no model" in one_line_error(run("compress", "a.png", "--model", "none"), 1)
     Path("example.vqc").write_bytes(SPEC_EXAMPLE)
     assert "not installed" in one_line_error(run("decompress", "example.vqc"), 1)
