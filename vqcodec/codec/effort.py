@@ -31,9 +31,7 @@ class Effort:
         if self.tune not in TUNES:
             raise ValueError(f"tune is {self.tune!r}, not one of {', '.join(TUNES)}")
         if self.tune != _USUAL_TUNE and not self.refines:
-            raise ValueError(
-                f"tune {self.tune} needs an effort above {LOWEST}, which refines nothing"
-            )
+            raise ValueError(f"tune {self.tune} needs an effort above {LOWEST}")
 
     @property
     def refines(self) -> bool:

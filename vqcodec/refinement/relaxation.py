@@ -39,8 +39,6 @@ _RATE, _MOMENTA = 0.045, (0.9, 0.99)
 """Of Adam, in the unit of scaled latents."""
 _COOLING, _LAST_RATE = 0.7, 0.05
 """From this part of the steps on the rate falls, in the end to this part of itself."""
-_DRAWN = 1.0
-"""What the distortion of drawn indices counts in the end."""
 _NARROWEST = 1e-3
 """Least sum of squared distances that is divided by."""
 _LEAN, _FARTHEST = 0.8, 0.45
@@ -105,7 +103,7 @@ class Relaxation:
         chosen = self._values[self._inner]
         toward = (self._around.latents - chosen).clamp(-_FARTHEST, _FARTHEST)
         point = (chosen + _LEAN * toward).requires_grad_()
-        drawn = _DRAWN * self._price_of_distance(chosen)
+        price = self._price_of_distance(chosen)
         optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTA)
         for step in range(steps):
             done = step / steps
@@ -115,12 +113,12 @@ class Relaxation:
             temperature = torch.tensor(temperature_at(done, _TEMPERATURES), device=point.device)
             choices = self._choices(point, temperature)
             spread = torch.stack([choice.variance.sum() for choice in choices]).sum()
-            cost = self._cost(choices) + done**2 * drawn * spread
+            cost = self._cost(choices) + done**2 * price * spread
             cost.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if tell is not None:
                 tell()
-        last = [candidates(block, point, price) for block, price in self._priced()]
+        last = [candidates(block, point, prices) for block, prices in self._priced()]
         nearest = [pair[:, :, 0].T for pair in last]
         return torch.cat(nearest, dim=1)
 
