@@ -16,11 +16,12 @@ from test_training import one_thread as one_thread
 
 import vqcodec
 from vqcodec.codec import effort as efforts
+from vqcodec.errors import ModelCorruptError
 from vqcodec.metrics import psnr
 from vqcodec.models.file import read_tensors
-from vqcodec.models.packed import is_packed, restore, unpack
+from vqcodec.models.packed import is_packed, quantise, restore, unpack
 from vqcodec.models.photo2 import Photo2
-from vqcodec.networks.model_files import read_photo2, write_photo
+from vqcodec.networks.model_files import read_photo2, rounded_weight, write_photo
 from vqcodec.registry.load import load_model
 from vqcodec.training.architectures import load_recipe
 from vqcodec.training.config_deep import DeepPhotoRecipe
@@ -275,6 +276,23 @@ def test_models_of_other_networks_are_no_start(place: Path) -> None:
         of = recipe(place, "product", start="'whole.safetensors'", **change)
         with pytest.raises(ValueError, match="another architecture"):
             make(place, "x", of)
+
+
+def test_a_checkpoint_without_codebooks_is_none_of_the_last_stage(place: Path) -> None:
+    (place / "uncoded.run").mkdir()
+    shutil.copy(place / "whole.run/exact.safetensors", place / "uncoded.run/product.safetensors")
+    with pytest.raises(ModelCorruptError, match="no codebooks"):
+        make(place, "uncoded", recipe(place, "product", start="'whole.safetensors'"), resume=True)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-42, 1e-3, 1.0, 100.0])
+def test_weights_are_rounded_as_files_round_them(scale: float) -> None:
+    torch.manual_seed(1)
+    weight = scale * torch.randn(7, 5, 3, 3)
+    inside = rounded_weight("layers.1.first.weight", weight)
+    assert np.array_equal(inside.numpy(), restore(*quantise(weight.numpy())))
+    assert torch.equal(rounded_weight("layers.1.first.weight", inside), inside)
+    assert torch.equal(rounded_weight("layers.0.weight", weight), weight.half().float())
 
 
 @pytest.mark.parametrize("quality", [3.0, 3.4])

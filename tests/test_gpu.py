@@ -386,7 +386,6 @@ ms_ssim = 0.0
 pages = 0.4
 average = 0.9
 """
-DISTIL = "\n" + PRODUCT.replace("product", "distil")
 
 
 @pytest.mark.parametrize(
@@ -395,7 +394,6 @@ DISTIL = "\n" + PRODUCT.replace("product", "distil")
         (("exact", 3), "exact", (3, 6)),
         (None, "product", (0, 6)),
         (("product", 2), "product", (2, 6)),
-        (("distil", 2), "distil", (2, 6)),
     ],
 )
 def test_later_stages_go_there_and_back(
@@ -406,7 +404,7 @@ def test_later_stages_go_there_and_back(
     steps: tuple[int, int],
 ) -> None:
     """A stage that has ended when it is packed is followed by the next."""
-    every = BOTH_STAGES + PRODUCT + (DISTIL if trained == "distil" else "")
+    every = BOTH_STAGES + PRODUCT
     (place / "tiny.toml").write_text(BOTH_STAGES if stopped is None else every)
     if stopped is None:
         run(recipe(place), place, "first", Silent())
@@ -461,11 +459,11 @@ def test_steps_are_timed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (place / "tiny.toml").write_text(BOTH_STAGES + PRODUCT + DISTIL)
+    (place / "tiny.toml").write_text(BOTH_STAGES + PRODUCT)
     options = ("--batches", 2, 3, "--count", 1, "--device", "cpu")
     command(monkeypatch, probe, place / "tiny.toml", *options)
     told = [line.partition(" crops")[0] for line in capsys.readouterr().out.splitlines()]
-    assert told == [f"{stage}, {n}" for stage in ("transform", "exact", "distil") for n in (2, 3)]
+    assert told == [f"{stage}, {n}" for stage in ("transform", "exact") for n in (2, 3)]
 
 
 def test_stages_follow_each_other(

@@ -63,7 +63,7 @@ def place(tmp_path: Path) -> Path:
         "import vqcodec; vqcodec.list_models()",
         command("--help"),
         command("--version"),
-        *(command(name, "--help") for name in set(_COMMANDS) - {"bench"}),
+        *(command(name, "--help") for name in sorted(set(_COMMANDS) - {"bench"})),
         command("inspect", "b.vqc"),
         command("inspect", "b.vqc", "--json"),
         command("models", "list"),

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from vqcodec.training.adversarial import AdversarialStage
 from vqcodec.training.deep import DeepTransformStage
-from vqcodec.training.distil import DistilStage
 from vqcodec.training.hard import Layout
 from vqcodec.training.medium import Cost
 from vqcodec.training.optimise import Optimisers
@@ -226,20 +225,13 @@ class CodedSteps(Steps[CodedKind]):
 
     def __init__(
         self,
-        stage: ProductStage | AdversarialStage | DistilStage,
+        stage: ProductStage | AdversarialStage,
         optimisers: Optimisers,
         device: torch.device,
     ) -> None:
         super().__init__(optimisers, device)
         self._stage = stage
-        self._temperature = torch.ones((), device=device)
         self._layout: Layout | None = None
-
-    def take(self, crops: Tensor, step: int, rate: float) -> None:
-        """As `Steps.take`."""
-        if isinstance(self._stage, DistilStage):
-            self._temperature.fill_(self._stage.temperature(step))
-        super().take(crops, step, rate)
 
     def _kind_of(self, crops: Tensor, step: int) -> CodedKind:
         stage = self._stage
@@ -249,8 +241,6 @@ class CodedSteps(Steps[CodedKind]):
                 return CodedKind(crops.shape, qualities, stage.is_integer(step))
             case AdversarialStage():
                 return CodedKind(crops.shape, qualities, stage.is_fooling(step))
-            case DistilStage():
-                return CodedKind(crops.shape, qualities)
 
     def _prepare(self, kind: CodedKind) -> None:
         self._layout = self._stage.layout(kind.qualities)
@@ -263,12 +253,10 @@ class CodedSteps(Steps[CodedKind]):
                 return stage.cost(crops, layout, integer=kind.part)
             case AdversarialStage():
                 return stage.cost(crops, layout, fooling=kind.part)
-            case DistilStage():
-                return stage.cost(crops, layout, self._temperature, self._generator)
 
 
 TrainedStage: TypeAlias = (
-    "DeepTransformStage | SpeechTransformStage | ProductStage | AdversarialStage | DistilStage"
+    "DeepTransformStage | SpeechTransformStage | ProductStage | AdversarialStage"
 )
 
 

@@ -3,7 +3,7 @@
     PYTHONPATH=. python3 train/gpu/probe.py train/photo-2.toml --batches 32 48 96
 
 Prints seconds per step, with and without CUDA graphs, for the stages that can have them: all but
-`product`. Codebooks of the last are of about as many groups as those of trained models.
+`product`.
 """
 
 from __future__ import annotations
@@ -11,65 +11,43 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from graphs import CodedSteps, TransformSteps
+from graphs import TransformSteps
 from torch import Tensor
 
 from vqcodec.engines.precision import lower_dtype
-from vqcodec.networks.product import Codebooks
 from vqcodec.training.architectures import load_recipe
-from vqcodec.training.cells import start_codebooks
 from vqcodec.training.config import DataConfig
-from vqcodec.training.config_deep import DeepPhotoRecipe, DeepProductTraining, DeepTransformTraining
+from vqcodec.training.config_deep import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.data import Pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.deep_medium import DeepPhotoMedium
-from vqcodec.training.distil import DistilStage
 from vqcodec.training.exact import to_integers
 from vqcodec.training.growth import blank
 from vqcodec.training.optimise import Optimisers
 
 _CALIBRATION = 8
 """Crops."""
-_POSITIONS = 1024
-"""From which codebooks begin."""
-_STRONGEST, _FALL = (0.0, 5.0), 8.0
-"""Octaves of the first latent's spread, at the lowest quality and at the highest, and those by
-which the last latent's is smaller.
-"""
 
 
 def steps_of(
     recipe: DeepPhotoRecipe, name: str, device: torch.device, crops: Tensor
-) -> TransformSteps | CodedSteps:
+) -> TransformSteps:
     """Return what takes steps of a stage that is not `product`."""
     settings = recipe.train.stages[name]
-    assert not isinstance(settings, DeepProductTraining)
+    assert isinstance(settings, DeepTransformTraining)
     networks = blank(recipe.transform, recipe.latent_prior, lower_dtype(device, "auto"))
     reals = name == "transform"
     made = networks if reals else to_integers(recipe.transform, networks, crops[:_CALIBRATION])
     unread = Pictures([Path("none")], DataConfig())
     medium = DeepPhotoMedium(recipe, settings, made, unread, [], [], device)
-    if isinstance(settings, DeepTransformTraining):
-        settings = replace(settings, decoder_steps=0)
-        first = DeepTransformStage(name, settings, 0, medium, device)
-        return TransformSteps(first, Optimisers(first.module, settings), device)
-    batch = replace(settings, batch=len(crops))
-    last = DistilStage(recipe, batch, medium, list(codebooks_of(recipe)), device)
-    return CodedSteps(last, Optimisers(last.module, settings), device)
-
-
-def codebooks_of(recipe: DeepPhotoRecipe) -> Iterator[Codebooks]:
-    """Yield codebooks for noise that is stronger in the first latents and at high qualities."""
-    qualities, slices = recipe.transform.qualities, recipe.latent_prior.slices
-    for first in torch.linspace(*_STRONGEST, qualities).tolist():
-        octaves = torch.linspace(first, first - _FALL, sum(slices))
-        noise = torch.randn(_POSITIONS, sum(slices)) * torch.exp2(octaves)
-        yield start_codebooks(noise, slices, recipe.product.codebook_size, group_bits=1.0)
+    settings = replace(settings, decoder_steps=0)
+    stage = DeepTransformStage(name, settings, 0, medium, device)
+    return TransformSteps(stage, Optimisers(stage.module, settings), device)
 
 
 def seconds(take: Callable[[], object], device: torch.device, count: int) -> float:
@@ -98,7 +76,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     device = torch.device(options.device)
     for name, settings in recipe.train.stages.items():
-        if isinstance(settings, DeepProductTraining):
+        if not isinstance(settings, DeepTransformTraining):
             continue
         for batch in options.batches:
             shape = (batch, 3, settings.crop, settings.crop)

@@ -4,16 +4,16 @@ As in stochastic Gumbel annealing (Yang, Bamler and Mandt, arXiv 2006.04240, sec
 rounds each latent up or down at random, ever more surely, with codewords in place of integers. Of
 each group two codewords take part, the nearest, a, and the second nearest, b, to a point z:
 
-    t = <z - a, b - a> / |b - a|^2,    p = sigmoid((atanh t - atanh(1 - t)) / T + noise)
+    t = <z - a, b - a> / |b - a|^2,    p = sigmoid((atanh t - atanh(1 - t)) / T^2)
 
 is the share of b, 0 to 1. Synthesis and prior see a + p (b - a), and what the group costs is
 (1 - p) bits_a + p bits_b. Gradients of bits + lambda distortion reach z through p. As the
 temperature T falls, p becomes 0 or 1.
 
-Without noise T divides twice. Then what is missing is the error of a choice: if b were drawn with
-the chance p, its values would differ from their mean by p (1 - p) |b - a|^2, squared and on
-average. Who counts this as distortion need not draw, and gets there in a fifth of the steps
-(train/history.md).
+There is no noise, which the paper adds before it divides by T again. Then what is missing is the
+error of a choice: if b were drawn with the chance p, its values would differ from their mean by
+p (1 - p) |b - a|^2, squared and on average. Who counts this as distortion need not draw, and gets
+there in a fifth of the steps (train/history.md).
 
 An encoder that chooses indices one by one weighs a codeword's bits beside its distance. So
 codewords may have prices, in the unit of squared distances: a and b are then those of least
@@ -64,13 +64,8 @@ def choose(
     points: Tensor,
     prices: Tensor,
     temperature: Tensor,
-    generator: torch.Generator | None = None,
 ) -> Choice:
-    """Let points (F, D) choose at a temperature, (), without noise if there is no generator.
-    Prices are (G, F or 1, K).
-
-    Lets the host wait for nothing, so that it can be part of a CUDA graph.
-    """
+    """Let points (F, D) choose at a temperature, (). Prices are (G, F or 1, K)."""
     own = block.of(points)
     pairs = candidates(block, points, prices)
     one, other = (take(block.vectors, pairs[:, :, i]) for i in (0, 1))
@@ -80,9 +75,6 @@ def choose(
     apart = line.square().sum(2)
     along = (gained / apart.clamp_min(_NARROWEST)).clamp(_INSIDE, 1.0 - _INSIDE)
     sure = (torch.atanh(along) - torch.atanh(1.0 - along)) / temperature
-    if generator is not None:
-        chance = torch.rand(along.shape, generator=generator, device=along.device)
-        sure = sure + torch.logit(chance, eps=1e-6)
     shares = torch.sigmoid(sure / temperature.clamp_min(_SHARPEST))
     values = torch.lerp(one, other, shares[:, :, None])
     one, other = (take(block.embedding, pairs[:, :, i]) for i in (0, 1))

@@ -83,34 +83,7 @@ class DeepProductTraining(ProductTraining):
         return {"crop": self.crop}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilTraining(ScheduleConfig):
-    """Training of photo-2's analysis alone, toward indices that cost less."""
-
-    lambdas: tuple[float, float] = (0.00012, 0.7)
-    """As for `TransformTraining`."""
-    ms_ssim: float = 600.0
-    """As for `TransformTraining`."""
-    pages: float = 0.08
-    """As for `DeepTransformTraining`."""
-    temperatures: tuple[float, float] = (0.2, 0.06)
-    """How softly a latent passes from one codeword to the other, at the first step and at the
-    last; in between it falls exponentially."""
-
-    def __post_init__(self) -> None:
-        ScheduleConfig.__post_init__(self)
-        if not 0.0 <= self.pages <= 1.0:
-            raise ValueError("train.distil.pages must be 0 to 1")
-        if not min(self.temperatures) > 0.0:
-            raise ValueError("train.distil.temperatures must be above 0")
-
-    @property
-    def sides(self) -> dict[str, int]:
-        """Sides of crops, pixels, by their names in a recipe."""
-        return {"crop": self.crop}
-
-
-DeepTraining: TypeAlias = "DeepTransformTraining | DeepProductTraining | DistilTraining"
+DeepTraining: TypeAlias = "DeepTransformTraining | DeepProductTraining"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +96,6 @@ class DeepPhotoTrainConfig(StagesConfig):
     """With a synthesis of integers."""
     product: DeepProductTraining | None = None
     """With codebooks; what the run makes is then a model."""
-    distil: DistilTraining | None = None
-    """Of the analysis alone, with a model's codebooks; what the run makes is a model too."""
     precision: str = "auto"
     """As for `StagesConfig`, of the convolutions inside blocks and of the prior: all else is
     float32, as pictures of 40 dB need."""
@@ -132,12 +103,7 @@ class DeepPhotoTrainConfig(StagesConfig):
     @property
     def stages(self) -> dict[str, DeepTraining]:
         """Stages that there are, by name."""
-        every = {
-            "transform": self.transform,
-            "exact": self.exact,
-            "product": self.product,
-            "distil": self.distil,
-        }
+        every = {"transform": self.transform, "exact": self.exact, "product": self.product}
         return {name: settings for name, settings in every.items() if settings is not None}
 
 
@@ -158,9 +124,7 @@ class DeepPhotoRecipe(BaseRecipe):
     def __post_init__(self) -> None:
         BaseRecipe.__post_init__(self)
         if not self.train.stages:
-            raise ValueError(
-                "train: at least one of transform, exact, product and distil must be there"
-            )
+            raise ValueError("train: at least one of transform, exact and product must be there")
         for stage, settings in self.train.stages.items():
             self._check_crops(stage, settings)
         if sum(self.latent_prior.slices) != self.transform.latents:

@@ -95,14 +95,10 @@ def advance(
     codewords' reach, and forget codebooks. `product` takes the analysis as a model file will hold
     it.
 
-    Raises ValueError if `product` is given a synthesis of real numbers, or `distil` no codebooks.
+    Raises ValueError if `product` is given a synthesis of real numbers.
     """
     networks = learnt.networks.cpu()
     exact = isinstance(networks.synthesis, ExactSynthesis)
-    if stage == "distil":
-        if learnt.codebooks is None:
-            raise ValueError("train.product: missing, or start: without codebooks")
-        return Learnt(networks, [books.cpu() for books in learnt.codebooks])
     if stage == "product":
         if not exact:
             raise ValueError("train.exact: missing, or start: without a synthesis of integers")

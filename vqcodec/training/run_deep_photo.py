@@ -1,5 +1,5 @@
 """The stages of architecture photo-2: the transform in real numbers, then with a synthesis of
-integers, then everything with codebooks, then the analysis alone.
+integers, then everything with codebooks.
 """
 
 from __future__ import annotations
@@ -13,16 +13,11 @@ from vqcodec.networks.model_files import Photo2Parts, write_photo2
 from vqcodec.networks.product import Codebooks
 from vqcodec.training.canvas import find_fonts
 from vqcodec.training.codebooks import start_all
-from vqcodec.training.config_deep import (
-    DeepPhotoRecipe,
-    DeepTransformTraining,
-    DistilTraining,
-)
+from vqcodec.training.config_deep import DeepPhotoRecipe, DeepTransformTraining
 from vqcodec.training.data import Pictures, open_pictures
 from vqcodec.training.deep import DeepTransformStage
 from vqcodec.training.deep_medium import DeepPhotoMedium
 from vqcodec.training.deep_start import Learnt, advance, begin, learnt_of
-from vqcodec.training.distil import DistilStage
 from vqcodec.training.distributed import rank, share
 from vqcodec.training.loop import Reporter, Trainer
 from vqcodec.training.product import ProductStage
@@ -30,7 +25,7 @@ from vqcodec.training.start import Run
 from vqcodec.training.weights import read_average
 
 RECIPE = DeepPhotoRecipe
-DeepStage: TypeAlias = "DeepTransformStage | ProductStage | DistilStage"
+DeepStage: TypeAlias = "DeepTransformStage | ProductStage"
 CODEBOOKS = "codebooks.safetensors"
 """In a run's folder: how its codebooks begin."""
 
@@ -96,8 +91,6 @@ def open_stage(
     settings, device = recipe.train.stages[name], medium.device
     if isinstance(settings, DeepTransformTraining):
         return DeepTransformStage(name, settings, recipe.seed, medium, device), learnt
-    if isinstance(settings, DistilTraining):
-        return DistilStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
     if cache is None:
         return ProductStage(recipe, settings, medium, _codebooks(name, learnt), device), learnt
     given = learnt.codebooks and [books.to(device) for books in learnt.codebooks]
