@@ -18,6 +18,7 @@ from PIL import Image
 
 import vqcodec
 import vqcodec.pillow
+from vqcodec import processors
 from vqcodec.codec import effort as efforts
 from vqcodec.codec.effort import TUNES, Effort
 from vqcodec.codec.search import Wish
@@ -31,8 +32,9 @@ from vqcodec.models.photo import Photo
 from vqcodec.models.vqvae import VqVae
 from vqcodec.networks.distortion import MS_SSIM_SIDE
 from vqcodec.networks.model_files import write_photo
+from vqcodec.refinement import windows as refinement_windows
 from vqcodec.refinement.refiner import Refiner, load_refiner
-from vqcodec.refinement.windows import windows
+from vqcodec.refinement.windows import waves, windows
 from vqcodec.registry.load import load_model
 
 STEPS = 40
@@ -82,6 +84,11 @@ def noted_multipliers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     original = Refinement._multiplier
     monkeypatch.setattr(Refinement, "_multiplier", noted)
     return multipliers
+
+
+def few_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let work be shared by so many threads, whatever this machine has."""
+    monkeypatch.setattr(processors, "threads", lambda: count)
 
 
 @pytest.mark.parametrize("tune", TUNES)
@@ -440,3 +447,68 @@ def test_the_command_line_refines(path: Path, run: Run) -> None:
     assert grid.shape == (5, 6, model.groups(header.quality))
     assert decode_indices(model, grid, header.quality).shape == (80, 96, 3)
     assert TRANSFORM.qualities == model.qualities
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (500, 760), (1500, 2000)])
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_windows_at_once_have_no_edge_in_common(shape: tuple[int, int], most: int) -> None:
+    header = Header(
+        mode=Mode.PRIOR, quality=1, shape=shape, model=bytes(8), stride_log2=4, tile_log2=6
+    )
+    every = [window for tile in windows(header) for window in tile]
+    found = list(waves(every, most))
+    taken = [every.index(window) for wave in found for window in wave]
+    assert sorted(taken) == list(range(len(every)))
+    assert len(found) >= len(every) / most
+    if len(every) >= 4 and most > 1:
+        assert len(found) < len(every)
+    for wave in found:
+        assert len(wave) <= most
+        owners = np.zeros(header.grid, dtype=int)
+        for number, window in enumerate(wave, 1):
+            owners[window.inner] = number
+        for one, next_to in ((owners[1:], owners[:-1]), (owners[:, 1:], owners[:, :-1])):
+            assert ((one == next_to) | (one * next_to == 0)).all()
+
+
+def test_windows_at_once_are_refined_as_well(
+    blocks: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refinement_windows, "_SIDE", 64)
+    effort = Effort(effort=2)
+    picture, wish = picture_of(pixels(190, 185), max_pixels=1 << 20), Wish(quality=3)
+    plain = encode(picture, blocks, wish)
+    told: list[float] = []
+    threads = torch.get_num_threads()
+    multipliers = noted_multipliers(monkeypatch)
+    costs = []
+    for count in (1, 3, 3):
+        few_threads(monkeypatch, count)
+        refiner = refiner_of(blocks, effort, "cpu")
+        made = encode(picture, blocks, wish, refiner=refiner, progress=told.append)
+        costs.append(cost(made, blocks, effort, multipliers[-1]))
+        assert told == sorted(told)
+        told.clear()
+    assert costs[1] == costs[2]
+    before = cost(plain, blocks, effort, multipliers[-1])
+    assert costs[1] < before
+    assert abs(costs[1] - costs[0]) < 0.2 * (before - costs[0])
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_stops_all_windows_at_once(blocks: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinement_windows, "_SIDE", 64)
+    few_threads(monkeypatch, 3)
+    steps = 0
+
+    def tell(part: float) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise KeyboardInterrupt
+
+    picture, wish = picture_of(pixels(190, 185), max_pixels=1 << 20), Wish(quality=3)
+    refiner = refiner_of(blocks, Effort(effort=2), "cpu")
+    with pytest.raises(KeyboardInterrupt):
+        encode(picture, blocks, wish, refiner=refiner, progress=tell)
+    assert steps < 5 + 2 * STEPS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any, TypeVar
 
 from vqcodec import processors
@@ -12,12 +13,18 @@ _T = TypeVar("_T")
 
 
 def in_threads(
-    work: Callable[..., _T], *each: Sequence[Any], most: int | None = None
+    work: Callable[..., _T],
+    *each: Sequence[Any],
+    most: int | None = None,
+    unwanted: Event | None = None,
 ) -> Iterator[_T]:
     """Work on parts, as many at once as there are threads; yield what comes of each in order.
 
     `work` is given one of each of the sequences. There are at most `most` parts at once (None: no
     limit), which share the threads.
+
+    If anything is raised, what has begun is waited for. Work that takes long may look at
+    `unwanted` meanwhile, which is then set.
     """
     threads, parts = processors.threads(), len(each[0])
     count = min(threads, parts, most or parts)
@@ -25,4 +32,9 @@ def in_threads(
         yield from map(work, *each)
         return
     with ThreadPoolExecutor(count, "", processors.take_share, (threads // count,)) as pool:
-        yield from pool.map(work, *each)
+        try:
+            yield from pool.map(work, *each)
+        except BaseException:
+            if unwanted is not None:
+                unwanted.set()
+            raise

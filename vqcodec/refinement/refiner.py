@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from threading import Event, Lock, get_ident
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqcodec import processors
 from vqcodec.codec.coding import Indices
 from vqcodec.codec.effort import Effort
+from vqcodec.codec.threads import in_threads
 from vqcodec.container import Header
 from vqcodec.engines.devices import pick_device
 from vqcodec.engines.precision import full_precision
@@ -18,10 +22,12 @@ from vqcodec.grid import within
 from vqcodec.models.model import Model
 from vqcodec.refinement.networks import Networks, gains_of, read_networks
 from vqcodec.refinement.relaxation import Judge, Relaxation, Surroundings
-from vqcodec.refinement.windows import Window, windows
+from vqcodec.refinement.windows import Window, waves, windows
 from vqcodec.registry.load import file_of
 from vqcodec.registry.store import read_verified
 
+_AT_ONCE = 4
+"""Most windows that are refined at once: each needs up to .5 GB."""
 Pixels = NDArray[np.uint8]
 """(H, W, 3), 0..255."""
 
@@ -66,20 +72,34 @@ class Refiner:
             return refined
         own = [window for tile in windows(header) for window in tile]
         total, done = len(own) * self._effort.steps, 0
+        caller, lock, unwanted = get_ident(), Lock(), Event()
 
         def tell() -> None:
             nonlocal done
-            done += 1
-            if progress is not None:
-                progress(done / total)
+            if unwanted.is_set():
+                raise CancelledError
+            with lock:
+                done += 1
+                if progress is not None:
+                    progress(done / total)
 
-        for window in own:
-            around = self._around(window, header.quality, pixels, measured, refined)
+        def work(around: Surroundings) -> Tensor:
+            if get_ident() != caller:
+                torch.set_num_threads(processors.threads())  # of this thread, and later ones
             relaxation = Relaxation(
                 self._networks, header.quality, around, self._effort.weights, multiplier
             )
-            found = relaxation.refine(self._effort.steps, tell)
-            refined[window.inner] = found.cpu().numpy().reshape(refined[window.inner].shape)
+            return relaxation.refine(self._effort.steps, tell)
+
+        try:
+            for wave in waves(own, min(_AT_ONCE, processors.threads())):
+                around = [self._around(w, header.quality, pixels, measured, refined) for w in wave]
+                for window, found in zip(
+                    wave, in_threads(work, around, unwanted=unwanted), strict=True
+                ):
+                    refined[window.inner] = found.cpu().numpy().reshape(refined[window.inner].shape)
+        finally:
+            torch.set_num_threads(torch.get_num_threads())
         return refined
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ it is, and is looked at as far as it matters.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vqcodec.container import Header
@@ -48,6 +49,21 @@ def windows(header: Header) -> list[list[Window]]:
     ]
 
 
+def waves(every: Sequence[Window], most: int) -> Iterator[list[Window]]:
+    """Take all windows, each time up to `most` that can be refined at once, in their order.
+
+    Windows beside each other cannot: what one's edge should become depends on the other's.
+    """
+    left = list(every)
+    while left:
+        wave: list[Window] = []
+        for window in left:
+            if len(wave) < most and not any(_beside(window.inner, w.inner) for w in wave):
+                wave.append(window)
+        left = [window for window in left if window not in wave]
+        yield wave
+
+
 def cut(tile: Box, most: int) -> list[Box]:
     """Cut a tile into the fewest boxes of at most `most` positions an axis."""
     origin, size = tuple(side.start for side in tile), size_of(tile)
@@ -55,6 +71,12 @@ def cut(tile: Box, most: int) -> list[Box]:
         tuple(slice(s.start + o, s.stop + o) for s, o in zip(box, origin, strict=True))
         for box in tiles(size, (most,) * len(size))
     ]
+
+
+def _beside(one: Box, other: Box) -> bool:
+    """Tell whether two boxes without a common position share an edge; corners are none."""
+    shared = [min(a.stop, b.stop) - max(a.start, b.start) for a, b in zip(one, other, strict=True)]
+    return min(shared) == 0 and max(shared) > 0
 
 
 def _window(header: Header, tile: Box, inner: Box) -> Window:
