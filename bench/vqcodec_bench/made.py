@@ -54,11 +54,16 @@ def mean_curve(pictures: Mapping[str, Path], made: Path, model: str | None, jobs
             tasks[quality].append(workers.submit(measure, pictures[name], data, model))
         rows = {quality: [task.result() for task in each] for quality, each in tasks.items()}
     return [
-        {"quality": quality}
-        | {name: float(np.mean([row[name] for row in each])) for name in _COLUMNS}
+        {"quality": quality} | {name: _mean([row[name] for row in each]) for name in _COLUMNS}
         for quality, each in sorted(rows.items())
         if len(each) == len(pictures)
     ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the figures that there are: a metric may have none of small pictures."""
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found else None
 
 
 def compared(curve: Sequence[Row], results: Mapping[str, Sequence[Row]]) -> Iterator[list[str]]:
@@ -89,11 +94,13 @@ def main() -> None:
     pictures = {path.stem: path for path in sorted(options.pictures.glob("*.png"))}
     curve = mean_curve(pictures, options.made, options.model, options.jobs)
     labels = [metric.label for metric in _MEDIUM.metrics.values()]
-    _table(
-        ["quality", _MEDIUM.rate, *labels], ([f"{v:.4f}" for v in row.values()] for row in curve)
-    )
+    _table(["quality", _MEDIUM.rate, *labels], ([_told(v) for v in row.values()] for row in curve))
     results = json.loads(options.results.read_text(encoding="utf-8"))
     _table(["against", *labels], compared(curve, results))
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _table(titles: Sequence[str], rows: Iterator[list[str]]) -> None:

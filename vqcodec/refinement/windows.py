@@ -75,7 +75,9 @@ def cut(tile: Box, most: int) -> list[Box]:
 
 def _beside(one: Box, other: Box) -> bool:
     """Tell whether two boxes without a common position share an edge; corners are none."""
-    shared = [min(a.stop, b.stop) - max(a.start, b.start) for a, b in zip(one, other, strict=True)]
+    shared: list[int] = [
+        min(a.stop, b.stop) - max(a.start, b.start) for a, b in zip(one, other, strict=True)
+    ]
     return min(shared) == 0 and max(shared) > 0
 
 
