@@ -16,11 +16,13 @@ from conftest import Run, photo, removing
 from numpy.typing import NDArray
 from PIL import Image
 from test_metadata import exif_block, hostile_tags, jpeg, segment, tag
-from test_reading import png, read, saved, taken
+from test_reading import grey_profile, png, read, saved, taken
 
+from vqcodec.errors import VqcWarning
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
-from vqcodec.image.reading import survey
+from vqcodec.image.reading import picture_of, read_picture
+from vqcodec.image.survey import survey
 from vqcodec.image.writing import write_picture
 
 PIXELS = np.asarray(photo(24, 16))
@@ -325,3 +327,69 @@ def test_results_of_other_pictures_are_named(folder: Path, run: Run) -> None:
     assert Path("pictures/p.vqc").read_bytes() == kept
     assert Path("pictures/p.jpg").exists()
     assert not Path("pictures/q.jpg").exists()
+
+
+def other_colours() -> dict[str, bytes]:
+    """Files whose pixels RGB of 8 bits does not hold exactly, by a word of what is lost."""
+    picture = photo(24, 16)
+    profile = {"icc_profile": grey_profile(1.0)}
+    return {
+        "CMYK": saved(picture.convert("CMYK"), "TIFF"),
+        "CMYK colours": saved(picture.convert("CMYK"), "JPEG", subsampling=0),
+        "YCbCr": saved(picture.convert("YCbCr"), "TIFF"),
+        "L*a*b*": tiff(np.asarray(picture), 8, []),
+        "grey levels": saved(picture.convert("L"), "PNG", **profile),
+        "grey levels, which": saved(picture.convert("LA"), "PNG", **profile),
+    }
+
+
+@pytest.mark.parametrize("lost", other_colours())
+def test_exact_pixels_are_not_kept_where_colours_become_others(lost: str, run: Run) -> None:
+    data = other_colours()[lost]
+    exact = read_picture(data, max_pixels=1 << 20, exact=True).inventory
+    assert any(lost in phrase for phrase in exact.lost), exact.lost
+    assert survey(data, exact=True) == exact
+    # Coding with loss moves colours too, and asks for no more.
+    assert survey(data) == read(data).inventory
+    assert not read(data).inventory.lost
+    path = Path("picture.tif")
+    path.write_bytes(data)
+    done = run("compress", path, "--lossless", "--remove-source", "--allow-larger")
+    assert done.code == 1
+    assert lost in done.out + done.err
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
+def test_exact_pixels_of_all_other_modes_are_kept(mode: str, run: Run) -> None:
+    image = photo(24, 16).convert(mode)
+    data = saved(image, "PNG")
+    source = read_picture(data, max_pixels=1 << 20, exact=True)
+    assert not source.inventory.lost
+    assert survey(data, exact=True) == source.inventory
+    assert np.array_equal(source.picture.pixels, np.asarray(image.convert("RGB")))
+
+
+def hidden_colours() -> Image.Image:
+    image = photo(4, 4).convert("RGB")
+    image.putalpha(0)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "lost"),
+    [
+        (Image.fromarray(np.full((4, 4), 700, np.uint16)), "the low 8 of 16 bits per channel"),
+        (hidden_colours(), "colours under full transparency"),
+    ],
+)
+def test_images_and_their_files_lose_the_same(image: Image.Image, lost: str) -> None:
+    for picture in (image, saved(image, "PNG")):
+        with pytest.warns(VqcWarning, match=f"^not kept: {lost}$"):
+            picture_of(picture, max_pixels=1 << 20)
+
+
+def test_images_of_other_colours_say_so_if_pixels_are_to_be_exact() -> None:
+    image = photo(24, 16).convert("CMYK")
+    with pytest.warns(VqcWarning, match="its CMYK colours"):
+        picture_of(image, max_pixels=1 << 20, exact=True)

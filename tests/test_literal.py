@@ -122,6 +122,19 @@ def test_tables_are_those_of_exact_arithmetic() -> None:
         assert np.array_equal(np.clip(floors, least, most), table)
 
 
+@pytest.mark.parametrize("kind", ["dithered", "checkered", "sixteen greys"])
+def test_pictures_of_few_colours_are_stored_exactly_by_themselves(kind: str) -> None:
+    """Though hardly a pixel is like the one before."""
+    picture = {
+        "dithered": photo(96, 80).convert("1"),
+        "checkered": Image.fromarray((np.indices((80, 96)).sum(0) % 2 * 255).astype(np.uint8)),
+        "sixteen greys": Image.fromarray((np.arange(7680).reshape(80, 96) % 16 * 17).astype("u1")),
+    }[kind]
+    data = vqcodec.compress(picture.convert("RGB"))
+    assert len(data) < 80 * 96 // 4
+    assert np.array_equal(np.asarray(vqcodec.decompress(data)), np.asarray(picture.convert("RGB")))
+
+
 def test_flat_tiles_cost_next_to_nothing() -> None:
     assert len(encode_pixels(np.full((1000, 1000, 3), 200, dtype=np.uint8))) <= 32
 

@@ -25,7 +25,7 @@ from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.metadata import comment_chunk, comment_of
 from vqcodec.image.picture import PNG_CHUNKS_MAX, Metadata, Picture
 from vqcodec.image.pipeline import decode, encode
-from vqcodec.image.reading import survey
+from vqcodec.image.survey import survey
 from vqcodec.image.writing import change_by, format_of, write_picture
 from vqcodec.models.vqvae import VqVae
 

@@ -117,7 +117,7 @@ def _inspect_source(
     as_json: bool,
 ) -> int:
     """Print what is known of a clip's or a picture's file; raise the error if it is neither."""
-    from vqcodec.image.reading import survey
+    from vqcodec.image.survey import survey
 
     inventory = survey(data)
     moves = inventory.format in _ANIMATED and is_of_clips(model)

@@ -18,6 +18,7 @@ from vqcodec.image.inventory.parts import Contents, Density, Kind, Part
 from vqcodec.image.metadata import png_chunk_of, upright_xmp
 from vqcodec.image.picture import Metadata, PngChunk
 
+HIDDEN_COLOURS = "colours under full transparency"
 _NAMED = 6
 """Parts that `Inventory.loss` names; of more it gives the number."""
 
@@ -100,6 +101,8 @@ class Facts:
     """Whether metadata were to be left out."""
     exact: bool = False
     """Whether pixels are to be coded without loss."""
+    replaced: str = ""
+    """What the pixels lost when they became RGB, as in "its CMYK colours, which become RGB"."""
 
 
 def account(contents: Contents | None, kept: Metadata, facts: Facts) -> Inventory:
@@ -117,7 +120,7 @@ def account(contents: Contents | None, kept: Metadata, facts: Facts) -> Inventor
             for part, holding in zip(contents.parts, holdings, strict=True)
         ]
     if facts.hidden_colours:
-        holdings.append(Holding("colours under full transparency", 0, Fate.LOST))
+        holdings.append(Holding(HIDDEN_COLOURS, 0, Fate.LOST))
     return Inventory(format=contents.format, holdings=tuple(holdings))
 
 
@@ -137,8 +140,9 @@ def _holding(
 
     kind, data = part.kind, part.data
     if kind is Kind.PIXELS:
-        trouble = facts.damage or _depth(contents)
+        trouble = facts.damage or _depth(contents) or (facts.replaced if facts.exact else "")
         form = "coded exactly" if facts.exact else "coded, lossily"
+        form += ", as sRGB" if facts.replaced else ""
         return held(Fate.LOST, trouble) if trouble else held(Fate.CONVERTED, form)
     if kind in (Kind.STRUCTURE, Kind.SRGB):
         return held(Fate.CONVERTED, "used by decoding")
@@ -214,9 +218,12 @@ def _depth(contents: Contents) -> str:
         return f"floating-point samples of {contents.bits} bits"
     if contents.signed:
         return f"signed samples of {contents.bits} bits"
-    if contents.bits > 8:
-        return f"the low {contents.bits - 8} of {contents.bits} bits per channel"
-    return ""
+    return low_bits(contents.bits)
+
+
+def low_bits(bits: int) -> str:
+    """Say what 8 bits do not hold of samples of so many; empty if they hold all."""
+    return f"the low {bits - 8} of {bits} bits per channel" if bits > 8 else ""
 
 
 def _tags(exif: bytes) -> Iterator[tuple[str, bytes | memoryview]]:

@@ -41,10 +41,18 @@ all of them. Others are slower, and coded in tiles of 1024, several at once.
 _FLAT = 0.5
 """Part of the pixels that are like their left neighbour, from which on a tile may be smaller
 as a literal one; photographs have .05 to .3."""
+_FEW_COLOURS = 16
+"""So many at most, among the pixels that are looked at, make a tile that may be smaller as a literal
+one too: scans in black and white, dithered or not, and fine patterns are not flat.
+"""
 _WORTH_TILES = 0.25
-"""Part of a picture's smallest tiles that must be flat for literal ones to be tried: coding them,
+"""Part of a picture's smallest tiles that must be such for literal ones to be tried: coding them,
 and tiles of two sizes, takes time.
 """
+
+
+_COLOUR = np.array([1 << 16, 1 << 8, 1], np.uint32)
+"""Makes one number of the three samples of a pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,9 +123,13 @@ def flat_tiles(header: Header, pixels: Pixels) -> list[int]:
 
 
 def _is_flat(pixels: Pixels) -> bool:
+    """Tell whether neighbours are often alike, or colours are few."""
     some = pixels[::4]
     alike = (some[:, 1:] == some[:, :-1]).all(2)
-    return alike.size > 0 and float(alike.mean()) >= _FLAT
+    if alike.size > 0 and float(alike.mean()) >= _FLAT:
+        return True
+    fewer = pixels[::5, ::5].reshape(-1, 3).astype(np.uint32)
+    return len(np.unique(fewer @ _COLOUR)) <= _FEW_COLOURS
 
 
 @dataclass(frozen=True, slots=True)

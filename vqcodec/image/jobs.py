@@ -95,9 +95,9 @@ class Compression:
         """Tell what would be lost of a picture that is to be deleted."""
         kept: tuple[str, ...] = ()
         if self.removal.remove_source:
-            from vqcodec.image.reading import survey
+            from vqcodec.image.survey import survey
 
-            kept = _reasons(survey(job.read()))
+            kept = _reasons(survey(job.read(), exact=self.wish.lossless))
         return Outcome(job=job, line=f"{job.source} -> {job.target}", kept=kept)
 
     def seconds(self, job: Job) -> float:

@@ -64,6 +64,15 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
     raise PictureSizeError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
 
 
+def mode_of(file: IO[bytes]) -> str:
+    """Return Pillow's mode of a picture, which is not decoded; "RGB" if it cannot be told."""
+    with suppress(Exception):
+        image = _recognised(file)
+        if image is not None:
+            return image.mode
+    return "RGB"
+
+
 def _recognised(file: IO[bytes]) -> Image.Image | None:
     """Do what `Image.open` does, but for its own limit on pixels, which is a global variable
     of Pillow: `open_image`'s limit, which may be larger, takes its place.

@@ -18,6 +18,8 @@ Range: TypeAlias = tuple[float, float]
 
 _NAMES = {"RGB": "RGB", "L": "grey", "CMYK": "CMYK", "LAB": "L*a*b*"}
 """Modes whose pixels may have a colour profile, in words for people."""
+_OTHERS = {"CMYK": "CMYK", "LAB": "L*a*b*", "YCbCr": "YCbCr", "HSV": "HSV"}
+"""Modes of colours that RGB of 8 bits does not hold exactly, in words for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Converted:
     """The profile of `pixels`; None is sRGB."""
     trouble: str = ""
     """The profile of the image and why it is not used, as in "its colour profile, which ..."."""
+    replaced: str = ""
+    """As `replaced_colours` says it."""
 
 
 def samples_of(image: Image.Image) -> Samples:
@@ -54,6 +58,21 @@ def samples_of(image: Image.Image) -> Samples:
 def has_range(image: Image.Image) -> bool:
     """Tell whether it is known which values of an image are black and white."""
     return image.mode not in ("F", "I") or samples_of(image).bits is not None
+
+
+def is_grey(mode: str) -> bool:
+    """Tell whether an image of a Pillow mode has grey pixels, with alpha or without."""
+    return mode in ("1", "L", "LA", "La", "I", "F") or mode.startswith("I;")
+
+
+def replaced_colours(mode: str, icc: bytes | None) -> str:
+    """Name what the pixels of an image lose when they become RGB, even without any coding: numbers
+    of other colours, or of grey that has a profile. Empty if RGB holds them exactly.
+    """
+    if is_grey(mode):
+        used = icc is not None and colour.fits(icc, "L")
+        return "its grey levels, which its colour profile turns into sRGB" if used else ""
+    return f"its {_OTHERS[mode]} colours, which become RGB" if mode in _OTHERS else ""
 
 
 def convert(
@@ -80,15 +99,23 @@ def convert(
             f"its colour profile, which is not one of {_NAMES[opaque.mode]} pixels",
         )
     if opaque.mode == "RGB":
-        return Converted(pixels=np.asarray(opaque), alpha=alpha, icc=profile, trouble=trouble)
+        return Converted(
+            pixels=np.asarray(opaque),
+            alpha=alpha,
+            icc=profile,
+            trouble=trouble,
+            replaced=replaced_colours(image.mode, None),
+        )
     if profile is not None or opaque.mode == "LAB":
         try:
             opaque = colour.to_srgb(opaque, profile)
         except ValueError:
             trouble = "its colour profile, which is unusable"
+            profile = None
             opaque = colour.to_srgb(opaque, None) if opaque.mode == "LAB" else opaque
     pixels = np.asarray(opaque.convert("RGB"))
-    return Converted(pixels=pixels, alpha=alpha, icc=None, trouble=trouble)
+    replaced = replaced_colours(image.mode, profile)
+    return Converted(pixels=pixels, alpha=alpha, icc=None, trouble=trouble, replaced=replaced)
 
 
 def to_levels(values: NDArray, value_range: Range) -> NDArray[np.uint8]:
@@ -136,5 +163,5 @@ def _split_alpha(image: Image.Image) -> tuple[NDArray[np.uint8] | None, Image.Im
     if image.mode in ("I", "F") or not image.has_transparency_data:
         return None, image
     rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-    grey = image.mode in ("LA", "La", "L", "1")
-    return np.asarray(rgba.getchannel("A")), rgba.getchannel("R") if grey else rgba.convert("RGB")
+    opaque = rgba.getchannel("R") if is_grey(image.mode) else rgba.convert("RGB")
+    return np.asarray(rgba.getchannel("A")), opaque

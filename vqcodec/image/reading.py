@@ -18,7 +18,14 @@ from PIL import Image
 
 from vqcodec.errors import PictureError
 from vqcodec.image import ifd
-from vqcodec.image.accounting import UNKNOWN, Facts, Inventory, account
+from vqcodec.image.accounting import (
+    HIDDEN_COLOURS,
+    UNKNOWN,
+    Facts,
+    Inventory,
+    account,
+    low_bits,
+)
 from vqcodec.image.hidden import fill_hidden, hides_colours
 from vqcodec.image.inventory.listing import list_contents
 from vqcodec.image.inventory.parts import Contents, Kind
@@ -32,7 +39,14 @@ from vqcodec.image.metadata import (
 )
 from vqcodec.image.opening import open_image
 from vqcodec.image.picture import Metadata, Picture
-from vqcodec.image.pixels import Converted, Range, Samples, convert, samples_of, to_levels
+from vqcodec.image.pixels import (
+    Converted,
+    Range,
+    Samples,
+    convert,
+    samples_of,
+    to_levels,
+)
 from vqcodec.storage import BytesLike, bytes_of
 
 PictureLike: TypeAlias = "BytesLike | Image.Image | NDArray[Any]"
@@ -91,19 +105,6 @@ def read_picture(
     return replace(source, picture=replace(source.picture, metadata=metadata))
 
 
-def survey(data: bytes) -> Inventory:
-    """Return a picture file's inventory without decoding its pixels: colours under full
-    transparency, and profiles that cannot be used, are not found out.
-    """
-    contents = list_contents(data)
-    if contents is None:
-        return UNKNOWN
-    statements = statements_of(contents, data)
-    kept = _kept(statements, statements.metadata.icc, strip=False)
-    facts = Facts(turned=statements.orientation != 1, colours_used=kept.colours_used)
-    return account(contents, kept.metadata, facts)
-
-
 def picture_of(
     source: PictureLike,
     *,
@@ -151,7 +152,7 @@ def _read(
     turn = 1 if contents.format == "TIFF" else statements.orientation
     _scale_key(image, contents)
     converted = _convert(image, turn, statements, _samples(image, contents), value_range)
-    kept = _kept(statements, converted.icc, strip=strip)
+    kept = kept_of(statements, converted.icc, strip=strip)
     pixels, hidden = (converted.pixels, False) if exact else _without_hidden(converted)
     inventory = account(
         contents,
@@ -165,6 +166,7 @@ def _read(
             turned=statements.orientation != 1,
             stripped=strip,
             exact=exact,
+            replaced=converted.replaced,
         ),
     )
     picture = Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
@@ -214,11 +216,16 @@ def _taken_apart(
     _take_first_frame(image)
     statements = statements_of_image(image)
     turn = statements.orientation
-    converted = _convert(image, turn, statements, samples_of(image), value_range)
-    if converted.trouble:
-        warn(f"not kept: {converted.trouble}")
-    kept = _kept(statements, converted.icc, strip=strip)
-    pixels = converted.pixels if exact else _without_hidden(converted)[0]
+    samples = samples_of(image)
+    converted = _convert(image, turn, statements, samples, value_range)
+    kept = kept_of(statements, converted.icc, strip=strip)
+    pixels, hidden = (converted.pixels, False) if exact else _without_hidden(converted)
+    lost = [converted.trouble, converted.replaced if exact else ""]
+    if image.mode.startswith("I") and value_range is None and samples.bits is not None:
+        lost.append(low_bits(samples.bits))
+    lost.append(HIDDEN_COLOURS if hidden else "")
+    if any(lost):
+        warn(f"not kept: {', '.join(filter(None, lost))}")
     return Picture(pixels=pixels, alpha=converted.alpha, metadata=kept.metadata)
 
 
@@ -237,13 +244,15 @@ def _convert(
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
+    """What is kept of a file beside its pixels."""
+
     metadata: Metadata
     colours_used: bool
     """Whether PNG's gamma and primaries are in the profile, or are sRGB's."""
 
 
-def _kept(statements: Statements, icc: bytes | None, *, strip: bool) -> _Kept:
+def kept_of(statements: Statements, icc: bytes | None, *, strip: bool) -> Kept:
     """Return the metadata of pixels that were turned upright and have the profile `icc`."""
     colours_used = True
     if statements.metadata.icc is None and statements.metadata.cicp is None:
@@ -253,9 +262,9 @@ def _kept(statements: Statements, icc: bytes | None, *, strip: bool) -> _Kept:
             warn(f"its colours are taken as sRGB: {error}")
             colours_used = False
     if strip:
-        return _Kept(Metadata(), colours_used)
+        return Kept(Metadata(), colours_used)
     metadata = upright(statements.metadata, statements.orientation)
-    return _Kept(replace(metadata, icc=icc), colours_used)
+    return Kept(replace(metadata, icc=icc), colours_used)
 
 
 def _without_hidden(converted: Converted) -> tuple[NDArray[np.uint8], bool]:
