@@ -270,6 +270,9 @@ def test_target_size_and_flat_pictures(worker: Worker) -> None:
     data = worker.compress(flat, "photo", quality=5)
     assert vqcodec.inspect(data).mode == "literal"
     assert difference(vqcodec.decompress(data), flat) == 0
+    dithered = photo(120, 90).convert("1").convert("RGB")
+    data = worker.compress(dithered, "photo", quality=5)
+    assert difference(vqcodec.decompress(data), dithered) == 0
     with pytest.raises(ProblemError, match="least"):
         worker.compress(photo(331, 217), "photo", bytes=100)
 

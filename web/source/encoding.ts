@@ -25,6 +25,10 @@ const LITERAL_STRIDE_LOG2 = 2;
  * take less; photographs have .05 to .3.
  */
 const FLAT = 0.5;
+/** So many colours at most, among the pixels that are looked at, may take less exactly too. */
+const FEW_COLOURS = 16;
+/** Of the bytes of a pixel, read as one number. */
+const ALPHA = 0xff000000;
 /** Most pixels of a picture: what is measured of it, and a search, keep 9 bytes of each. */
 const MEASURED_MAX = 2 ** 25;
 /** A search tries qualities that are multiples of 1/16. */
@@ -210,11 +214,16 @@ function coloursOf(picture: Picture, place: Box): Uint8Array {
   return colours;
 }
 
+/** Whether neighbours are often alike, or colours are few. */
 function isFlat({ pixels, width, height }: Picture): boolean {
   const words = new Uint32Array(pixels.buffer, pixels.byteOffset, width * height);
   let [alike, count] = [0, 0];
   for (let y = 0; y < height; y += 4)
     for (let x = 1; x < width; x++, count++)
       alike += Number(words[y * width + x] === words[y * width + x - 1]);
-  return count > 0 && alike >= FLAT * count;
+  if (count > 0 && alike >= FLAT * count) return true;
+  const colours = new Set<number>();
+  for (let y = 0; y < height && colours.size <= FEW_COLOURS; y += 5)
+    for (let x = 0; x < width; x += 5) colours.add((words[y * width + x] | ALPHA) >>> 0);
+  return colours.size <= FEW_COLOURS;
 }
