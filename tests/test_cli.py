@@ -498,6 +498,21 @@ def test_names_of_stdout_are_pipes(name: str, model_file: Path, tmp_path: Path) 
     assert (tmp_path / "a.vqc").read_bytes() == done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_streams_may_be_closed(closed: str, model_file: Path, tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+
+    def command(*arguments: str) -> int:
+        code = _command(*arguments, "--model", str(model_file))
+        line = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert command("compress", "a.png") == command("decompress", "a.vqc", "-o", "b.png") == 0
+    assert Image.open(tmp_path / "b.png").size == photo().size
+    assert command("compress", "no.png") == 1
+
+
 DECEIVING = "\x1b[2J\x1b]0;title\x07\nvqcodec: all is well\r\u202egnp.\x9b1m"
 
 

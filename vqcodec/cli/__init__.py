@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from vqcodec.batch.job import EXPECTED, Failure
 from vqcodec.cli.running import EXIT_SALVAGED
-from vqcodec.cli.terminal import echo, report, report_failure
+from vqcodec.cli.terminal import echo, open_closed_streams, report, report_failure
 
 _COMMANDS = {
     "compress": "Compress pictures, sound and clips to .vqc files.",
@@ -111,6 +111,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     warnings.simplefilter("ignore")  # those about a file are shown where it is worked on
+    open_closed_streams()
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Pillow prints on stderr
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -6,12 +6,14 @@ the cursor, rename the window or hide the next line.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
+from pathlib import Path
 
 import click
 
@@ -28,6 +30,22 @@ from vqcodec.errors import (
     StillPictureError,
     VqcWarning,
 )
+
+
+def open_closed_streams() -> None:
+    """Put the null device where stdin, stdout or stderr is closed, as `2>&-` does.
+
+    The next file to be opened would take a closed stream's number, and what libraries print there
+    would go into that file. Python's own stdin and stdout stay None, which says that they are
+    closed; stderr is given, as many write to it who do not ask.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # this number, the lowest
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (it is kept)
 
 
 def escaped(text: str) -> str:
