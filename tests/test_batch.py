@@ -175,9 +175,19 @@ def test_what_cannot_be_kept_apart_is_refused_alone() -> None:
     files("p/x.png", "q/x.png", "p/y.png")
     found = planned("p", "q", directory="out")
     assert pairs(found) == {"p/y.png": "out/y.vqc"}
-    assert len(refusals(found)) == 2
-    assert all("several inputs" in refusal for refusal in refusals(found))
-    assert {failure.code for failure in found.failures} == {2}
+    assert not found.notes
+    (failure,) = found.failures
+    assert refusals(found) == ["p/x.png and q/x.png would become one file, out/x.png.vqc"]
+    assert "-d" in failure.hint
+    assert failure.code == 2
+    files("q/y.jpg", "q/x.jpg")
+    found = planned("p", "q", directory="out")
+    assert pairs(found) == {
+        "p/y.png": "out/y.png.vqc",
+        "q/y.jpg": "out/y.jpg.vqc",
+        "q/x.jpg": "out/x.jpg.vqc",
+    }
+    assert len(found.failures) == len(found.notes) == 1
 
 
 @WITH_LINKS

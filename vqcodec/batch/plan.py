@@ -226,6 +226,8 @@ def _targets(items: Sequence[_Item], places: Places) -> tuple[list[str], list[st
         targets.append(item.apart if crowded or earlier else item.plain)
         if crowded and item is group[0] and item.apart != item.plain:
             sources, apart = ([getattr(i, n) for i in group] for n in ("source", "apart"))
+            if len({places.key(name) for name in apart}) < len(apart):
+                continue  # even these names meet, and what is refused for it says so
             notes.append(
                 f"{_and(sources)} would become {item.plain} alike: they become {_and(apart)}"
             )
@@ -246,7 +248,10 @@ def _harmless(
 ) -> Iterator[Job]:
     """Yield the jobs that do no harm to files of others; say of the rest why they would."""
     sources = {places.key(job.source): job.source for job in jobs if job.source != STREAM}
-    wanted = Counter(places.key(job.target) for job in jobs if job.target != STREAM)
+    meeting: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.target != STREAM:
+            meeting[places.key(job.target)].append(job.source)
     for job in jobs:
         key = places.key(job.target)
         if job.target == STREAM:
@@ -259,8 +264,10 @@ def _harmless(
             why = "input and output are the same file"
         elif key in sources:
             why = f"output and another input, {sources[key]}, are the same file"
-        elif wanted[key] > 1:
-            why = "several inputs would become this file"
+        elif len(meeting[key]) > 1:
+            if job.source == meeting[key][0]:  # one line for all of them
+                failures.append(_refusal_of_several(job.target, meeting[key]))
+            continue
         elif job.inside is not None and not is_inside(job.target, job.inside):
             why = f"a link leads out of the folder {job.inside}"
         else:
@@ -269,6 +276,14 @@ def _harmless(
             failures.append(Failure(f"{job.target}: {why}", code=2))
         else:
             yield job
+
+
+def _refusal_of_several(target: str, sources: Sequence[str]) -> Failure:
+    return Failure(
+        f"{_and(sources)} would become one file, {target}",
+        hint="run each with a -d of its own, or give the folder that they are in, which -d mirrors",
+        code=2,
+    )
 
 
 def _by_existing(
