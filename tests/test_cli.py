@@ -498,6 +498,23 @@ def test_names_of_stdout_are_pipes(name: str, model_file: Path, tmp_path: Path) 
     assert (tmp_path / "a.vqc").read_bytes() == done.stdout
 
 
+@pytest.mark.usefixtures("installed")
+def test_what_is_written_need_not_be_readable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo().save("photo.png")
+    Path("out.vqc").write_bytes(b"old")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "out" not in path and access(path, mode))
+    assert run("compress", "photo.png", "-o", "out.vqc", "-f", "--model", "random").code == 0
+    assert Path("out.vqc").read_bytes()[1:4] == b"VQC"
+    for name in _COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        for option in command.params:
+            writes = re.search(r"\b[Ww]rite\b", getattr(option, "help", None) or "")
+            if isinstance(option.type, click.Path) and writes:
+                assert not option.type.readable, (name, option.name)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_streams_may_be_closed(closed: str, model_file: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class _Crop(click.ParamType):
 @click.option(
     "--actions-out",
     metavar="FILE",
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),
     help="Of one clip: write a text with a line for each frame, the action that led to it.",
 )
 @model_option

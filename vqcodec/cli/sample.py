@@ -42,7 +42,7 @@ class _Size(click.ParamType):
     "--output",
     metavar="FILE",
     required=True,
-    type=click.Path(allow_dash=True),
+    type=click.Path(allow_dash=True, readable=False),
     help="Write the pictures here, in rows, or the sound, one after the other; '-' is stdout, as "
     "PNG or WAV.",
 )

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE",
     required=True,
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="Write tokens here: a .parquet, .npz or .tar (WebDataset) file; with --ray a folder.",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")

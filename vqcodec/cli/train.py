@@ -57,7 +57,7 @@ class _Recipe(click.ParamType[Path]):
     "--out",
     metavar="MODEL.safetensors",
     required=True,
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),
     help="The model file to write.",
 )
 @click.option(
