@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 import sys
@@ -373,6 +374,27 @@ def test_source_that_goes_is_told(one: Path, run: Run, meanwhile: Callable[..., 
     meanwhile(one.unlink)
     assert "No such file" in one_line_error(run(*removing()), 1)
     assert one.with_suffix(".vqc").exists()
+
+
+@pytest.mark.parametrize("step", ["rename", "unlink"])
+def test_source_that_cannot_be_deleted_is_kept_and_told(
+    one: Path, run: Run, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """As in a folder that is not writable: the result is there, and its line says so."""
+    do = getattr(Path, step)
+
+    def refused(path: Path, *more: object, **options: object) -> object:
+        if ".png" in path.name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return do(path, *more, **options)
+
+    monkeypatch.setattr(Path, step, refused)
+    result = run(*removing("-d", "out"))
+    assert one_line_error(result, 1) == (
+        f"vqcodec: error: {Path('pictures/a.png')}: kept: cannot be deleted: Permission denied\n"
+    )
+    assert f"{Path('pictures/a.png')} -> {Path('out/a.vqc')}" in result.out
+    assert one.exists()
 
 
 def test_output_that_appears_meanwhile_is_not_replaced(

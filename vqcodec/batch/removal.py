@@ -36,10 +36,16 @@ class Removal:
 
 
 def remove(job: Job, state: State) -> tuple[str, ...]:
-    """Delete the input of a job; return why it is kept, if it is."""
+    """Delete the input of a job; return why it is kept, if it is. Raises FileNotFoundError if
+    another program was quicker.
+    """
     try:
         job.remove_source(state)
     except SourceKeptError as error:
         reason = str(error).removeprefix("kept: ")
         return (f"{reason}; {error.hint}" if error.hint else reason,)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return (f"cannot be deleted: {error.strerror or error}",)
     return ()
