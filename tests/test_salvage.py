@@ -270,3 +270,38 @@ def test_command(run: Run) -> None:
 def test_exit_codes_are_documented(run: Run) -> None:
     assert f"exit code {EXIT_SALVAGED}" in " ".join(run("decompress", "--help").out.split())
     assert f"\n  {EXIT_SALVAGED} " in run("--help").out
+
+
+@pytest.mark.usefixtures("files")
+def test_inspect_says_what_holds_of_a_damaged_file(run: Run, whole: bytes) -> None:
+    result = run("inspect", "hurt.vqc")
+    error = one_line_error(result, 1)
+    assert error.startswith("vqcodec: error: hurt.vqc: chunk iccp checksum does not match; ")
+    assert "`vqcodec decompress --salvage`" in error
+    told = result.out.splitlines()
+    assert told == [*run("inspect", "whole.vqc").out.splitlines()[: len(told) - 2], *told[-2:]]
+    assert "picture       150x140 pixels" in told
+    assert told[-2:] == [
+        "lost          1 of 9 tiles",
+        "damaged       chunk iccp checksum does not match",
+    ]
+    result = run("inspect", "hurt.vqc", "--json")
+    assert result.out == ""
+    assert "--salvage" in one_line_error(result, 1)
+    result = run("inspect", "dead.vqc")
+    assert result.out == ""
+    assert "--salvage" not in one_line_error(result, 1)
+    assert "dead.vqc: " in result.err
+
+
+@pytest.mark.usefixtures("files")
+def test_inspect_names_the_file_whatever_is_wrong_with_it(run: Run, whole: bytes) -> None:
+    first = span(whole, "tile 0").offset
+    for end in (*range(1, first, 7), first + 1, len(whole) - 1):
+        for data in (whole[:end], whole[:end] + b"?" + whole[end:], flipped_at(whole, end)):
+            Path("a.vqc").write_bytes(data)
+            assert "a.vqc: " in one_line_error(run("inspect", "a.vqc"), 1)
+
+
+def flipped_at(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]

@@ -14,6 +14,7 @@ from vqcodec.audio import jobs as sound_jobs
 from vqcodec.batch.found import Found
 from vqcodec.batch.job import EXPECTED, Failure, Job
 from vqcodec.batch.listing import list_files
+from vqcodec.cli.damage import remains_of
 from vqcodec.cli.options import (
     Compute,
     Placing,
@@ -32,8 +33,6 @@ from vqcodec.cli.running import EXIT_SALVAGED, run_all
 from vqcodec.cli.terminal import echo
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.container.layout import Medium
-from vqcodec.container.read import recover
-from vqcodec.errors import ChecksumError, CorruptError, TruncatedError
 from vqcodec.image import jobs as picture_jobs
 from vqcodec.media.formats import CLIPS, FRAMES, PICTURES, SOUND, formats_of
 from vqcodec.media.jobs import Decompression, is_vqc, medium_at
@@ -219,11 +218,8 @@ def _media(inputs: Sequence[str]) -> set[Medium]:
 
 def _help_with(job: Job, failure: Failure) -> str:
     """Name the option that helps with a damaged file, if enough of it is left."""
-    if not issubclass(failure.kind, (ChecksumError, CorruptError, TruncatedError)):
-        return ""
     try:
-        remains = recover(job.read())
+        damaged = remains_of(job.read(), failure.kind) is not None
     except EXPECTED:
         return ""
-    is_damaged = remains.lost or remains.damage
-    return "--salvage decodes the tiles that hold" if is_damaged else ""
+    return "--salvage decodes the tiles that hold" if damaged else ""

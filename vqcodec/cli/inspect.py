@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,8 @@ import click
 from vqcodec.audio.formats import HEAD_BYTES, is_sound
 from vqcodec.audio.inspection import SoundInspection
 from vqcodec.audio.waveform import Tags
-from vqcodec.batch.job import STREAM, Job, open_input, read_input
+from vqcodec.batch.job import STREAM, Failure, Job, open_input, read_input
+from vqcodec.cli.damage import remains_of
 from vqcodec.cli.options import (
     Compute,
     compute_options,
@@ -21,22 +23,24 @@ from vqcodec.cli.options import (
     model_option,
 )
 from vqcodec.cli.process import prepare
-from vqcodec.cli.terminal import echo, warnings_shown
+from vqcodec.cli.terminal import echo, report_failure, warnings_shown
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.inspection import ClipInspection
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, Medium, parse
 from vqcodec.counting import counted
-from vqcodec.errors import NotVqcError, StillPictureError
+from vqcodec.errors import FormatError, NotVqcError, StillPictureError, VqcError
 from vqcodec.image.inspection import PictureInspection
-from vqcodec.media.inspection import describe
+from vqcodec.media.inspection import describe, describe_remains
 from vqcodec.media.jobs import head_of, is_of_clips, medium_of_source
 
 if TYPE_CHECKING:
+    from vqcodec.container.read import Remains
     from vqcodec.image.accounting import Inventory
 
 _ANIMATED = ("GIF", "PNG", "WebP")
 """Formats whose pictures may move."""
+_SALVAGE = "`vqcodec decompress --salvage` decodes the tiles that hold"
 
 
 @click.command("inspect")
@@ -62,16 +66,28 @@ def command(
     part of its file, and what a .vqc file of it would keep; of sound, its length, format and tags;
     of video, and with a model of clips of an animated picture, its frames, and what would be lost.
     """
-    with warnings_shown(file):
-        if is_sound(head_of(file, HEAD_BYTES)):
-            return _inspect_sound(file, max_samples, as_json=as_json)
-        data = read_input(file)
-        try:
-            container = parse(data, Limits(pixels=max_pixels))
-        except NotVqcError as error:
-            return _inspect_source(file, data, model, max_pixels, error, as_json=as_json)
-        found = describe(container, len(data), max_samples)
-        digest = _verify(container, model, compute) if verify else None
+    limits = Limits(pixels=max_pixels)
+    data = b""
+    try:
+        with warnings_shown(file):
+            if is_sound(head_of(file, HEAD_BYTES)):
+                return _inspect_sound(file, max_samples, as_json=as_json)
+            data = read_input(file)
+            try:
+                container = parse(data, limits)
+            except NotVqcError as error:
+                return _inspect_source(file, data, model, max_pixels, error, as_json=as_json)
+            found = describe(container, len(data), max_samples)
+            digest = _verify(container, model, compute) if verify else None
+    except VqcError as error:
+        failure = Failure.of(error)
+        remains = remains_of(data, failure.kind, limits)
+        if remains is not None:
+            failure = replace(failure, hint=_SALVAGE)
+            if not as_json:
+                _print_remains(remains, len(data), max_samples)
+        report_failure(failure, file)
+        return failure.code
     if as_json:
         extra = {} if digest is None else {"indices_sha256": digest}
         click.echo(json.dumps(found.as_dict() | extra, indent=2))  # ASCII, on many lines
@@ -188,21 +204,10 @@ def _verify(container: Container, model: str | None, compute: Compute) -> str:
 
 
 def _print(found: Inspection, digest: str | None) -> None:
-    if isinstance(found, PictureInspection):
-        _print_picture(found)
-    elif isinstance(found, SoundInspection):
-        _print_sound(found)
-    elif isinstance(found, ClipInspection):
-        _print_clip(found)
-    name = found.model_name or "not installed"
-    bits = found.bits_per_position
-    model = "none" if found.mode == "literal" else f"{found.model} ({name})"
-    echo(f"model         {model}")
-    grid = "x".join(map(str, found.grid))
-    quality = f", quality {round(found.quality, 2):g}" if found.quality else ""
-    echo(f"grid          {grid} in {counted(found.tiles, 'tile')}, mode {found.mode}{quality}")
+    _print_header(found)
     if found.literal_tiles:
         echo(f"exact pixels  in {found.literal_tiles} of {found.tiles} tiles")
+    bits = found.bits_per_position
     echo(f"payload       {found.payload_bytes} bytes, {bits:.3f} bits/position")
     if digest is not None:
         echo(f"verified      every checksum holds; indices have SHA-256 {digest}")
@@ -212,6 +217,33 @@ def _print(found: Inspection, digest: str | None) -> None:
         echo(f"{span.offset:>9} {span.size:>9}  {span.name}")
     total = sum(span.size for span in found.spans)
     echo(f"{'sum':>9} {total:>9}")
+
+
+def _print_remains(remains: Remains, size: int, max_samples: int) -> None:
+    """Print what header and chunks say of a damaged file, as far as they hold, and what is lost."""
+    with suppress(FormatError):
+        _print_header(describe_remains(remains.container, size, max_samples))
+    if remains.lost:
+        tiles = remains.container.header.tile_count
+        echo(f"lost          {len(remains.lost)} of {counted(tiles, 'tile')}")
+    for sentence in remains.damage:
+        echo(f"damaged       {sentence}")
+
+
+def _print_header(found: Inspection) -> None:
+    """Print what the header and chunks of a file say."""
+    if isinstance(found, PictureInspection):
+        _print_picture(found)
+    elif isinstance(found, SoundInspection):
+        _print_sound(found)
+    elif isinstance(found, ClipInspection):
+        _print_clip(found)
+    name = found.model_name or "not installed"
+    model = "none" if found.mode == "literal" else f"{found.model} ({name})"
+    echo(f"model         {model}")
+    grid = "x".join(map(str, found.grid))
+    quality = f", quality {round(found.quality, 2):g}" if found.quality else ""
+    echo(f"grid          {grid} in {counted(found.tiles, 'tile')}, mode {found.mode}{quality}")
 
 
 def _print_picture(found: PictureInspection) -> None:
