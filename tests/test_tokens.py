@@ -595,6 +595,16 @@ def test_the_command_ends_in_one_line(run: Run) -> None:
     assert run("tokens", "bad.vqc").code == 2
 
 
+@pytest.mark.parametrize(
+    ("data", "held"),
+    [(b"fLaC\0\0\0\x22", "sound"), (b"\0\0\0\x18ftypisom", "a clip")],
+)
+def test_files_of_other_media_are_said_to_be(run: Run, data: bytes, held: str) -> None:
+    Path("a.bin").write_bytes(data)
+    (error, _) = run("tokens", "a.bin", "-o", "a.npz").err.splitlines()
+    assert error == f"vqcodec: error: a.bin: the file holds {held}, not a picture"
+
+
 def test_qualities_are_for_pictures(run: Run, photo_like: Photo) -> None:
     file = MODELS / "random-photo.safetensors"
     photo().save("a.png")

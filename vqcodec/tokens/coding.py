@@ -7,13 +7,15 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
+from vqcodec.audio.formats import HEAD_BYTES, is_sound
+from vqcodec.clip.formats import is_video
 from vqcodec.codec.coding import Indices, encode_grid, encode_indices
 from vqcodec.codec.loading import ModelLike, indices_of, model_of
 from vqcodec.codec.search import Qualities
 from vqcodec.codec.transform import decode_indices, measure_pixels
 from vqcodec.container import Container, Header, Limits, Medium, Mode, parse, serialise
 from vqcodec.container.layout import MODEL_BYTES, SIGNATURE
-from vqcodec.errors import ModelError, PixelLimitError, TokensError
+from vqcodec.errors import ModelError, PictureError, PixelLimitError, TokensError
 from vqcodec.grid import whole
 from vqcodec.image.picture import Picture
 from vqcodec.image.pipeline import TILE_LOG2, picture_model
@@ -52,6 +54,9 @@ def tokenize(
         data = bytes_of(source)
         if data.startswith(SIGNATURE):
             return _of_file(data, name, model, device, max_pixels)
+        for medium, is_of in ((Medium.SOUND, is_sound), (Medium.CLIP, is_video)):
+            if is_of(data[:HEAD_BYTES]):
+                raise PictureError(f"the file holds {medium.noun}, not {Medium.PICTURE.noun}")
         picture = read_picture(
             data, max_pixels=max_pixels, value_range=value_range, strip=True
         ).picture
