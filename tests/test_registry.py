@@ -125,6 +125,15 @@ def test_installed_models_are_uninstalled_by_name_or_hash(
             store.uninstall(name)
 
 
+def test_what_is_shipped_is_not_installed_as_well(run: Run, no_installed_models: Path) -> None:
+    entry = min(shipped(), key=lambda entry: entry.size)
+    Path("copy.safetensors").write_bytes(entry.path.read_bytes())
+    result = run("models", "install", "copy.safetensors")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{entry.name} ({entry.sha256[:16]}) is shipped with vqcodec")
+    assert not no_installed_models.exists()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_models_are_uninstalled_by_hash(no_installed_models: Path) -> None:
     no_installed_models.mkdir()

@@ -56,7 +56,11 @@ def install(file: str) -> None:
     from vqcodec.registry.load import check_model
 
     installed = store.install(Path(file), check_model)
-    echo(f"installed {installed.name} ({installed.sha256[:16]}) as {installed.path}")
+    named = f"{installed.name} ({installed.sha256[:16]})"
+    if installed.source == "shipped":
+        echo(f"{named} is shipped with vqcodec: there is nothing to install")
+    else:
+        echo(f"installed {named} as {installed.path}")
 
 
 @command.command()
