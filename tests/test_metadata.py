@@ -18,7 +18,7 @@ from test_reading import png, read, saved
 import vqcodec
 from vqcodec.codec.search import Wish
 from vqcodec.container import Chunk, parse, serialise
-from vqcodec.errors import CorruptError, FormatError, LimitError, VqcWarning
+from vqcodec.errors import CorruptError, FormatError, LimitError, PictureError, VqcWarning
 from vqcodec.image import exif_tags
 from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.inventory.parts import Density, Unit
@@ -26,7 +26,7 @@ from vqcodec.image.metadata import comment_chunk, comment_of
 from vqcodec.image.picture import PNG_CHUNKS_MAX, Metadata, Picture
 from vqcodec.image.pipeline import decode, encode
 from vqcodec.image.survey import survey
-from vqcodec.image.writing import change_by, format_of, write_picture
+from vqcodec.image.writing import _SIDE_MAX, change_by, format_of, write_picture
 from vqcodec.models.vqvae import VqVae
 
 
@@ -330,6 +330,16 @@ def test_damaged_exif_is_left_out_where_it_must_be_taken_apart() -> None:
     for name in ("TIFF", "AVIF"):
         with pytest.warns(VqcWarning, match="damaged and dropped"):
             write_picture(picture, name)
+
+
+@pytest.mark.parametrize(("name", "most"), _SIDE_MAX.items())
+def test_sizes_that_a_format_does_not_have_are_named(name: str, most: int) -> None:
+    for shape in ((1, most), (most, 1)):
+        assert write_picture(Picture(pixels=np.zeros((*shape, 3), np.uint8)), name)
+    for shape in ((1, most + 1), (most + 1, 1)):
+        with pytest.raises(PictureError, match=f"{name}, .* at most {most} a side") as caught:
+            write_picture(Picture(pixels=np.zeros((*shape, 3), np.uint8)), name)
+        assert "PNG and TIFF" in caught.value.hint
 
 
 def test_formats_without_alpha_get_white_and_a_warning() -> None:

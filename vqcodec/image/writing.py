@@ -55,6 +55,17 @@ _LOSSY = frozenset({"AVIF", "JPEG", "JPEG2000"})
 _RESIZING = frozenset({"ICO", "ICNS"})
 """Formats that Pillow writes at sizes of its own choice."""
 _WITHOUT_ALPHA = frozenset({"BMP", "DIB", "JPEG", "PPM"})
+_SIDE_MAX = {
+    "AVIF": 65_536,
+    "GIF": 65_535,
+    "JPEG": 65_500,  # libjpeg's; the format itself has 65535
+    "PCX": 65_534,
+    "PDF": 65_500,
+    "SGI": 65_535,
+    "TGA": 65_535,
+    "WEBP": 16_383,
+}
+"""Most pixels a side, where that is less than any picture has."""
 _PNG_HEAD = 8 + 25
 """Bytes of a PNG file's signature and header chunk."""
 _TEXTS = {
@@ -117,8 +128,9 @@ def write_picture(picture: Picture, format_name: str, quality: int | None = None
 
     Formats without alpha get the picture on white. `quality`, 1 to 100, is that of lossy
     formats, and makes WebP one. Warns of metadata and alpha that the format has no place for.
-    Raises: PictureError if Pillow cannot write the picture.
+    Raises: PictureError if Pillow cannot write the picture, or the format has none of that size.
     """
+    _check_size(picture, format_name)
     image = to_image(picture)
     image.info = {}
     if picture.alpha is not None and not _takes_alpha(format_name):
@@ -134,6 +146,18 @@ def write_picture(picture: Picture, format_name: str, quality: int | None = None
         raise
     except Exception as error:
         raise PictureError(f"cannot be written as {format_name}: {error}") from error
+
+
+def _check_size(picture: Picture, format_name: str) -> None:
+    """Raise PictureError if a picture has longer sides than a format has."""
+    height, width = picture.pixels.shape[:2]
+    most = _SIDE_MAX.get(format_name)
+    if most is not None and max(height, width) > most:
+        raise PictureError(
+            f"{width}x{height} pixels cannot be written as {format_name}, which takes at most "
+            f"{most} a side",
+            hint="PNG and TIFF can hold them",
+        )
 
 
 def _written(
