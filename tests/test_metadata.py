@@ -332,6 +332,24 @@ def test_damaged_exif_is_left_out_where_it_must_be_taken_apart() -> None:
             write_picture(picture, name)
 
 
+@pytest.mark.parametrize(("name", "kept"), [("PNG", True), ("JPEG", True), ("WEBP", False)])
+def test_of_texts_those_that_are_left_out_are_named(
+    name: str, kept: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    chunks = (comment_chunk(b"seen"), ("tEXt", b"Title\0a"), ("iTXt", b"Author\0\0\0\0\0b"))
+    chunks += (("sBIT", b"\5\5\5"), ("tEXt", b"Title\0c"))
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    picture = Picture(pixels=pixels, metadata=Metadata(png_chunks=chunks))
+    assert (b"seen" in write_picture(picture, name)) is kept
+    told = [str(warning.message) for warning in recwarn]
+    named = "Title, Author" if kept else "Comment, Title, Author"
+    missing = f"{name} has no place for its texts ({named}), PNG chunk sBIT"
+    assert told == ([] if name == "PNG" else [missing])
+    many = Metadata(png_chunks=tuple(("tEXt", b"Key %d\0a" % number) for number in range(1000)))
+    with pytest.warns(VqcWarning, match=r"\(Key 0, .*, 992 more\)"):
+        write_picture(Picture(pixels=pixels, metadata=many), "JPEG")
+
+
 @pytest.mark.parametrize(("name", "most"), _SIDE_MAX.items())
 def test_sizes_that_a_format_does_not_have_are_named(name: str, most: int) -> None:
     for shape in ((1, most), (most, 1)):

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from vqcodec.image.inventory.parts import Density, Unit
-from vqcodec.image.metadata import comment_of
+from vqcodec.image.metadata import comment_of, names_of
 from vqcodec.image.picture import Metadata
 
 SEGMENT_MAX = 65_533
@@ -47,12 +47,14 @@ def segments_of(metadata: Metadata) -> Segments:
         step = SEGMENT_MAX - len(_RESOURCES)
         for start in range(0, len(metadata.resources), step):
             out += _segment(_APP13, _RESOURCES + metadata.resources[start : start + step])
-    comments = [comment_of(chunk) for chunk in metadata.png_chunks]
-    for comment in comments:
+    left_out = []
+    for chunk in metadata.png_chunks:
+        comment = comment_of(chunk)
         if comment is not None and len(comment) <= SEGMENT_MAX:
             out += _segment(_COM, comment)
-    if any(comment is None or len(comment) > SEGMENT_MAX for comment in comments):
-        missing.append("texts")
+        else:
+            left_out.append(chunk)
+    missing += names_of(left_out)
     return Segments(bytes(out), tuple(missing))
 
 

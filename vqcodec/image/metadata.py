@@ -21,6 +21,9 @@ _FIRST_SIDEWAYS = 5
 _COMMENT = b"Comment"
 """Keyword of a comment as a PNG text (PNG, third edition, section 11.3.3.1)."""
 
+_KEYWORDS_TOLD = 8
+"""A picture may have a thousand texts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
@@ -139,6 +142,21 @@ def comment_of(chunk: PngChunk) -> bytes | None:
     kind, data = chunk
     lead = _COMMENT + (b"\0\0\0\0\0" if kind == "iTXt" else b"\0")
     return data[len(lead) :] if kind in ("tEXt", "iTXt") and data.startswith(lead) else None
+
+
+def names_of(chunks: Iterable[PngChunk]) -> list[str]:
+    """Say in words for people what PNG chunks hold: texts by their keywords."""
+    texts: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for kind, data in chunks:
+        if kind in ("tEXt", "iTXt"):
+            texts[data.partition(b"\0")[0].decode("latin-1")] = None
+        else:
+            others[f"PNG chunk {kind}"] = None
+    keywords = list(texts)[:_KEYWORDS_TOLD]
+    if len(texts) > len(keywords):
+        keywords.append(f"{len(texts) - len(keywords)} more")
+    return ([f"texts ({', '.join(keywords)})"] if texts else []) + list(others)
 
 
 def warn(message: str) -> None:

@@ -20,7 +20,7 @@ from vqcodec.image.chunks import write_png_chunks
 from vqcodec.image.colour import cicp_profile
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.jpeg_segments import SEGMENT_MAX, segments_of, with_density
-from vqcodec.image.metadata import warn
+from vqcodec.image.metadata import names_of, warn
 from vqcodec.image.picture import Metadata, Picture, PngChunk
 
 _NAMES = {
@@ -31,9 +31,8 @@ _NAMES = {
     "resources": "Photoshop resources",
     "cicp": "colour code (cICP)",
     "density": "pixel density",
-    "png_chunks": "texts",
 }
-"""Fields of `Metadata`, in words for people."""
+"""Fields of `Metadata`, in words for people; `names_of` has those for PNG chunks."""
 _BASIC = frozenset({"icc", "exif", "xmp"})
 _PLACES = {
     "PNG": _BASIC | {"cicp", "density", "png_chunks"},
@@ -171,6 +170,8 @@ def _written(
         for field, name in _NAMES.items()
         if getattr(metadata, field) and field not in places and (field != "cicp" or icc is None)
     ]
+    if "png_chunks" not in places:
+        missing += names_of(metadata.png_chunks)
     if icc is not None and "icc" in places:
         options["icc_profile"] = icc
     if exif is not None and format_name in ("TIFF", "AVIF"):
