@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import pickle
 import struct
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 from changed_models import Tensors, changed
-from conftest import Run, one_line_error, photo
+from conftest import MODELS, Run, one_line_error, photo
 
 import vqcodec
 from vqcodec.cli.terminal import escaped
 from vqcodec.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelWarning
+from vqcodec.models.vqvae import VqVae
 from vqcodec.registry import load, store
-from vqcodec.registry.load import check_model
+from vqcodec.registry.load import check_model, load_model
 from vqcodec.registry.manifest import shipped
 
 
@@ -333,6 +337,28 @@ def test_what_is_no_model_is_refused(tmp_path: Path, data: bytes) -> None:
         store.find(path)
     with pytest.raises(ModelError):
         store.find(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("name", ["random", "random-photo", "random-photo-2"])
+def test_models_are_pickled_by_their_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_loaded", {})
+    monkeypatch.setattr(load, "_files", {})
+    monkeypatch.chdir(MODELS)
+    model = load_model(f"{name}.safetensors")
+    packed = pickle.dumps(model)
+    assert len(packed) < 1000
+    assert pickle.loads(packed) is copy.deepcopy(model) is model
+    monkeypatch.chdir(MODELS.parent)
+    monkeypatch.setattr(load, "_loaded", {})  # as in another process
+    other = pickle.loads(packed)
+    assert other is not model
+    assert other.sha256 == model.sha256
+
+
+def test_models_of_no_file_cannot_be_pickled(model: VqVae) -> None:
+    load_model(MODELS / "random.safetensors")
+    with pytest.raises(ModelNotFoundError):
+        pickle.dumps(replace(model, sha256="0" * 64))
 
 
 def test_unknown_names_say_what_there_is() -> None:

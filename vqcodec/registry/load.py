@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import os
 import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -35,7 +39,8 @@ def load_model(
     default one of pictures.
 
     `device` is 'cpu', or with torch installed 'cuda', 'mps', or 'auto' for the best that is
-    there.
+    there. A model can be sent to another process of this machine: what is sent is where its file
+    is, which is loaded there.
 
     Raises: ModelError; ValueError for a device that is not there.
     """
@@ -44,8 +49,9 @@ def load_model(
     key = (file.sha256, place)
     with _lock:
         if key not in _loaded:
-            _loaded[key] = read_model(file, place)
-            _files[file.sha256] = file
+            loaded = read_model(file, place)
+            copyreg.dispatch_table[type(loaded)] = _reduced
+            _loaded[key], _files[file.sha256] = loaded, file
         return _loaded[key]
 
 
@@ -60,6 +66,17 @@ def file_of(model: Model) -> ModelFile:
             f"no file is known of the model {model.name} ({model.sha256[:16]}…)"
         )
     return file
+
+
+def _reduced(model: Model) -> tuple[Callable[[], Model], tuple[()]]:
+    """Return what makes a model in another process: networks of C or ONNX Runtime are no data.
+
+    Raises ModelNotFoundError for one that `load_model` did not load.
+    """
+    file = file_of(model)
+    there = replace(file, path=file.path.absolute())
+    place = next((place for (_, place), known in list(_loaded.items()) if known is model), "cpu")
+    return partial(load_model, there, device=place), ()
 
 
 def read_model(file: ModelFile, device: str) -> Model:
