@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -644,6 +645,19 @@ def test_only_commands_name_options() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not option.search(node.value), f"{path}: {node.value}"
+
+
+def test_hints_need_no_package_of_this_name_on_an_index() -> None:
+    """pip takes the vqcodec that is installed for `vqcodec[extra]`, but never to upgrade it."""
+    extras = metadata.metadata("vqcodec").get_all("Provides-Extra")
+    assert extras is not None
+    root = Path(__file__).parents[1]
+    for path in (*root.glob("vqcodec/**/*.py"), *root.glob("bench/**/*.py")):
+        text = path.read_text("utf-8")
+        assert "pip install --upgrade" not in text, path
+        for named in re.findall(r"pip install ['\"]?vqcodec(?:\[([\w,-]+)\])?", text):
+            assert named, path
+            assert set(named.split(",")) <= set(extras), path
 
 
 @pytest.mark.usefixtures("installed")

@@ -39,7 +39,7 @@ from vqcodec.errors import (
 _Table: TypeAlias = "tuple[array[int], array[int]]"
 """Sizes and checksums of the tiles, compact, as there may be millions."""
 _SMALLEST_TILE_ENTRY = 1 + layout.CRC_BYTES
-_NEWER = "a newer vqcodec may read it: pip install --upgrade vqcodec"
+_NEWER = "a newer vqcodec may read it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ def parse_model(
         raise ModelCorruptError(
             f"the model's architecture is {architecture!r}, "
             f"this program knows {', '.join(ARCHITECTURES)}",
-            hint="a newer vqcodec may know it: pip install --upgrade vqcodec",
+            hint="a newer vqcodec may know it",
         )
     model: Model = import_module(known.reader).parse_model(
         data, sha256=sha256, device=device, dtype=dtype
