@@ -42,8 +42,8 @@ _FLAT = 0.5
 """Part of the pixels that are like their left neighbour, from which on a tile may be smaller
 as a literal one; photographs have .05 to .3."""
 _FEW_COLOURS = 16
-"""So many at most, among the pixels that are looked at, make a tile that may be smaller as a literal
-one too: scans in black and white, dithered or not, and fine patterns are not flat.
+"""So many at most, among the pixels that are looked at, make a tile that may be smaller as a
+literal one too: scans in black and white, dithered or not, and fine patterns are not flat.
 """
 _WORTH_TILES = 0.25
 """Part of a picture's smallest tiles that must be such for literal ones to be tried: coding them,
