@@ -158,6 +158,23 @@ def _syncsafe(number: int) -> bytes:
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
+def id3v1(
+    title: str = "",
+    artist: str = "",
+    album: str = "",
+    date: str = "",
+    comment: str = "",
+    track: int = 0,
+    genre: int = 255,
+) -> bytes:
+    """Return an ID3v1 tag, of version 1.1 if there is a track."""
+    out = b"TAG"
+    sizes = (30, 30, 30, 4, 28)
+    for text, size in zip((title, artist, album, date, comment), sizes, strict=True):
+        out += text.encode("latin-1")[:size].ljust(size, b"\0")
+    return out + bytes([0, track, genre])
+
+
 def ape(*items: tuple[str, str]) -> bytes:
     """Return an APEv2 tag without a header."""
     out = b""

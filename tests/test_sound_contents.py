@@ -98,7 +98,7 @@ def test_whole_files_lose_nothing(opened: Open, kind: str, count: int, rate: int
     if (kind, rate) == ("opus", 44100):
         rate = 24000
     data = sample(kind, count, rate, channels=1 + count % 2)
-    id3v1 = b"TAG" + b"Title".ljust(125, b"\0")
+    id3v1 = files.id3v1("Title")
     # libsndfile refuses short files of Opus with many zeros.
     for rest in (b"", bytes(50 if kind == "opus" else 5000), id3v1):
         found = opened(data + rest)
@@ -345,6 +345,59 @@ def test_id3_is_kept_or_named(opened: Open, version: int) -> None:
     assert read(found) == 9000
     stripped = opened(data, strip=True)
     assert (stripped.tags, stripped.losses) == ((), ())
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"w64"}))
+def test_id3v1_is_kept(opened: Open, kind: str) -> None:
+    old = files.id3v1("One", "B\xe9la", "Loud", "1999", "a comment", 7, 101)
+    found = opened(sample(kind) + old)
+    assert {(name, text) for name, text in found.tags if name != "ENCODER"} == {
+        *(("TITLE", "One"), ("ARTIST", "B\xe9la"), ("ALBUM", "Loud"), ("DATE", "1999")),
+        *(("COMMENT", "a comment"), ("TRACKNUMBER", "7"), ("GENRE", "Speech")),
+    }
+    assert (found.losses, read(found)) == ((), 9000)
+
+
+LONG_TITLE = "A title that no field of thirty bytes has room for"
+
+
+@pytest.mark.parametrize(
+    ("old", "loss"),
+    [
+        (files.id3v1(LONG_TITLE, "Ann", date="2024", track=3, genre=17), None),
+        (files.id3v1(LONG_TITLE, "Ann", genre=12), None),  # a genre that is in no list
+        (files.id3v1("Another title"), "tag TITLE of ID3v1"),
+        (files.id3v1(LONG_TITLE[:9] + "?"), "tag TITLE of ID3v1"),
+        (files.id3v1(date="2023"), "tag DATE of ID3v1"),
+        (files.id3v1(track=4), "tag TRACKNUMBER of ID3v1"),
+        (files.id3v1(genre=8), "tag GENRE of ID3v1"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["flac", "mp3"])
+def test_id3v1_that_contradicts_is_named(
+    opened: Open, kind: str, old: bytes, loss: str | None
+) -> None:
+    """What it says again, cut to its fields' sizes, is no contradiction."""
+    texts = {
+        "TIT2": LONG_TITLE,
+        "TPE1": "Ann",
+        "TDRC": "2024-05-06",
+        "TRCK": "03/9",
+        "TCON": "(17)",
+    }
+    tag = files.id3(*((name, b"\3" + text.encode()) for name, text in texts.items()))
+    found = opened(tag + sample(kind) + old)
+    assert found.losses == ((loss,) if loss else ())
+    assert ("GENRE", "Rock") in found.tags
+    assert {text for _, text in found.tags} >= {LONG_TITLE, "Ann", "2024-05-06", "03/9"}
+
+
+def test_letters_that_id3v1_has_otherwise_are_no_contradiction(opened: Open) -> None:
+    title = "S\xfc\xdfe Rede, l\xe4nger als drei\xdfig Byte"
+    for encoding in ("utf-8", "latin-1"):
+        data = files.flac_with(sample("flac"), (4, files.comments(f"TITLE={title}")))
+        data += b"TAG" + title.encode(encoding)[:30].ljust(124, b"\0") + b"\xff"
+        assert (opened(data).tags, opened(data).losses) == ((("TITLE", title),), ())
 
 
 def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
