@@ -198,6 +198,26 @@ def riff_with(data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     return data[:4] + struct.pack("<I", len(data) + len(more) - 8) + data[8:] + more
 
 
+def masked(data: bytes, mask: int) -> bytes:
+    """Return an extensible WAV or RF64 file with this mask of channels."""
+    place = data.index(b"fmt ") + 28
+    return data[:place] + mask.to_bytes(4, "little") + data[place + 4 :]
+
+
+def caf_with(data: bytes, chunk: tuple[bytes, bytes]) -> bytes:
+    """Return a CAF file with this chunk behind its first."""
+    name, body = chunk
+    return data[:52] + name + len(body).to_bytes(8, "big") + body + data[52:]
+
+
+def aiff_with(data: bytes, chunk: tuple[bytes, bytes]) -> bytes:
+    """Return an AIFF file with this chunk, of an even number of bytes, behind its first."""
+    name, body = chunk
+    more = name + len(body).to_bytes(4, "big") + body
+    total = int.from_bytes(data[4:8], "big") + len(more)
+    return data[:4] + total.to_bytes(4, "big") + data[8:38] + more + data[38:]
+
+
 def flac_picture(data: bytes) -> bytes:
     """Return the data of a metadata block with a picture (RFC 9639, section 8.8)."""
     kind = b"image/png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -418,6 +419,46 @@ def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
     assert found.tags == (("TITLE", "Tête"), ("ARTIST", "Änn"), ("COMPOSER", "Bo"))
     assert found.losses == ("chunk bext", "chunk cue", "tag IXYZ")
     assert read(found) == 9000
+
+
+MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
+
+
+@pytest.mark.parametrize(
+    ("channels", "mask", "text"),
+    [
+        *((1, 0x4, ""), (2, 0x3, ""), (2, 0, ""), (6, 0x3F, ""), (8, 0x63F, "")),
+        *((1, 0x8, "0x0008"), (2, 0x9, "0x0009"), (6, 0x60F, "0x060F"), (9, 0x1FF, "0x01FF")),
+    ],
+)
+@pytest.mark.parametrize("form", ["WAVEX", "RF64", "CAF"])
+def test_masks_of_channels_are_kept_unless_they_are_usual(
+    opened: Open, channels: int, mask: int, text: str, form: str
+) -> None:
+    data = written(babble(9000, channels).clip(-1, 1), 16000, format=form, subtype="PCM_16")
+    if form == "CAF":
+        data = files.caf_with(data, (b"chan", struct.pack(">III", 1 << 16, mask, 0)))
+    else:
+        data = files.masked(data, mask)
+    found = opened(data)
+    assert (found.losses, read(found)) == ((), 9000)
+    assert dict(found.tags).get(MASK, "") == text
+    assert opened(data, strip=True).tags == ()
+
+
+@pytest.mark.parametrize("kind", ["aiff", "caf"])
+def test_layouts_of_channels_that_are_no_masks_are_named_unless_they_are_usual(
+    opened: Open, kind: str
+) -> None:
+    put = {"aiff": files.aiff_with, "caf": files.caf_with}[kind]
+    name = {"aiff": b"CHAN", "caf": b"chan"}[kind]
+    for layout, losses in (
+        ((101 << 16) + 2, ()),
+        ((106 << 16) + 2, ("channel layout",)),  # middle and side
+        (0, ("channel layout",)),
+    ):
+        data = put(sample(kind), (name, struct.pack(">III", layout, 0, 0)))
+        assert opened(data).losses == losses
 
 
 def test_further_samples_in_one_wav_are_refused_or_named(opened: Open) -> None:

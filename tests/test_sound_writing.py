@@ -124,6 +124,29 @@ def test_tags_are_read_again_or_named_in_a_warning(
         assert told == [f"not written: title, which {suffix} cannot hold"]
 
 
+MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
+
+
+@pytest.mark.parametrize("mask", ["0x0009", "0X9", "80000001"])
+def test_masks_of_channels_are_written_to_wav(mask: str) -> None:
+    with tempfile.TemporaryFile() as file, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tags = ((MASK.lower(), mask), ("TITLE", "one"))
+        write_sound(file, ".wav", [babble(900, 2).T], rate=16000, channels=2, tags=tags)
+        found = open_sound(file, max_samples=1 << 24)
+        assert found.tags == ((MASK, f"0x{int(mask, 16):04X}"), ("TITLE", "one"))
+        assert (found.losses, found.length) == ((), 900)
+
+
+@pytest.mark.parametrize("mask", ["", "0", "x", "-1", "0x1FFFFFFFF"])
+def test_masks_that_are_none_are_named(
+    written: Callable[..., tuple[SoundFile, list[str]]], mask: str
+) -> None:
+    found, told = written(".wav", ((MASK, mask),))
+    assert found.tags == ()
+    assert told == ([f"not written: {MASK.lower()}, which .wav cannot hold"] if mask else [])
+
+
 def test_warnings_are_short_whatever_tags_are(
     written: Callable[..., tuple[SoundFile, list[str]]],
 ) -> None:

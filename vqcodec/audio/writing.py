@@ -11,6 +11,7 @@ from typing import IO
 
 import numpy as np
 
+from vqcodec.audio.channel_mask import MASK_TAG, mask_of
 from vqcodec.audio.chunks import MAX_SAMPLES
 from vqcodec.audio.formats import FORMATS, rate_of
 from vqcodec.audio.packages import import_package
@@ -27,6 +28,11 @@ _FIELDS = {comment: field for field, comment in TAG_NAMES.items()}
 """libsndfile's names of tags."""
 _NAMES_MAX = 200
 """Characters of the names of tags in a warning."""
+
+_WITH_MASK = "WAVEX"
+"""libsndfile's name of WAV with a mask of channels, which it cannot be told."""
+_MASK_PLACE = 40
+"""Of the mask in such a file."""
 
 
 def require_format(suffix: str) -> None:
@@ -57,8 +63,14 @@ def write_sound(
     own = rate_of(suffix, rate)
     if own != rate:
         _warn(f"{suffix} has no {rate} Hz: the rate becomes {own} Hz")
+    mask = mask_of(tags) if suffix == ".wav" else None
+    if mask is not None:
+        tags = tuple(tag for tag in tags if tag[0].upper() != MASK_TAG)
     held = _held(tags, suffix, own, channels)
-    cut = _encode(file, suffix, resampled(blocks, rate, own), own, channels, held)
+    cut = _encode(file, suffix, resampled(blocks, rate, own), own, channels, held, mask)
+    if mask is not None:
+        file.seek(_MASK_PLACE)
+        file.write(mask.to_bytes(4, "little"))
     file.flush()
     return cut
 
@@ -110,11 +122,21 @@ class _Sink:
 
 
 def _encode(
-    file: IO[bytes], suffix: str, blocks: Iterable[Block], rate: int, channels: int, tags: Tags
+    file: IO[bytes],
+    suffix: str,
+    blocks: Iterable[Block],
+    rate: int,
+    channels: int,
+    tags: Tags,
+    mask: int | None = None,
 ) -> int:
-    """Write sound as it is; return how many samples were cut. Raises: as `write_sound`."""
+    """Write sound as it is, with room for a mask of channels if there is one.
+
+    Returns how many samples were cut. Raises: as `write_sound`.
+    """
     soundfile = import_package("soundfile")
     name, subtype = FORMATS[suffix]
+    name = name if mask is None else _WITH_MASK
     cut = 0
     try:
         with (
