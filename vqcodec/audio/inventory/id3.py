@@ -13,7 +13,7 @@ _HEADER = 10
 _FOOTER, _UNSYNCHRONISED, _EXTENDED = 0x10, 0x80, 0x40
 _PACKED = 0x0C
 """Flags of frames that are compressed or encrypted, in version 2.4."""
-_NAMES = {
+TEXT_FRAMES = {
     "TIT2": "TITLE",
     "TPE1": "ARTIST",
     "TALB": "ALBUM",
@@ -58,7 +58,7 @@ _NAMES = {
     "TEN": "ENCODEDBY",
 }
 """Names of Vorbis comments for text frames."""
-_DESCRIBED = {"COMM": "COMMENT", "COM": "COMMENT", "USLT": "LYRICS", "ULT": "LYRICS"}
+DESCRIBED = {"COMM": "COMMENT", "COM": "COMMENT", "USLT": "LYRICS", "ULT": "LYRICS"}
 """The same of frames whose text follows a language and a description."""
 _OWN = frozenset({"TXXX", "TXX"})
 """Frames of texts that have names of their own."""
@@ -117,16 +117,17 @@ def _enter_frames(data: bytes, version: int, flags: int, ledger: Ledger) -> None
             ledger.metadata(COVER)
         elif is_packed:
             ledger.other_tag(name)
-        elif name in _DESCRIBED:
+        elif name in DESCRIBED:
             _, _, text = _decoded(body[:1] + body[4:]).partition("\0")
-            ledger.tag(_DESCRIBED[name], text)
+            ledger.tag(DESCRIBED[name], text)
         elif name in _OWN:
-            own, _, text = _decoded(body).partition("\0")
-            ledger.tag(own, text)
-        elif name in _NAMES:
+            own, *texts = _decoded(body).split("\0")
+            for text in texts:
+                ledger.tag(own, text)
+        elif name in TEXT_FRAMES:
             for text in _decoded(body).split("\0"):
-                is_genre = _NAMES[name] == "GENRE"
-                ledger.tag(_NAMES[name], id3v1.genre_of(text) if is_genre else text)
+                is_genre = TEXT_FRAMES[name] == "GENRE"
+                ledger.tag(TEXT_FRAMES[name], id3v1.genre_of(text) if is_genre else text)
         elif name not in _SILENT:
             ledger.other_tag(name)
 
