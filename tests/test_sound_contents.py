@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -170,6 +173,56 @@ def test_the_checksum_of_pages_is_that_of_the_standard() -> None:
     for size in (0, 1, 2, 27, 255, 1000):
         assert checksum(noise(size)) == files.ogg_checksum(noise(size))
     assert checksum(b"123456789") == 0x89A1897F  # CRC-32/MPEG-2 with 0 at the start
+
+
+def chatty() -> bytes:
+    """Return MP3 of which libmpg123 writes to stderr when it is opened, and when it is read."""
+    data = bytearray(sample("mp3", 40000))
+    for at in range(3000, len(data), 997):
+        data[at] ^= 255
+    return bytes(data + data)
+
+
+def test_libraries_write_nothing_to_the_terminal(
+    opened: Open, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "chatty.mp3"
+    path.write_bytes(chatty())
+    soundfile.read(path)
+    assert "mpg123" in capfd.readouterr().err
+    found = opened(chatty())
+    blocks = found.blocks(100)
+    for _ in range(3):
+        next(blocks)
+        os.write(2, b"our own. ")
+    with suppress(SoundError):
+        list(blocks)
+    assert capfd.readouterr().err == "our own. " * 3
+
+
+WITHOUT_STDERR = """
+import os, sys
+from vqcodec.audio.reading import open_sound
+
+{before}
+with open("chatty.mp3", "rb") as file:
+    assert file.fileno() == 2
+    sound = open_sound(file, max_samples=1 << 30)
+    assert len(next(sound.blocks(100))) == 100
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's redirection")
+@pytest.mark.parametrize("where", ["from the start", "later"])
+def test_sound_is_read_without_stderr(tmp_path: Path, where: str) -> None:
+    """Its descriptor may then be that of the sound itself."""
+    (tmp_path / "chatty.mp3").write_bytes(chatty())
+    script = WITHOUT_STDERR.format(before="os.close(2)" if where == "later" else "")
+    command = [sys.executable, "-c", script]
+    if where == "from the start":
+        command = ["sh", "-c", 'exec "$0" "$@" 2>&-', *command]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "chatty.mp3").read_bytes() == chatty()
 
 
 @pytest.mark.parametrize("kind", OGG)

@@ -31,12 +31,10 @@ _FIELDS = {comment: field for field, comment in TAG_NAMES.items()}
 """libsndfile's names of the tags that it writes to WAV."""
 _NAMES_MAX = 200
 """Characters of the names of tags in a warning."""
-
 _WITH_MASK = "WAVEX"
 """libsndfile's name of WAV with a mask of channels, which it cannot be told."""
 _MASK_PLACE = 40
 """Of the mask in such a file."""
-
 _WITH_COMMENTS = ("FLAC", "OGG")
 """libsndfile's names of formats that have Vorbis comments."""
 
