@@ -329,12 +329,10 @@ def test_all_vorbis_comments_are_kept(opened: Open, models: None, run: Run, kind
     Path(name).write_bytes(data)
     assert run("compress", name).err == ""
     assert vqcodec.inspect("talk.vqc").tags == TAGS
-    for suffix in (".flac", ".ogg", ".opus", ".mp3"):
+    for suffix in (".flac", ".ogg", ".opus", ".mp3", ".wav"):
         assert "written" not in run("decompress", "talk.vqc", "-o", f"back{suffix}").err
         back = opened(Path(f"back{suffix}").read_bytes())
         assert sorted(back.tags) == sorted(TAGS)
-    result = run("decompress", "talk.vqc", "-o", "back.wav")
-    assert "not written: title, composer, lyrics, albumartist, x, which" in result.err
     assert soundfile.SoundFile("back.wav").title == "One"
 
 

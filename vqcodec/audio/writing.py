@@ -1,4 +1,4 @@
-"""Sound to files, by libsndfile, block by block, and their tags, by libsndfile to WAV only."""
+"""Sound to files, by libsndfile, block by block, with tags."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ _BLOCK = 1 << 16
 """Samples that are written at once; the encoder of Vorbis crashes with very many."""
 _FIELDS = {comment: field for field, comment in TAG_NAMES.items()}
 """libsndfile's names of the tags that it writes to WAV."""
+_LIST_MAX = 4096
+"""Bytes of the texts that it is given: of many more it makes files that nobody can read."""
+_SIZE_MAX = 0xFFFFFFFF
+"""Bytes that a WAV file can say that it has."""
 _NAMES_MAX = 200
 """Characters of the names of tags in a warning."""
 _WITH_MASK = "WAVEX"
@@ -142,6 +146,7 @@ def _encode(
     name, subtype = FORMATS[suffix]
     name = name if mask is None else _WITH_MASK
     cut = 0
+    listed = _listed(tags) if suffix == ".wav" else ()
     if name == "MP3":
         file.write(pack_id3(tags))
     try:
@@ -151,9 +156,8 @@ def _encode(
         ):
             if name in _WITH_COMMENTS and tags:
                 sound.comment = placeholder(tags)
-            elif name not in (*_WITH_COMMENTS, "MP3"):
-                for comment, text in tags:
-                    setattr(sound, _FIELDS[comment], text)
+            for comment, text in listed:
+                setattr(sound, _FIELDS[comment], text)
             for block in blocks:
                 cut += int((np.abs(block) > 1.0).sum())
                 for start in range(0, len(block), _BLOCK):
@@ -164,10 +168,37 @@ def _encode(
         raise SoundError(text, hint="wav takes all of them") from error
     if name in _WITH_COMMENTS and tags:
         replace_comments(file, tags)
+    if suffix == ".wav" and listed != tags:
+        _append(file, pack_id3(tags))
     if mask is not None:
         file.seek(_MASK_PLACE)
         file.write(mask.to_bytes(4, "little"))
     return cut
+
+
+def _listed(tags: Tags) -> Tags:
+    """Return the tags that go where all programs look for those of WAV: the first of each name that
+    it has, as long as there is room.
+    """
+    first = {name: text for name, text in reversed(tags) if name in _FIELDS}
+    listed, room = [], _LIST_MAX
+    for name, text in tags:
+        size = len(text.encode(errors="replace"))
+        if first.get(name) == text and size <= room:
+            listed.append((name, text))
+            room -= size
+    return tuple(listed)
+
+
+def _append(file: IO[bytes], tag: bytes) -> None:
+    """Append an ID3 tag to a WAV file, as a chunk behind its others: who reads it looks for all
+    tags there.
+    """
+    file.seek(0, os.SEEK_END)
+    file.write(b"id3 " + len(tag).to_bytes(4, "little") + tag + bytes(len(tag) % 2))
+    size = file.tell() - 8
+    file.seek(4)
+    file.write(min(size, _SIZE_MAX).to_bytes(4, "little"))
 
 
 def _held(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
@@ -177,10 +208,6 @@ def _held(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
     leaves tags out or writes files that nobody can read. So it is tried.
     """
     wanted = tuple(dict.fromkeys((name.upper(), text) for name, text in tags if text))
-    tried = wanted
-    if suffix == ".wav":  # the first of each name that it has
-        first = {name: text for name, text in reversed(wanted) if name in _FIELDS}
-        tried = tuple(tag for tag in wanted if first.get(tag[0]) == tag[1])
 
     def written(tags: Tags) -> Tags:
         """Return what is read of each tag that is written, its text empty if it is not."""
@@ -190,10 +217,10 @@ def _held(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
     def holds(tags: Tags) -> bool:
         return all(text for _, text in written(tags))
 
-    held = tried
+    held = wanted
     if not holds(held):
         held = ()
-        for tag in tried:
+        for tag in wanted:
             if holds((*held, tag)):
                 held = (*held, tag)
     lost = dict.fromkeys(tag[0].lower() for tag in wanted if tag not in held)
