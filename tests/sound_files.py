@@ -158,6 +158,23 @@ def _syncsafe(number: int) -> bytes:
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
+def id3v1(
+    title: str = "",
+    artist: str = "",
+    album: str = "",
+    date: str = "",
+    comment: str = "",
+    track: int = 0,
+    genre: int = 255,
+) -> bytes:
+    """Return an ID3v1 tag, of version 1.1 if there is a track."""
+    out = b"TAG"
+    sizes = (30, 30, 30, 4, 28)
+    for text, size in zip((title, artist, album, date, comment), sizes, strict=True):
+        out += text.encode("latin-1")[:size].ljust(size, b"\0")
+    return out + bytes([0, track, genre])
+
+
 def ape(*items: tuple[str, str]) -> bytes:
     """Return an APEv2 tag without a header."""
     out = b""
@@ -179,6 +196,26 @@ def riff_with(data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     for name, body in chunks:
         more += name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
     return data[:4] + struct.pack("<I", len(data) + len(more) - 8) + data[8:] + more
+
+
+def masked(data: bytes, mask: int) -> bytes:
+    """Return an extensible WAV or RF64 file with this mask of channels."""
+    place = data.index(b"fmt ") + 28
+    return data[:place] + mask.to_bytes(4, "little") + data[place + 4 :]
+
+
+def caf_with(data: bytes, chunk: tuple[bytes, bytes]) -> bytes:
+    """Return a CAF file with this chunk behind its first."""
+    name, body = chunk
+    return data[:52] + name + len(body).to_bytes(8, "big") + body + data[52:]
+
+
+def aiff_with(data: bytes, chunk: tuple[bytes, bytes]) -> bytes:
+    """Return an AIFF file with this chunk, of an even number of bytes, behind its first."""
+    name, body = chunk
+    more = name + len(body).to_bytes(4, "big") + body
+    total = int.from_bytes(data[4:8], "big") + len(more)
+    return data[:4] + total.to_bytes(4, "big") + data[8:38] + more + data[38:]
 
 
 def flac_picture(data: bytes) -> bytes:

@@ -330,7 +330,15 @@ def test_any_picture_is_a_picture_error_or_a_picture(data: bytes, start: bytes) 
     assert to_chunks(source.picture) is not None
 
 
-@pytest.mark.parametrize(("data", "told"), [(b"", "it is empty"), (b"text", "not a picture")])
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "it is empty"),
+        (b"text", "not a picture that Pillow can read"),
+        *((head.ljust(99, b"\0"), "`compress_audio`") for head in (b"fLaC", b"RIFF\0\0\0\0WAVE")),
+        *((head.ljust(99, b"\0"), "`compress_audio`") for head in (b"ID3\4", b"\xff\xfb\x90\xc4")),
+    ],
+)
 def test_what_is_no_picture(data: bytes, told: str) -> None:
     with pytest.raises(PictureError, match=told):
         read_picture(data, max_pixels=1)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -98,7 +102,7 @@ def test_whole_files_lose_nothing(opened: Open, kind: str, count: int, rate: int
     if (kind, rate) == ("opus", 44100):
         rate = 24000
     data = sample(kind, count, rate, channels=1 + count % 2)
-    id3v1 = b"TAG" + b"Title".ljust(125, b"\0")
+    id3v1 = files.id3v1("Title")
     # libsndfile refuses short files of Opus with many zeros.
     for rest in (b"", bytes(50 if kind == "opus" else 5000), id3v1):
         found = opened(data + rest)
@@ -169,6 +173,56 @@ def test_the_checksum_of_pages_is_that_of_the_standard() -> None:
     for size in (0, 1, 2, 27, 255, 1000):
         assert checksum(noise(size)) == files.ogg_checksum(noise(size))
     assert checksum(b"123456789") == 0x89A1897F  # CRC-32/MPEG-2 with 0 at the start
+
+
+def chatty() -> bytes:
+    """Return MP3 of which libmpg123 writes to stderr when it is opened, and when it is read."""
+    data = bytearray(sample("mp3", 40000))
+    for at in range(3000, len(data), 997):
+        data[at] ^= 255
+    return bytes(data + data)
+
+
+def test_libraries_write_nothing_to_the_terminal(
+    opened: Open, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "chatty.mp3"
+    path.write_bytes(chatty())
+    soundfile.read(path)
+    assert "mpg123" in capfd.readouterr().err
+    found = opened(chatty())
+    blocks = found.blocks(100)
+    for _ in range(3):
+        next(blocks)
+        os.write(2, b"our own. ")
+    with suppress(SoundError):
+        list(blocks)
+    assert capfd.readouterr().err == "our own. " * 3
+
+
+WITHOUT_STDERR = """
+import os, sys
+from vqcodec.audio.reading import open_sound
+
+{before}
+with open("chatty.mp3", "rb") as file:
+    assert file.fileno() == 2
+    sound = open_sound(file, max_samples=1 << 30)
+    assert len(next(sound.blocks(100))) == 100
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's redirection")
+@pytest.mark.parametrize("where", ["from the start", "later"])
+def test_sound_is_read_without_stderr(tmp_path: Path, where: str) -> None:
+    """Its descriptor may then be that of the sound itself."""
+    (tmp_path / "chatty.mp3").write_bytes(chatty())
+    script = WITHOUT_STDERR.format(before="os.close(2)" if where == "later" else "")
+    command = [sys.executable, "-c", script]
+    if where == "from the start":
+        command = ["sh", "-c", 'exec "$0" "$@" 2>&-', *command]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "chatty.mp3").read_bytes() == chatty()
 
 
 @pytest.mark.parametrize("kind", OGG)
@@ -275,9 +329,11 @@ def test_all_vorbis_comments_are_kept(opened: Open, models: None, run: Run, kind
     Path(name).write_bytes(data)
     assert run("compress", name).err == ""
     assert vqcodec.inspect("talk.vqc").tags == TAGS
-    result = run("decompress", "talk.vqc", "-o", "back.flac")
-    assert "not written: title, composer, lyrics, albumartist, x" in result.err
-    assert soundfile.SoundFile("back.flac").title == "One"
+    for suffix in (".flac", ".ogg", ".opus", ".mp3", ".wav"):
+        assert "written" not in run("decompress", "talk.vqc", "-o", f"back{suffix}").err
+        back = opened(Path(f"back{suffix}").read_bytes())
+        assert sorted(back.tags) == sorted(TAGS)
+    assert soundfile.SoundFile("back.wav").title == "One"
 
 
 @pytest.mark.parametrize("kind", ["flac", *OGG])
@@ -347,6 +403,59 @@ def test_id3_is_kept_or_named(opened: Open, version: int) -> None:
     assert (stripped.tags, stripped.losses) == ((), ())
 
 
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"w64"}))
+def test_id3v1_is_kept(opened: Open, kind: str) -> None:
+    old = files.id3v1("One", "B\xe9la", "Loud", "1999", "a comment", 7, 101)
+    found = opened(sample(kind) + old)
+    assert {(name, text) for name, text in found.tags if name != "ENCODER"} == {
+        *(("TITLE", "One"), ("ARTIST", "B\xe9la"), ("ALBUM", "Loud"), ("DATE", "1999")),
+        *(("COMMENT", "a comment"), ("TRACKNUMBER", "7"), ("GENRE", "Speech")),
+    }
+    assert (found.losses, read(found)) == ((), 9000)
+
+
+LONG_TITLE = "A title that no field of thirty bytes has room for"
+
+
+@pytest.mark.parametrize(
+    ("old", "loss"),
+    [
+        (files.id3v1(LONG_TITLE, "Ann", date="2024", track=3, genre=17), None),
+        (files.id3v1(LONG_TITLE, "Ann", genre=12), None),  # a genre that is in no list
+        (files.id3v1("Another title"), "tag TITLE of ID3v1"),
+        (files.id3v1(LONG_TITLE[:9] + "?"), "tag TITLE of ID3v1"),
+        (files.id3v1(date="2023"), "tag DATE of ID3v1"),
+        (files.id3v1(track=4), "tag TRACKNUMBER of ID3v1"),
+        (files.id3v1(genre=8), "tag GENRE of ID3v1"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["flac", "mp3"])
+def test_id3v1_that_contradicts_is_named(
+    opened: Open, kind: str, old: bytes, loss: str | None
+) -> None:
+    """What it says again, cut to its fields' sizes, is no contradiction."""
+    texts = {
+        "TIT2": LONG_TITLE,
+        "TPE1": "Ann",
+        "TDRC": "2024-05-06",
+        "TRCK": "03/9",
+        "TCON": "(17)",
+    }
+    tag = files.id3(*((name, b"\3" + text.encode()) for name, text in texts.items()))
+    found = opened(tag + sample(kind) + old)
+    assert found.losses == ((loss,) if loss else ())
+    assert ("GENRE", "Rock") in found.tags
+    assert {text for _, text in found.tags} >= {LONG_TITLE, "Ann", "2024-05-06", "03/9"}
+
+
+def test_letters_that_id3v1_has_otherwise_are_no_contradiction(opened: Open) -> None:
+    title = "S\xfc\xdfe Rede, l\xe4nger als drei\xdfig Byte"
+    for encoding in ("utf-8", "latin-1"):
+        data = files.flac_with(sample("flac"), (4, files.comments(f"TITLE={title}")))
+        data += b"TAG" + title.encode(encoding)[:30].ljust(124, b"\0") + b"\xff"
+        assert (opened(data).tags, opened(data).losses) == ((("TITLE", title),), ())
+
+
 def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
     info = b"INFO" + b"".join(
         name + len(text).to_bytes(4, "little") + text + bytes(len(text) % 2)
@@ -365,6 +474,46 @@ def test_chunks_of_wav_are_kept_or_named(opened: Open) -> None:
     assert found.tags == (("TITLE", "Tête"), ("ARTIST", "Änn"), ("COMPOSER", "Bo"))
     assert found.losses == ("chunk bext", "chunk cue", "tag IXYZ")
     assert read(found) == 9000
+
+
+MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
+
+
+@pytest.mark.parametrize(
+    ("channels", "mask", "text"),
+    [
+        *((1, 0x4, ""), (2, 0x3, ""), (2, 0, ""), (6, 0x3F, ""), (8, 0x63F, "")),
+        *((1, 0x8, "0x0008"), (2, 0x9, "0x0009"), (6, 0x60F, "0x060F"), (9, 0x1FF, "0x01FF")),
+    ],
+)
+@pytest.mark.parametrize("form", ["WAVEX", "RF64", "CAF"])
+def test_masks_of_channels_are_kept_unless_they_are_usual(
+    opened: Open, channels: int, mask: int, text: str, form: str
+) -> None:
+    data = written(babble(9000, channels).clip(-1, 1), 16000, format=form, subtype="PCM_16")
+    if form == "CAF":
+        data = files.caf_with(data, (b"chan", struct.pack(">III", 1 << 16, mask, 0)))
+    else:
+        data = files.masked(data, mask)
+    found = opened(data)
+    assert (found.losses, read(found)) == ((), 9000)
+    assert dict(found.tags).get(MASK, "") == text
+    assert opened(data, strip=True).tags == ()
+
+
+@pytest.mark.parametrize("kind", ["aiff", "caf"])
+def test_layouts_of_channels_that_are_no_masks_are_named_unless_they_are_usual(
+    opened: Open, kind: str
+) -> None:
+    put = {"aiff": files.aiff_with, "caf": files.caf_with}[kind]
+    name = {"aiff": b"CHAN", "caf": b"chan"}[kind]
+    for layout, losses in (
+        ((101 << 16) + 2, ()),
+        ((106 << 16) + 2, ("channel layout",)),  # middle and side
+        (0, ("channel layout",)),
+    ):
+        data = put(sample(kind), (name, struct.pack(">III", layout, 0, 0)))
+        assert opened(data).losses == losses
 
 
 def test_further_samples_in_one_wav_are_refused_or_named(opened: Open) -> None:

@@ -19,9 +19,10 @@ from sound_files import KINDS, written
 from test_sound import babble
 
 import vqcodec
-from vqcodec.audio.formats import FORMATS, is_sound, is_sound_name
+from vqcodec.audio.formats import FORMATS, is_sound_name
 from vqcodec.audio.reading import SoundFile, open_sound
 from vqcodec.audio.writing import write_sound
+from vqcodec.codec.beginnings import is_sound
 from vqcodec.errors import MissingPackageError, SoundError, SoundSizeError, VqcError
 
 soundfile = pytest.importorskip("soundfile")

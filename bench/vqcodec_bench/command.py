@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
+from vqcodec.audio.formats import is_sound_name
 from vqcodec.batch.listing import list_files
 from vqcodec.cli.terminal import echo, report
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.container import Medium as Kind
 from vqcodec.errors import MissingPackageError
 from vqcodec.media.jobs import is_input

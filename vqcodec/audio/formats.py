@@ -1,4 +1,4 @@
-"""Which files are sound, by their names and by how they begin, and how sound is written."""
+"""Which files are sound, by their names, and how sound is written."""
 
 from __future__ import annotations
 
@@ -24,21 +24,11 @@ _RATES = {
     ".mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
 """The samples per second that formats have; the others have any."""
-_BEGINNINGS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff\x2e\x91\xcf\x11")
-_FORMS = {b"RIFF": (b"WAVE",), b"RF64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC")}
-HEAD_BYTES = 12
-"""What `is_sound` looks at."""
 
 
 def is_sound_name(path: PurePath) -> bool:
     """Tell by its suffix whether a file is sound that can be read here."""
     return path.suffix.lower() in SUFFIXES
-
-
-def is_sound(head: bytes) -> bool:
-    """Tell by its first bytes whether a file is sound: one of libsndfile's usual formats."""
-    frame = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # MPEG's, of MP3
-    return head.startswith(_BEGINNINGS) or head[8:12] in _FORMS.get(head[:4], ()) or frame
 
 
 def change_by(suffix: str) -> str:

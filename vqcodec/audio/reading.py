@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from vqcodec.audio.inventory.listing import list_contents
 from vqcodec.audio.inventory.parts import software_of
 from vqcodec.audio.packages import import_package
 from vqcodec.audio.recording import Block
+from vqcodec.audio.silence import silenced
 from vqcodec.audio.wav import mended
 from vqcodec.audio.waveform import CHANNELS_MAX, RATE_MAX, Tags
 from vqcodec.counting import counted
@@ -54,7 +55,7 @@ class SoundFile:
         """Yield all of it. Raises: SoundError if the file is damaged or ends early."""
         found = 0
         with _opened(self.file) as sound:
-            while len(block := _read(sound, length)):
+            while len(block := _read(self.file, sound, length)):
                 found += len(block)
                 if not np.isfinite(block).all():
                     raise SoundError("a sample is not finite")
@@ -102,17 +103,19 @@ def _opened(file: IO[bytes]) -> Iterator[Any]:
     file.flush()  # what the object has read ahead it would take back when it is closed
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # libsndfile sees the descriptor, not the object
     try:
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        with silenced(file):  # what it is, is known only then
+            sound = soundfile.SoundFile(file.fileno(), closefd=False)
     except soundfile.SoundFileError as error:
         raise SoundError(f"not sound that can be read: {_reason(error)}") from error
     with sound:
         yield sound
 
 
-def _read(sound: Any, length: int) -> Block:
+def _read(file: IO[bytes], sound: Any, length: int) -> Block:
     soundfile = import_package("soundfile")
     try:
-        block: Block = sound.read(length, dtype="float32", always_2d=True)
+        with silenced(file) if sound.subtype.startswith("MPEG") else nullcontext():
+            block: Block = sound.read(length, dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
         raise SoundError(f"the file is damaged: {_reason(error)}") from error
     return block

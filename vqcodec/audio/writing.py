@@ -1,7 +1,8 @@
-"""Sound to files, by libsndfile, block by block."""
+"""Sound to files, by libsndfile, block by block, with tags."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import textwrap
 import warnings
@@ -11,8 +12,11 @@ from typing import IO
 
 import numpy as np
 
+from vqcodec.audio.channel_mask import MASK_TAG, mask_of
 from vqcodec.audio.chunks import MAX_SAMPLES
+from vqcodec.audio.comment_writing import placeholder, replace_comments
 from vqcodec.audio.formats import FORMATS, rate_of
+from vqcodec.audio.id3_writing import pack_id3
 from vqcodec.audio.packages import import_package
 from vqcodec.audio.reading import TAG_NAMES, open_sound
 from vqcodec.audio.recording import Block
@@ -24,9 +28,19 @@ from vqcodec.errors import SoundError, VqcWarning
 _BLOCK = 1 << 16
 """Samples that are written at once; the encoder of Vorbis crashes with very many."""
 _FIELDS = {comment: field for field, comment in TAG_NAMES.items()}
-"""libsndfile's names of tags."""
+"""libsndfile's names of the tags that it writes to WAV."""
+_LIST_MAX = 4096
+"""Bytes of the texts that it is given: of many more it makes files that nobody can read."""
+_SIZE_MAX = 0xFFFFFFFF
+"""Bytes that a WAV file can say that it has."""
 _NAMES_MAX = 200
 """Characters of the names of tags in a warning."""
+_WITH_MASK = "WAVEX"
+"""libsndfile's name of WAV with a mask of channels, which it cannot be told."""
+_MASK_PLACE = 40
+"""Of the mask in such a file."""
+_WITH_COMMENTS = ("FLAC", "OGG")
+"""libsndfile's names of formats that have Vorbis comments."""
 
 
 def require_format(suffix: str) -> None:
@@ -57,19 +71,24 @@ def write_sound(
     own = rate_of(suffix, rate)
     if own != rate:
         _warn(f"{suffix} has no {rate} Hz: the rate becomes {own} Hz")
+    mask = mask_of(tags) if suffix == ".wav" else None
+    if mask is not None:
+        tags = tuple(tag for tag in tags if tag[0].upper() != MASK_TAG)
     held = _held(tags, suffix, own, channels)
-    cut = _encode(file, suffix, resampled(blocks, rate, own), own, channels, held)
+    cut = _encode(file, suffix, resampled(blocks, rate, own), own, channels, held, mask)
     file.flush()
     return cut
 
 
 class _Sink:
     """A file for libsndfile to write to, which hears of no exceptions and, when it closes a file,
-    ignores that less was written. The first error is kept, and raised in the end.
+    ignores that less was written. The first error is kept, and raised in the end. What the file
+    has already it takes for no part of it.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._start = file.tell()
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
@@ -84,13 +103,14 @@ class _Sink:
         """Go to another place in the file."""
         try:
             if self._error is None:  # which writes what waits to be written
-                self._file.seek(offset, whence)
+                start = self._start if whence == os.SEEK_SET else 0
+                self._file.seek(start + offset, whence)
         except OSError as error:
             self._error = error
 
     def tell(self) -> int:
         """Return the place in the file."""
-        return 0 if self._error else self._file.tell()
+        return 0 if self._error else self._file.tell() - self._start
 
     def check(self) -> None:
         """Raise the first error that there was."""
@@ -110,18 +130,33 @@ class _Sink:
 
 
 def _encode(
-    file: IO[bytes], suffix: str, blocks: Iterable[Block], rate: int, channels: int, tags: Tags
+    file: IO[bytes],
+    suffix: str,
+    blocks: Iterable[Block],
+    rate: int,
+    channels: int,
+    tags: Tags,
+    mask: int | None = None,
 ) -> int:
-    """Write sound as it is; return how many samples were cut. Raises: as `write_sound`."""
+    """Write sound as it is, with tags that the format holds, and a mask of channels to WAV.
+
+    Returns how many samples were cut. Raises: as `write_sound`.
+    """
     soundfile = import_package("soundfile")
     name, subtype = FORMATS[suffix]
+    name = name if mask is None else _WITH_MASK
     cut = 0
+    listed = _listed(tags) if suffix == ".wav" else ()
+    if name == "MP3":
+        file.write(pack_id3(tags))
     try:
         with (
             _Sink(file) as sink,
             soundfile.SoundFile(sink, "w", rate, channels, subtype, format=name) as sound,
         ):
-            for comment, text in tags:
+            if name in _WITH_COMMENTS and tags:
+                sound.comment = placeholder(tags)
+            for comment, text in listed:
                 setattr(sound, _FIELDS[comment], text)
             for block in blocks:
                 cut += int((np.abs(block) > 1.0).sum())
@@ -131,52 +166,91 @@ def _encode(
     except soundfile.SoundFileError as error:
         text = f"{suffix} with {counted(channels, 'channel')} at {rate} Hz cannot be written"
         raise SoundError(text, hint="wav takes all of them") from error
+    if name in _WITH_COMMENTS and tags:
+        replace_comments(file, tags)
+    if suffix == ".wav" and listed != tags:
+        _append(file, pack_id3(tags))
+    if mask is not None:
+        file.seek(_MASK_PLACE)
+        file.write(mask.to_bytes(4, "little"))
     return cut
 
 
+def _listed(tags: Tags) -> Tags:
+    """Return the tags that go where all programs look for those of WAV: the first of each name that
+    it has, as long as there is room.
+    """
+    first = {name: text for name, text in reversed(tags) if name in _FIELDS}
+    listed, room = [], _LIST_MAX
+    for name, text in tags:
+        size = len(text.encode(errors="replace"))
+        if first.get(name) == text and size <= room:
+            listed.append((name, text))
+            room -= size
+    return tuple(listed)
+
+
+def _append(file: IO[bytes], tag: bytes) -> None:
+    """Append an ID3 tag to a WAV file, as a chunk behind its others: who reads it looks for all
+    tags there.
+    """
+    file.seek(0, os.SEEK_END)
+    file.write(b"id3 " + len(tag).to_bytes(4, "little") + tag + bytes(len(tag) % 2))
+    size = file.tell() - 8
+    file.seek(4)
+    file.write(min(size, _SIZE_MAX).to_bytes(4, "little"))
+
+
 def _held(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
-    """Return the tags that a format can hold; warn of what it cannot.
+    """Return the tags that a format can hold, or what it can of each; warn of what it cannot.
 
     That depends on their lengths, letters and number, and where there is too much, libsndfile
     leaves tags out or writes files that nobody can read. So it is tried.
     """
-    wanted = tuple((name.upper(), text) for name, text in tags if text)
-    once = {name: text for name, text in reversed(wanted) if name in _FIELDS}  # the first of each
+    wanted = tuple(dict.fromkeys((name.upper(), text) for name, text in tags if text))
 
-    def read_back(tried: Tags) -> dict[str, str]:
-        return _read_back(tried, suffix, rate, channels) if tried else {}
+    def written(tags: Tags) -> Tags:
+        """Return what is read of each tag that is written, its text empty if it is not."""
+        found = _read_back(tags, suffix, rate, channels) if tags else ()
+        return tuple((name, _longest(name, text, found)) for name, text in tags)
 
-    def holds(tried: Tags) -> bool:
-        found = read_back(tried)
-        return all(name in found and text.startswith(found[name]) for name, text in tried)
+    def holds(tags: Tags) -> bool:
+        return all(text for _, text in written(tags))
 
-    held: Tags = tuple(once.items())
+    held = wanted
     if not holds(held):
         held = ()
-        for tag in once.items():
+        for tag in wanted:
             if holds((*held, tag)):
                 held = (*held, tag)
     lost = dict.fromkeys(tag[0].lower() for tag in wanted if tag not in held)
     if lost:
         names = textwrap.shorten(", ".join(lost), _NAMES_MAX)
         _warn(f"not written: {names}, which {suffix} cannot hold")
-    found = read_back(held)
-    for name, text in held:
-        if text != found[name]:
-            part = f"{len(found[name])} of {len(text)} characters"
-            _warn(f"written in part: {name.lower()}, of which {suffix} holds {part}")
-    return held
+    parts = written(held)
+    for (name, text), (_, part) in zip(held, parts, strict=True):
+        if text != part:
+            told = f"{len(part)} of {len(text)} characters"
+            _warn(f"written in part: {name.lower()}, of which {suffix} holds {told}")
+    return parts
 
 
-def _read_back(tags: Tags, suffix: str, rate: int, channels: int) -> dict[str, str]:
+def _longest(name: str, text: str, found: Tags) -> str:
+    """Return the most of a text that was found under a name."""
+    return max(
+        (part for own, part in found if own == name and text.startswith(part)), key=len, default=""
+    )
+
+
+def _read_back(tags: Tags, suffix: str, rate: int, channels: int) -> Tags:
     """Return the tags that are read from a file of silence that is written with these."""
     silence = np.zeros((1, channels), np.float32)
     with tempfile.TemporaryFile() as file:
-        _encode(file, suffix, [silence], rate, channels, tags)
         try:
-            return dict(open_sound(file, max_samples=MAX_SAMPLES).tags)
+            _encode(file, suffix, [silence], rate, channels, tags)
+            return open_sound(file, max_samples=MAX_SAMPLES).tags
         except SoundError:
-            return {}
+            return ()
 
 
 def _warn(message: str) -> None:

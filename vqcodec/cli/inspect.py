@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vqcodec.audio.formats import HEAD_BYTES, is_sound
 from vqcodec.audio.inspection import SoundInspection
 from vqcodec.audio.waveform import Tags
 from vqcodec.batch.job import STREAM, Failure, Job, open_input, read_input
@@ -26,6 +25,7 @@ from vqcodec.cli.process import prepare
 from vqcodec.cli.terminal import echo, report_failure, warnings_shown
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.inspection import ClipInspection
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Container, Limits, Medium, parse
 from vqcodec.counting import counted

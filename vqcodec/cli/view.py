@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import click
 
-from vqcodec.audio.formats import HEAD_BYTES, is_sound
 from vqcodec.batch.job import open_input
 from vqcodec.cli.terminal import echo, warnings_shown
 from vqcodec.clip.formats import is_video
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.container import Medium
 from vqcodec.container.layout import SIGNATURE
 from vqcodec.errors import MediumError, NotVqcError

@@ -15,6 +15,7 @@ from typing import IO
 
 from PIL import Image
 
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.errors import PictureError, PictureSizeError
 
 _NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "VQC", "WMF"})
@@ -58,9 +59,9 @@ def open_image(file: IO[bytes], max_pixels: int) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:
-        raise PictureError("not a picture that Pillow can read, or damaged") from error
+        raise _no_picture(file) from error
     if image is None:
-        raise PictureError("not a picture that Pillow can read, or damaged")
+        raise _no_picture(file)
     raise PictureSizeError(f"{image.width}x{image.height} is more than {max_pixels} pixels")
 
 
@@ -71,6 +72,14 @@ def mode_of(file: IO[bytes]) -> str:
         if image is not None:
             return image.mode
     return "RGB"
+
+
+def _no_picture(file: IO[bytes]) -> PictureError:
+    """Return the error of a file that Pillow cannot read."""
+    file.seek(0)
+    if is_sound(file.read(HEAD_BYTES)):
+        return PictureError("not a picture, but sound: `compress_audio` takes its samples")
+    return PictureError("not a picture that Pillow can read, or damaged")
 
 
 def _recognised(file: IO[bytes]) -> Image.Image | None:

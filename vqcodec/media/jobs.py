@@ -12,10 +12,11 @@ from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from vqcodec.audio import jobs as sound_jobs
-from vqcodec.audio.formats import HEAD_BYTES, is_sound, is_sound_name
+from vqcodec.audio.formats import is_sound_name
 from vqcodec.batch.job import Bar, Job, Outcome, Work, open_input
 from vqcodec.clip import jobs as clip_jobs
 from vqcodec.clip.formats import is_clip_name, is_video, is_video_name
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.container.layout import SIGNATURE, Medium
 from vqcodec.errors import VqcError
 from vqcodec.image import jobs as picture_jobs

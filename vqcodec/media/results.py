@@ -13,7 +13,7 @@ from typing import IO
 from PIL import Image
 
 from vqcodec.audio import jobs as sound_jobs
-from vqcodec.audio.formats import HEAD_BYTES, is_sound, rate_of
+from vqcodec.audio.formats import rate_of
 from vqcodec.audio.inspection import SoundInspection
 from vqcodec.audio.inventory.ogg import NO_END
 from vqcodec.audio.reading import open_sound
@@ -24,6 +24,7 @@ from vqcodec.clip.ffmpeg import open_video
 from vqcodec.clip.formats import FOLDER, WRITTEN_VIDEO, is_video
 from vqcodec.clip.inspection import ClipInspection
 from vqcodec.clip.reading import open_animation
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.codec.inspection import Inspection
 from vqcodec.container import Medium
 from vqcodec.errors import (

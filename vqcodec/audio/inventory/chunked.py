@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import IO
 
+from vqcodec.audio.channel_mask import MASK_TAG, mask_text
 from vqcodec.audio.inventory.id3 import read_id3
 from vqcodec.audio.inventory.parts import OTHER_DATA, TEXT_MAX, Ledger, text_of
 from vqcodec.errors import SoundError
@@ -56,11 +57,18 @@ _SOUND = frozenset({"data", "SSND"})
 """Chunks of samples."""
 _STRUCTURE = frozenset(
     {
-        *("fmt ", "data", "fact", "PEAK", "peak", "JUNK", "junk", "PAD ", "FLLR", "ds64"),
-        *("COMM", "SSND", "FVER", "desc", "chan", "kuki", "pakt", "free", "levl"),
+        *("data", "fact", "PEAK", "peak", "JUNK", "junk", "PAD ", "FLLR", "ds64"),
+        *("COMM", "SSND", "FVER", "desc", "kuki", "pakt", "free", "levl"),
     }
 )
 """Chunks that say how the samples are stored, or nothing."""
+_EXTENSIBLE = 0xFFFE
+"""The number of the WAV format that has a mask of channels."""
+_BY_MASK = 1 << 16
+"""The kind of a layout of CAF that is such a mask."""
+_USUAL_LAYOUTS = {100 << 16 | 1: 1, 101 << 16 | 2: 2, 121 << 16 | 6: 6}
+"""Kinds that mean the usual layout of so many channels: mono, stereo and 5.1."""
+_LAYOUT = "channel layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +219,10 @@ def _enter(file: IO[bytes], span: Span, layout: Layout, ledger: Ledger) -> None:
         return
     if name == "LIST" and data.startswith(b"INFO"):
         _enter_list(data[4:], ledger)
+    elif name == "fmt ":
+        _enter_mask(data, ledger)
+    elif name in ("chan", "CHAN"):
+        _enter_layout(data, _channels(file, layout), ledger)
     elif name in _AIFF_TEXTS and layout.form == b"FORM" and data:
         ledger.tag(_NAMES[name], text_of(data))
     elif name == "APPL" and data.startswith(_OWN_CREATOR):
@@ -219,6 +231,32 @@ def _enter(file: IO[bytes], span: Span, layout: Layout, ledger: Ledger) -> None:
         _enter_pairs(data, ledger)
     else:
         ledger.metadata(name if name == _AU_TEXT else _chunk(name))
+
+
+def _enter_mask(data: bytes, ledger: Ledger) -> None:
+    """Enter which loudspeakers the format of WAV says that channels are for."""
+    kind, channels = struct.unpack("<HH", data[:4].ljust(4, b"\0"))
+    if kind == _EXTENSIBLE:
+        ledger.tag(MASK_TAG, mask_text(int.from_bytes(data[20:24], "little"), channels))
+
+
+def _enter_layout(data: bytes, channels: int, ledger: Ledger) -> None:
+    """Enter the same of CAF and AIFF, which say it in one of several ways."""
+    kind, mask = struct.unpack(">II", data[:8].ljust(8, b"\0"))
+    if kind == _BY_MASK:
+        ledger.tag(MASK_TAG, mask_text(mask, channels))
+    elif _USUAL_LAYOUTS.get(kind) != channels:
+        ledger.metadata(_LAYOUT)
+
+
+def _channels(file: IO[bytes], layout: Layout) -> int:
+    """Return how many channels a CAF or AIFF file has; 0 if it does not say it."""
+    for name, place, size in (("desc", 24, 4), ("COMM", 0, 2)):
+        for span in layout.chunks:
+            if span.name == name:
+                file.seek(span.start + place)
+                return int.from_bytes(file.read(size), "big")
+    return 0
 
 
 def _enter_list(data: bytes, ledger: Ledger) -> None:

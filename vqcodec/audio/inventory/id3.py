@@ -6,13 +6,14 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
+from vqcodec.audio.inventory import id3v1
 from vqcodec.audio.inventory.parts import COVER, TEXT_MAX, Ledger, text_of
 
 _HEADER = 10
 _FOOTER, _UNSYNCHRONISED, _EXTENDED = 0x10, 0x80, 0x40
 _PACKED = 0x0C
 """Flags of frames that are compressed or encrypted, in version 2.4."""
-_NAMES = {
+TEXT_FRAMES = {
     "TIT2": "TITLE",
     "TPE1": "ARTIST",
     "TALB": "ALBUM",
@@ -57,7 +58,7 @@ _NAMES = {
     "TEN": "ENCODEDBY",
 }
 """Names of Vorbis comments for text frames."""
-_DESCRIBED = {"COMM": "COMMENT", "COM": "COMMENT", "USLT": "LYRICS", "ULT": "LYRICS"}
+DESCRIBED = {"COMM": "COMMENT", "COM": "COMMENT", "USLT": "LYRICS", "ULT": "LYRICS"}
 """The same of frames whose text follows a language and a description."""
 _OWN = frozenset({"TXXX", "TXX"})
 """Frames of texts that have names of their own."""
@@ -85,23 +86,25 @@ def read_id3(file: IO[bytes], start: int, ledger: Ledger) -> int:
         start += _HEADER + size + (_HEADER if head[3] == 4 and head[5] & _FOOTER else 0)
 
 
-def end_of_sound(file: IO[bytes], size: int, ledger: Ledger) -> int:
-    """Return where tags behind the sound begin: ID3v1, APEv2, Lyrics3. Enter those of APE; those
-    of ID3v1 stand also in ID3v2 or are read by libsndfile.
+def end_of_sound(file: IO[bytes], size: int, ledger: Ledger) -> tuple[int, list[bytes]]:
+    """Return where tags behind the sound begin, and those of ID3v1, to be entered when all others
+    have been. Enter the others: APEv2 and Lyrics3.
     """
+    old = []
     while True:
         end = size
-        file.seek(max(0, end - 128))
-        tail = file.read(min(128, end))
-        if len(tail) == 128 and tail[:3] == b"TAG":
-            size -= 128
+        file.seek(max(0, end - id3v1.SIZE))
+        tail = file.read(min(id3v1.SIZE, end))
+        if len(tail) == id3v1.SIZE and tail.startswith(id3v1.SIGNATURE):
+            old.append(tail)
+            size -= id3v1.SIZE
         elif tail.endswith((b"LYRICS200", b"LYRICSEND")):
             size -= _lyrics_size(file, end, tail)
             ledger.other_tag("LYRICS")
         elif len(tail) >= _APE_SIZE and tail[-_APE_SIZE:].startswith(b"APETAGEX"):
             size -= _enter_ape(file, end, tail[-_APE_SIZE:], ledger)
         if size == end or size < 0:
-            return end
+            return end, old
 
 
 def _enter_frames(data: bytes, version: int, flags: int, ledger: Ledger) -> None:
@@ -114,15 +117,17 @@ def _enter_frames(data: bytes, version: int, flags: int, ledger: Ledger) -> None
             ledger.metadata(COVER)
         elif is_packed:
             ledger.other_tag(name)
-        elif name in _DESCRIBED:
+        elif name in DESCRIBED:
             _, _, text = _decoded(body[:1] + body[4:]).partition("\0")
-            ledger.tag(_DESCRIBED[name], text)
+            ledger.tag(DESCRIBED[name], text)
         elif name in _OWN:
-            own, _, text = _decoded(body).partition("\0")
-            ledger.tag(own, text)
-        elif name in _NAMES:
+            own, *texts = _decoded(body).split("\0")
+            for text in texts:
+                ledger.tag(own, text)
+        elif name in TEXT_FRAMES:
             for text in _decoded(body).split("\0"):
-                ledger.tag(_NAMES[name], text)
+                is_genre = TEXT_FRAMES[name] == "GENRE"
+                ledger.tag(TEXT_FRAMES[name], id3v1.genre_of(text) if is_genre else text)
         elif name not in _SILENT:
             ledger.other_tag(name)
 

@@ -8,6 +8,7 @@ from typing import IO
 from vqcodec.audio.inventory import flac, ogg
 from vqcodec.audio.inventory.chunked import read_chunked, read_layout
 from vqcodec.audio.inventory.id3 import end_of_sound, read_id3
+from vqcodec.audio.inventory.id3v1 import enter_id3v1
 from vqcodec.audio.inventory.mpeg import read_mpeg
 from vqcodec.audio.inventory.parts import Contents, Ledger
 
@@ -24,10 +25,19 @@ def list_contents(file: IO[bytes]) -> Contents:
     layout = read_layout(file)
     size = file.seek(0, os.SEEK_END)
     start = read_id3(file, 0, ledger)
-    stop = max(start, end_of_sound(file, size, ledger))
+    end, old = end_of_sound(file, size, ledger)
+    stop = max(start, end)
     if layout is not None:
         read_chunked(file, layout, stop, ledger)
-        return ledger.contents()
+    else:
+        _read_stream(file, start, stop, ledger)
+    for tag in old:
+        enter_id3v1(tag, ledger)
+    return ledger.contents()
+
+
+def _read_stream(file: IO[bytes], start: int, stop: int, ledger: Ledger) -> None:
+    """Enter the parts of a file that begins and ends there, told by its first bytes."""
     file.seek(start)
     head = file.read(4)
     if head == flac.SIGNATURE:
@@ -38,4 +48,3 @@ def list_contents(file: IO[bytes]) -> Contents:
         read_mpeg(file, start, stop, ledger)
     else:
         ledger.surplus(_UNKNOWN)
-    return ledger.contents()

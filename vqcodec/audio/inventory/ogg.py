@@ -18,8 +18,10 @@ from vqcodec.audio.inventory.parts import FURTHER_SOUND, TEXT_MAX, Ledger
 from vqcodec.errors import SoundError
 
 SIGNATURE = b"OggS"
-_HEADER = struct.Struct("<4sBBqIIIB")
+HEADER = struct.Struct("<4sBBqIIIB")
 """Signature, version, flags, position, serial number, sequence number, checksum, segments."""
+COMMENT_MARKS = (b"\x03vorbis", b"OpusTags")
+"""What comment headers begin with."""
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _SEGMENT_MAX = 255
 _STREAMS_MAX = 1024
@@ -101,16 +103,16 @@ def _pages(file: IO[bytes], at: int, stop: int) -> Iterator[tuple[_Page, int]]:
     """Yield pages and where each ends, up to something else or the end of the file."""
     file.seek(at)
     while at < stop:
-        head = file.read(min(_HEADER.size, stop - at))
+        head = file.read(min(HEADER.size, stop - at))
         if not head.startswith(SIGNATURE):
             return
-        lengths = file.read(head[-1]) if len(head) == _HEADER.size else b""
+        lengths = file.read(head[-1]) if len(head) == HEADER.size else b""
         body = file.read(sum(lengths))
         at += len(head) + len(lengths) + len(body)
-        is_whole = len(head) == _HEADER.size and len(lengths) == head[-1]
+        is_whole = len(head) == HEADER.size and len(lengths) == head[-1]
         if not is_whole or len(body) < sum(lengths) or at > stop:
             raise SoundError("the file ends early: its last page is not whole")
-        _, _, flags, _, serial, sequence, told, _ = _HEADER.unpack(head)
+        _, _, flags, _, serial, sequence, told, _ = HEADER.unpack(head)
         if checksum(head[:22] + bytes(4) + head[26:] + lengths + body) != told:
             raise SoundError("the file is damaged: the checksum of a page is wrong")
         yield _Page(flags, serial, sequence, lengths, body), at
@@ -154,6 +156,8 @@ def _tell(stream: _Stream, ledger: Ledger, *, is_further: bool) -> bool:
         elif len(packet) > TEXT_MAX:
             ledger.metadata("its tags")
         else:
-            read_comments(packet.removeprefix(b"\x03vorbis").removeprefix(b"OpusTags"), ledger)
+            for mark in COMMENT_MARKS:
+                packet = packet.removeprefix(mark)
+            read_comments(packet, ledger)
     stream.packets = []
     return True
