@@ -7,8 +7,8 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from vqcodec.audio.formats import HEAD_BYTES, is_sound
 from vqcodec.clip.formats import is_video
+from vqcodec.codec.beginnings import HEAD_BYTES, is_sound
 from vqcodec.codec.coding import Indices, encode_grid, encode_indices
 from vqcodec.codec.loading import ModelLike, indices_of, model_of
 from vqcodec.codec.search import Qualities
