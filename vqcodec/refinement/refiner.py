@@ -85,7 +85,7 @@ class Refiner:
 
         def work(around: Surroundings) -> Tensor:
             if get_ident() != caller:
-                torch.set_num_threads(processors.threads())  # of this thread, and later ones
+                torch.set_num_threads(processors.threads())
             relaxation = Relaxation(
                 self._networks, header.quality, around, self._effort.weights, multiplier
             )
@@ -99,6 +99,7 @@ class Refiner:
                 ):
                     refined[window.inner] = found.cpu().numpy().reshape(refined[window.inner].shape)
         finally:
+            # Threads that begin later take the number that was set last, in whatever thread.
             torch.set_num_threads(torch.get_num_threads())
         return refined
 
