@@ -45,6 +45,8 @@ _FEW_COLOURS = 16
 """So many at most, among the pixels that are looked at, make a tile that may be smaller as a
 literal one too: scans in black and white, dithered or not, and fine patterns are not flat.
 """
+_ENOUGH = 4 * _FEW_COLOURS
+"""Pixels that must be looked at for that: tiny pictures have few colours whatever they show."""
 _WORTH_TILES = 0.25
 """Part of a picture's smallest tiles that must be such for literal ones to be tried: coding them,
 and tiles of two sizes, takes time.
@@ -129,7 +131,7 @@ def _is_flat(pixels: Pixels) -> bool:
     if alike.size > 0 and float(alike.mean()) >= _FLAT:
         return True
     fewer = pixels[::5, ::5].reshape(-1, 3).astype(np.uint32)
-    return len(np.unique(fewer @ _COLOUR)) <= _FEW_COLOURS
+    return len(fewer) >= _ENOUGH and len(np.unique(fewer @ _COLOUR)) <= _FEW_COLOURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ const LITERAL_STRIDE_LOG2 = 2;
 const FLAT = 0.5;
 /** So many colours at most, among the pixels that are looked at, may take less exactly too. */
 const FEW_COLOURS = 16;
+/** Pixels that must be looked at for that: tiny pictures have few colours whatever they show. */
+const ENOUGH = 4 * FEW_COLOURS;
 /** Of the bytes of a pixel, read as one number. */
 const ALPHA = 0xff000000;
 /** Most pixels of a picture: what is measured of it, and a search, keep 9 bytes of each. */
@@ -223,7 +225,8 @@ function isFlat({ pixels, width, height }: Picture): boolean {
       alike += Number(words[y * width + x] === words[y * width + x - 1]);
   if (count > 0 && alike >= FLAT * count) return true;
   const colours = new Set<number>();
+  let seen = 0;
   for (let y = 0; y < height && colours.size <= FEW_COLOURS; y += 5)
-    for (let x = 0; x < width; x += 5) colours.add((words[y * width + x] | ALPHA) >>> 0);
-  return colours.size <= FEW_COLOURS;
+    for (let x = 0; x < width; x += 5, seen++) colours.add((words[y * width + x] | ALPHA) >>> 0);
+  return seen >= ENOUGH && colours.size <= FEW_COLOURS;
 }
