@@ -18,7 +18,7 @@ from PIL import Image
 from test_metadata import exif_block, hostile_tags, jpeg, segment, tag
 from test_reading import grey_profile, png, read, saved, taken
 
-from vqcodec.errors import VqcWarning
+from vqcodec.errors import PictureError, VqcWarning
 from vqcodec.image.inventory.parts import Density, Unit
 from vqcodec.image.picture import Metadata, Picture
 from vqcodec.image.reading import picture_of, read_picture
@@ -358,6 +358,17 @@ def test_exact_pixels_are_not_kept_where_colours_become_others(lost: str, run: R
     assert done.code == 1
     assert lost in done.out + done.err
     assert path.read_bytes() == data
+
+
+def test_tags_that_share_bytes_are_refused_without_decoding_too() -> None:
+    """A reader that copies the values of each would take more than the file has."""
+    samples = np.asarray(photo(24, 16))
+    place = struct.pack(">I", 500 + samples.size)
+    one, *more = (tag(40_000 + number, 7, 300, place) for number in range(9))
+    assert survey(tiff(samples, 2, [], one) + bytes(300)).format == "TIFF"
+    for take in (survey, read):
+        with pytest.raises(PictureError, match="share bytes"):
+            take(tiff(samples, 2, [], one, *more) + bytes(300))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])

@@ -19,7 +19,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 import vqcodec
@@ -33,12 +32,6 @@ def compress(path: Path, quality: float, effort: int, device: str, ends: float) 
         return None
     pixels = np.asarray(Image.open(path).convert("RGB"))
     return vqcodec.compress(pixels, quality=quality, effort=effort, device=device)
-
-
-def limit_threads() -> None:
-    """Let a process compute with one thread."""
-    torch.set_num_threads(1)
-    processors.prepare(1)
 
 
 def main() -> None:
@@ -55,7 +48,7 @@ def main() -> None:
     began = time.time()
     context = get_context("spawn")
     files: dict[str, bytes] = {}
-    with ProcessPoolExecutor(options.processes, context, initializer=limit_threads) as pool:
+    with ProcessPoolExecutor(options.processes, context, processors.prepare, (1,)) as pool:
         ends = began + options.seconds
         tasks = {
             pool.submit(compress, path, quality, options.effort, options.device, ends): (

@@ -51,8 +51,6 @@ _WORTH_TILES = 0.25
 """Part of a picture's smallest tiles that must be such for literal ones to be tried: coding them,
 and tiles of two sizes, takes time.
 """
-
-
 _COLOUR = np.array([1 << 16, 1 << 8, 1], np.uint32)
 """Makes one number of the three samples of a pixel."""
 

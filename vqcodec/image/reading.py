@@ -39,14 +39,7 @@ from vqcodec.image.metadata import (
 )
 from vqcodec.image.opening import open_image
 from vqcodec.image.picture import Metadata, Picture
-from vqcodec.image.pixels import (
-    Converted,
-    Range,
-    Samples,
-    convert,
-    samples_of,
-    to_levels,
-)
+from vqcodec.image.pixels import Converted, Range, Samples, convert, samples_of, to_levels
 from vqcodec.storage import BytesLike, bytes_of
 
 PictureLike: TypeAlias = "BytesLike | Image.Image | NDArray[Any]"
@@ -139,7 +132,7 @@ def _read(
     data: bytes, max_pixels: int, value_range: Range | None, *, strip: bool, exact: bool
 ) -> Source:
     contents = list_contents(data)
-    _refuse_multiplied_tags(contents, data)
+    refuse_multiplied_tags(contents, data)
     image = open_image(io.BytesIO(data), max_pixels)
     if contents is None:
         return Source(_taken_apart(image, value_range, strip=strip, exact=exact), UNKNOWN)
@@ -287,8 +280,8 @@ def _samples(image: Image.Image, contents: Contents) -> Samples:
     return Samples(bits=contents.bits if known else None, inverted=contents.inverted)
 
 
-def _refuse_multiplied_tags(contents: Contents | None, data: bytes) -> None:
-    """Raise PictureError if Pillow, to decode the pixels, would copy tags without end."""
+def refuse_multiplied_tags(contents: Contents | None, data: bytes) -> None:
+    """Raise PictureError if Pillow, to open the picture, would copy tags without end."""
     blocks = [data]  # if it is a TIFF file
     if contents is not None and contents.format in ("AVIF", "HEIC"):
         blocks = [part.data for part in contents.parts if part.kind is Kind.EXIF]

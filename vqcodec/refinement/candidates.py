@@ -59,12 +59,7 @@ class Choice:
     """p (1 - p) |b - a|^2, (G, F)."""
 
 
-def choose(
-    block: Block,
-    points: Tensor,
-    prices: Tensor,
-    temperature: Tensor,
-) -> Choice:
+def choose(block: Block, points: Tensor, prices: Tensor, temperature: Tensor) -> Choice:
     """Let points (F, D) choose at a temperature, (). Prices are (G, F or 1, K)."""
     own = block.of(points)
     pairs = candidates(block, points, prices)
